@@ -1,0 +1,218 @@
+"""The book's Sphinx extension: live figures, one language from the other, and pages that need no network.
+
+What it does to a page: the widgets' code and published data go into one registry script for the whole site;
+buttons for the other language, Colab and the notebook are added; scripts and styles that a page does not use
+are left out. Chinese in code, outputs and drawings is translated with the page's own message catalogue.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import frontier_widgets
+from docutils import nodes
+from formulas import setup_formulas
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.locale import init
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.osutil import relative_uri
+
+HAN = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff60]")  # and full-width punctuation
+SEGMENT = re.compile(r">([^<>]*)<")
+DRAWING = re.compile(r'aria-label="[^"]*"( data-alt-zh="[^"]*" data-alt-en="([^"]*)")')
+COMPONENT = re.compile(r"data-component=|vnd\.jupyter\.widget-view\+json")
+CODE = r'<div class="highlight"'
+MATH = r'class="katex"'
+TOGGLE = r'class="[^"]*\b(?:toggle|dropdown)\b'
+USED_WITH = {
+    "clipboard.min.js": CODE,
+    "copybutton.js": CODE,
+    "copybutton.css": CODE,
+    "togglebutton.js": TOGGLE,
+    "togglebutton.css": TOGGLE,
+    "design-tabs.js": "sd-tab-set",
+    "sphinx-design.min.css": r'class="[^"]*\bsd-',
+    "katex.min.css": MATH,
+    "katex-math.css": MATH,
+    "mystnb": r'class="cell\b',
+}
+"""Beginnings of the names of scripts and styles, and what a page must contain to load them."""
+UNUSED = (
+    *(
+        "scripts/fontawesome.js",
+        "scripts/fontawesome.js.LICENSE.txt",
+        "vendor/fontawesome",
+        "images",
+        "locales",
+    ),
+    *("webpack-macros.html", "sbt-webpack-macros.html", "file.png", "minus.png", "plus.png"),
+)
+"""Files of the themes that no page loads."""
+ACCESSIBLE = {
+    '<summary aria-label="Toggle hidden content">': "<summary>",  # it is named by the text that it shows
+    'role="doc-biblioentry"': 'role="listitem"',  # the former may not stand in the list that it stands in
+}
+"""What myst-nb and docutils write, and what a screen reader should get."""
+COLAB = "https://colab.research.google.com/github/"
+
+
+def literal_text(node: nodes.Node) -> list[str]:
+    """The Chinese in a node that gettext leaves alone: lines of code and output, text in HTML."""
+    if isinstance(node, nodes.literal_block):
+        found = [line.strip() for line in node.astext().splitlines()]
+    elif isinstance(node, nodes.raw) and node.get("format") == "html":
+        found = [html.unescape(text).strip() for text in SEGMENT.findall(node.astext())]
+    else:
+        found = []
+    return [text for text in found if HAN.search(text)]
+
+
+class TranslateLiterals(SphinxPostTransform):  # type: ignore[misc]
+    """Puts the catalogue's English in the place of Chinese in code, outputs and drawings."""
+
+    default_priority = 8  # after myst-nb has chosen which output to show, before highlighting
+
+    def run(self, **kwargs: Any) -> None:
+        builder = self.app.builder
+        if builder.name == "gettext":
+            self.collect(builder)
+        elif self.config.language == "en":
+            self.translate()
+
+    def collect(self, builder: Any) -> None:
+        """Add the texts to the page's catalogue, where ``make messages`` finds them."""
+        from sphinx.builders.gettext import MsgOrigin
+
+        catalogue = builder.catalogs[self.env.docname]
+        for node in self.document.findall(nodes.Node):
+            for text in literal_text(node):
+                catalogue.add(text, MsgOrigin(self.env.docname, node.line or 0))
+
+    def translate(self) -> None:
+        folders = [str(Path(self.app.srcdir, folder)) for folder in self.config.locale_dirs]
+        catalogue, known = init(folders, "en", self.env.docname, "frontier")
+        if not known:
+            return
+        for node in list(
+            self.document.findall(lambda node: isinstance(node, (nodes.literal_block, nodes.raw)))
+        ):
+            source = node.astext()
+            if not literal_text(node) and not DRAWING.search(source):
+                continue
+            if isinstance(node, nodes.literal_block):
+                lines = [self.line(line, catalogue.gettext) for line in source.splitlines()]
+                source = "\n".join(lines)
+            else:
+                source = SEGMENT.sub(lambda m: f">{self.segment(m[1], catalogue.gettext)}<", source)
+                source = DRAWING.sub(r'aria-label="\2"\1', source)  # type: ignore[arg-type]
+            node.rawsource = source  # Sphinx highlights only a block whose text is its source
+            node.children = []
+            node += nodes.Text(source)
+
+    @staticmethod
+    def line(line: str, gettext: Any) -> str:
+        text = line.strip()
+        return line.replace(text, gettext(text)) if HAN.search(text) else line
+
+    @staticmethod
+    def segment(text: str, gettext: Any) -> str:
+        words = html.unescape(text).strip()
+        return text.replace(text.strip(), html.escape(gettext(words))) if HAN.search(words) else text
+
+
+def translate_captions(app: Sphinx, doctree: nodes.document) -> None:
+    """Captions of the table of contents: ``_toc.yml`` adds them after Sphinx has translated the page."""
+    if app.config.language != "en":
+        return
+    folders = [str(Path(app.srcdir, folder)) for folder in app.config.locale_dirs]
+    catalogue, _ = init(folders, "en", app.env.docname, "frontier")
+    for contents in doctree.findall(addnodes.toctree):
+        if contents.get("caption"):
+            contents["caption"] = catalogue.gettext(contents["caption"])
+
+
+def slim_widget_state(app: Sphinx, env: Any) -> None:
+    """Take out of each page's saved widget state what the registry carries once for all of them."""
+    from myst_nb.sphinx_ import NbMetadataCollector
+
+    for document in env.found_docs:
+        scripts = NbMetadataCollector.get_js_files(env, document)
+        if "ipywidgets_state" not in scripts:
+            continue
+        _, options = scripts["ipywidgets_state"]
+        state = frontier_widgets.slim_state(json.loads(options["body"].replace("<\\/", "</")))
+        options["body"] = json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+
+
+def page_context(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Buttons, and the figures' scripts where a page has figures."""
+    english = app.config.language == "en"
+    here = app.builder.get_target_uri(pagename)
+    root = relative_uri(here, "")  # from this page to the root of its language
+    root = "" if root == "#" else root
+    context["other_language"] = "zh-CN" if english else "en"
+    context["other_name"] = "中文" if english else "English"
+    context["other_page"] = f"{root}../{here}" if english else f"{root}en/{here}"
+    notebook = f"{pagename}.ipynb" if context.get("page_source_suffix") == ".ipynb" else None
+    sources = f"{root}../_sources" if english else f"{root}_sources"  # one copy serves both languages
+    context["notebook_url"] = notebook and f"{sources}/{notebook}"
+    repository = app.config.frontier_repository
+    path = repository.removeprefix("https://github.com/")
+    on_colab = notebook and path != repository  # Colab opens notebooks from GitHub alone
+    context["colab_url"] = (
+        f"{COLAB}{path}/blob/{app.config.frontier_branch}/book/{notebook}" if on_colab else None
+    )
+    body = context.get("body") or ""
+    for written, wanted in ACCESSIBLE.items():
+        body = body.replace(written, wanted)
+    context["body"] = body
+    for files in (context["script_files"], context["css_files"]):
+        files[:] = [file for file in files if is_used(str(file.filename or ""), body)]
+    if pagename == "search":
+        app.add_js_file("search.js")
+    if COMPONENT.search(body):
+        app.add_js_file("frontier-components.js", loading_method="defer")
+        app.add_js_file("frontier-host.js", loading_method="defer")
+
+
+def is_used(filename: str, body: str) -> bool:
+    """Whether a page with this body needs a script or style."""
+    name = filename.rpartition("/")[2]
+    needs = [pattern for start, pattern in USED_WITH.items() if name.startswith(start)]
+    return not needs or any(re.search(pattern, body) for pattern in needs)
+
+
+def finish(app: Sphinx, error: Exception | None) -> None:
+    """Write the figures' scripts; take away what no page loads."""
+    if error or app.builder.format != "html":
+        return
+    static = Path(app.outdir, "_static")
+    (static / "frontier-components.js").write_text(frontier_widgets.registry_script(), "utf8")
+    shutil.copyfile(frontier_widgets.HOST, static / "frontier-host.js")
+    for name in UNUSED:
+        place = static / name
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+    for file in static.rglob("*.map"):
+        file.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    setup_formulas()
+    app.add_config_value("frontier_repository", "", "html")
+    app.add_config_value("frontier_branch", "main", "html")
+    app.add_post_transform(TranslateLiterals)
+    app.connect("doctree-read", translate_captions, priority=400)  # before the contents are collected
+    app.connect("env-updated", slim_widget_state)
+    app.connect("html-page-context", page_context)
+    app.connect("build-finished", finish)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
