@@ -1,0 +1,133 @@
+"""Matplotlib figures as inline SVG that follows the page: its theme, its font, its width, its language.
+
+A page is read in light and dark and in two languages from one stored output. So the ink is ``currentColor``,
+text stays text in the page's own font (Chinese needs no font on the machine that draws), and both
+descriptions travel with the figure. The same data gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#7A7A7A")
+"""Okabe and Ito's palette, dark ones first: distinguishable for colour-blind readers."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+INK = "#123456"
+"""Stands for the page's text colour until the figure is written."""
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.prop_cycle": cycler(color=COLOURS),
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+}
+
+
+def figure(
+    columns: int = 1, *, width: float = 7.0, height: float = 2.8, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure with ``columns`` panels side by side, in inches; ``options`` go to ``Figure.subplots``."""
+    with mpl.rc_context(STYLE):
+        drawing = Figure(figsize=(width, height), layout="constrained")
+        axes = drawing.subplots(1, columns, squeeze=False, **options)
+        for panel in axes.flat:
+            panel.tick_params(width=0.6, length=3)
+    return drawing, list(axes.flat)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A finished figure: what a notebook stores and a page shows."""
+
+    svg: str
+    zh: str
+    en: str
+
+    def _repr_html_(self) -> str:
+        return f'<figure class="frontier-figure">{self.svg}</figure>'
+
+    def __repr__(self) -> str:
+        return f"Drawing({self.zh})"
+
+
+def show(drawing: Figure, *, zh: str, en: str) -> Drawing:
+    """Turn a figure into inline SVG; a panel with labelled data and no legend gets one.
+
+    Args:
+        drawing: from ``figure``.
+        zh: what is seen, for those who cannot see it, in Chinese.
+        en: the same in English; the English site puts it in the place of ``zh``.
+
+    Raises:
+        ValueError: a description is empty.
+    """
+    for name, text in (("zh", zh), ("en", en)):
+        if not text.strip():
+            raise ValueError(
+                f"{name}: got an empty description, wanted a sentence that says what the figure shows"
+            )
+    for panel in drawing.axes:
+        legend = panel.get_legend()
+        if legend is None and panel.get_legend_handles_labels()[0]:
+            legend = panel.legend()
+        if legend:
+            legend.set_frame_on(False)  # its box is sized with the drawing machine's font, not the reader's
+    salt = hashlib.sha256(en.encode()).hexdigest()[:8]
+    buffer = io.StringIO()
+    with mpl.rc_context({**STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
+        # The reader's browser has the glyphs; the machine that draws needs them only to guess widths.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        drawing.savefig(
+            buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    width, height = (72 * float(side) for side in drawing.get_size_inches())
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
+    text = re.sub(r"<style.*?</style>\s*", "", text, flags=re.S)  # a style element would reach the whole page
+    # Ids are unique in one figure; the salt keeps those of two figures on a page apart.
+    text = re.sub(r'\bid="([^"]+)"', rf'id="f{salt}-\1"', text)
+    text = re.sub(r'href="#([^"]+)"', rf'href="#f{salt}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#f{salt}-\1)", text)
+    text = text.replace(INK, "currentColor").replace("xlink:href", "href")
+    text = re.sub(r"'sans-serif'|sans-serif|DejaVu Sans", "inherit", text)
+    # Coordinates to a thousandth of a point; only inside tags: a tick that reads 0.0005 stays as it is.
+    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d{3})\d+", r"\1", tag[0]), text)
+    text = re.sub(r"\n\s*", "\n", text)
+    head = (
+        f'<svg role="img" aria-label="{html.escape(zh)}" data-alt-zh="{html.escape(zh)}" '
+        f'data-alt-en="{html.escape(en)}" viewBox="0 0 {width:g} {height:g}" '
+        f'style="width:100%;max-width:{width / 72 * 96:.0f}px;height:auto" xmlns="http://www.w3.org/2000/svg">'
+    )
+    return Drawing(head + text[text.index(">") + 1 :].strip(), zh, en)

@@ -1,0 +1,31 @@
+"""The trained checkpoints: one recipe each, one manifest for all.
+
+``python -m frontier_lab.zoo [name]`` retrains. It resumes after a kill, and replaces a committed checkpoint
+only if the rebuilt one lands within ``TOLERANCE`` of the validation loss that the manifest states.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+RECIPES = ("mixtral",)
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+MANIFEST = Path(__file__).with_name("manifest.json")
+TOLERANCE = 0.05
+"""Nats of validation loss by which a rebuilt model may differ: other machines round differently."""
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def manifest() -> dict[str, Any]:
+    """The committed manifest: recipe name to what was trained and the hash of every file."""
+    if not MANIFEST.exists():
+        return {}
+    found: dict[str, Any] = json.loads(MANIFEST.read_text("utf8"))
+    return found

@@ -1,0 +1,62 @@
+"""Retrain the committed checkpoints: ``python -m frontier_lab.zoo [name …]``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+
+from frontier_lab import zoo
+from frontier_lab.zoo.harness import write_json
+
+
+def rebuild(name: str, cache: Path) -> None:
+    """Train one recipe and replace its checkpoint, unless the result strays from the committed one.
+
+    Raises:
+        SystemExit: a validation loss is over ``zoo.TOLERANCE`` away from the manifest's; the new files stay
+            in the cache.
+    """
+    recipe = importlib.import_module(f"frontier_lab.zoo.{name}")
+    fresh = cache / name / "checkpoint"
+    entry = recipe.assemble(cache / name, fresh)
+    found = zoo.manifest()
+    for run, loss in entry["val_loss"].items():
+        committed = found.get(name, {}).get("val_loss", {}).get(run, loss)
+        print(f"{name}, {run}: validation loss {loss:.4f}, committed {committed:.4f}")
+        if abs(loss - committed) > zoo.TOLERANCE:
+            raise SystemExit(
+                f"error: {name}, {run}: more than {zoo.TOLERANCE} away; nothing replaced, see {fresh}"
+            )
+    target = zoo.CHECKPOINTS / name
+    staged = target.with_name(name + ".partial")
+    shutil.rmtree(staged, ignore_errors=True)
+    shutil.copytree(fresh, staged)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(staged, target)
+    files = {str(f.relative_to(target)): zoo.sha256(f) for f in sorted(target.rglob("*")) if f.is_file()}
+    versions = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__}
+    found[name] = {**entry, "trained_with": versions, "files": files}
+    write_json(zoo.MANIFEST, dict(sorted(found.items())))
+    shutil.rmtree(cache / name)  # else the next call would find every run finished, and train nothing
+
+
+def main() -> None:
+    """Entry point."""
+    names = sys.argv[1:] or list(zoo.RECIPES)
+    unknown = [name for name in names if name not in zoo.RECIPES]
+    if unknown:
+        raise SystemExit(f"error: no recipe {', '.join(unknown)}; there are: {', '.join(zoo.RECIPES)}")
+    torch.set_num_threads(1)
+    cache = Path(os.environ.get("FRONTIER_CACHE", ".cache")) / "zoo"
+    for name in names:
+        rebuild(name, cache)
+
+
+if __name__ == "__main__":
+    main()
