@@ -1,0 +1,355 @@
+// Products and activations for one instruction set: gemm.cpp includes this file once for each, in a namespace
+// of its own, with REAL (element), LANES (elements of a vector), ROWS (height of a tile) and TARGET (function
+// attribute) defined. No lambdas here: they would not inherit TARGET.
+//
+// C = A B is cut into tiles of ROWS x 2 LANES that stay in registers while k runs: 14 x 32 with AVX-512 takes
+// 28 of 32 registers and does 28 multiply-adds for 2 loads of B. A block of A, 448 x 256 at most, is packed
+// into panels [k, rows] and stays in L2; each panel of B, [k, 2 LANES], is packed right before its use and
+// stays in L1. Packing gathers rows, transposes them in registers and widens bfloat16, so every factor is
+// read once for each block and no gathered copy exists. Rows are divided evenly among panels, so no tile is
+// nearly empty. Few rows of A against rows of B (decoding) are dot products: nothing is packed and B is read
+// once. The scheme is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
+// (2008).
+
+#if defined(__GNUC__)
+typedef REAL V __attribute__((vector_size(sizeof(REAL) * LANES)));
+#define INLINE TARGET inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+typedef REAL V;
+#define INLINE TARGET inline
+#define UNROLL
+#endif
+
+constexpr int64_t COLUMNS = 2 * LANES, BLOCK_ROWS = 448, BLOCK_K = 256, DOT_ROWS = 4, DOT_COLUMNS = 4;
+
+INLINE REAL widen(REAL x) { return x; }
+
+INLINE REAL widen(uint16_t x) { return static_cast<REAL>(__builtin_bit_cast(float, uint32_t(x) << 16)); }
+
+INLINE V load(const REAL* from) {
+  V v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+
+INLINE V load(const uint16_t* from) {
+#if defined(__GNUC__)
+  typedef uint16_t Half __attribute__((vector_size(2 * LANES)));
+  typedef uint32_t Word __attribute__((vector_size(4 * LANES)));
+  typedef float Wide __attribute__((vector_size(4 * LANES)));
+  Half half;
+  std::memcpy(&half, from, sizeof half);
+  const Word word = __builtin_convertvector(half, Word) << 16;
+  return __builtin_convertvector(__builtin_bit_cast(Wide, word), V);
+#else
+  return widen(*from);
+#endif
+}
+
+INLINE void store(REAL* to, V v) { std::memcpy(to, &v, sizeof v); }
+
+INLINE V load_some(const REAL* from, int64_t count) {
+  if (count >= LANES) return load(from);
+  REAL lanes[LANES] = {};
+  for (int64_t i = 0; i < count; ++i) lanes[i] = from[i];
+  return load(lanes);
+}
+
+INLINE void store_some(REAL* to, V v, int64_t count) {
+  if (count >= LANES) return store(to, v);
+  REAL lanes[LANES];
+  store(lanes, v);
+  for (int64_t i = 0; i < count; ++i) to[i] = lanes[i];
+}
+
+INLINE REAL sum_lanes(V v) {
+  REAL lanes[LANES];
+  store(lanes, v);
+  for (int64_t step = LANES / 2; step; step /= 2)
+    for (int64_t i = 0; i < step; ++i) lanes[i] += lanes[i + step];
+  return lanes[0];
+}
+
+// ---- products ----
+
+template <int R>
+TARGET void tile(int64_t k, const REAL* a, const REAL* b, int64_t b_stride, REAL* c, int64_t c_stride,
+                 bool add) {
+  V sum[R][2] = {};
+  for (int64_t p = 0; p < k; ++p, a += R, b += b_stride) {
+    const V b0 = load(b), b1 = load(b + LANES);
+    UNROLL for (int i = 0; i < R; ++i) {
+      sum[i][0] += b0 * a[i];
+      sum[i][1] += b1 * a[i];
+    }
+  }
+  UNROLL for (int i = 0; i < R; ++i) {
+    REAL* row = c + i * c_stride;
+    store(row, add ? load(row) + sum[i][0] : sum[i][0]);
+    store(row + LANES, add ? load(row + LANES) + sum[i][1] : sum[i][1]);
+  }
+}
+
+typedef void (*Tile)(int64_t, const REAL*, const REAL*, int64_t, REAL*, int64_t, bool);
+
+template <size_t... R>
+constexpr std::array<Tile, ROWS> tiles_of(std::index_sequence<R...>) {
+  return {tile<R + 1>...};
+}
+constexpr std::array<Tile, ROWS> TILES = tiles_of(std::make_index_sequence<ROWS>{});
+
+#if defined(__GNUC__)
+// Exchanges the upper half of every pair of rows `STEP` apart with the lower half of its partner, blockwise.
+template <int STEP, size_t... J>
+INLINE void exchange(V* rows, std::index_sequence<J...>) {
+  UNROLL for (int i = 0; i < LANES; ++i) {
+    if (i & STEP) continue;
+    const V low = rows[i], high = rows[i + STEP];
+    rows[i] = __builtin_shufflevector(low, high, (J & STEP ? J - STEP + LANES : J)...);
+    rows[i + STEP] = __builtin_shufflevector(low, high, (J & STEP ? J + LANES : J + STEP)...);
+  }
+}
+#endif
+
+INLINE void transpose(V* rows) {
+#if defined(__GNUC__)
+  constexpr auto lanes = std::make_index_sequence<LANES>{};
+  if constexpr (LANES > 8) exchange<8>(rows, lanes);
+  if constexpr (LANES > 4) exchange<4>(rows, lanes);
+  if constexpr (LANES > 2) exchange<2>(rows, lanes);
+  if constexpr (LANES > 1) exchange<1>(rows, lanes);
+#endif
+}
+
+// to[p, i] = factor row first + i, column k0 + p; `wide` columns, zero from `count` on. Writes in ascending
+// order and up to a vector beyond the end.
+template <typename T>
+TARGET void pack_along(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k,
+                       int64_t wide, REAL* to) {
+  for (int64_t i0 = 0; i0 < wide; i0 += LANES) {
+    const int64_t used = std::min<int64_t>(LANES, count - i0), kept = std::min<int64_t>(LANES, wide - i0);
+    const T* from[LANES];
+    for (int64_t i = 0; i < used; ++i) from[i] = factor.row<T>(first + i0 + i) + k0;
+    int64_t p = 0;
+    for (; p + LANES <= k; p += LANES) {
+      V rows[LANES];
+      UNROLL for (int i = 0; i < LANES; ++i) rows[i] = i < used ? load(from[i] + p) : V{};
+      transpose(rows);
+      UNROLL for (int i = 0; i < LANES; ++i)
+          store_some(to + (p + i) * wide + i0, rows[i], i0 == 0 ? LANES : kept);
+    }
+    for (; p < k; ++p)
+      for (int64_t i = 0; i < kept; ++i) to[p * wide + i0 + i] = i < used ? widen(from[i][p]) : REAL(0);
+  }
+}
+
+// to[p, i] = factor row k0 + p, column first + i, of `width` columns; otherwise as above.
+template <typename T>
+TARGET void pack_across(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k,
+                        int64_t wide, int64_t width, REAL* to) {
+  for (int64_t p = 0; p < k; ++p, to += wide) {
+    const T* from = factor.row<T>(k0 + p) + first;
+    int64_t i = 0;
+    if (count < LANES && wide == count && first + LANES <= width) {
+      store(to, load(from));
+      continue;
+    }
+    for (; i + LANES <= count; i += LANES) store(to + i, load(from + i));
+    for (; i < count; ++i) to[i] = widen(from[i]);
+    for (; i < wide; ++i) to[i] = 0;
+  }
+}
+
+TARGET void pack(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k, int64_t wide,
+                 int64_t width, REAL* to) {
+  if (factor.along_k && factor.bfloat16)
+    pack_along<uint16_t>(factor, first, count, k0, k, wide, to);
+  else if (factor.along_k)
+    pack_along<REAL>(factor, first, count, k0, k, wide, to);
+  else if (factor.bfloat16)
+    pack_across<uint16_t>(factor, first, count, k0, k, wide, width, to);
+  else
+    pack_across<REAL>(factor, first, count, k0, k, wide, width, to);
+}
+
+// C[R, n] from R contiguous rows of A and the rows of B.
+template <int R, typename T>
+TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
+  for (int64_t j0 = 0; j0 < n; j0 += DOT_COLUMNS) {
+    const int64_t columns = std::min(DOT_COLUMNS, n - j0);
+    const T* from[DOT_COLUMNS];
+    for (int64_t j = 0; j < DOT_COLUMNS; ++j) from[j] = b.row<T>(j0 + std::min(j, columns - 1));
+    V sum[R][DOT_COLUMNS] = {};
+    int64_t p = 0;
+    for (; p + LANES <= k; p += LANES) {
+      UNROLL for (int j = 0; j < DOT_COLUMNS; ++j) {
+        const V x = load(from[j] + p);
+        UNROLL for (int i = 0; i < R; ++i) sum[i][j] += x * load(a + i * k + p);
+      }
+    }
+    for (int64_t i = 0; i < R; ++i)
+      for (int64_t j = 0; j < columns; ++j) {
+        REAL total = sum_lanes(sum[i][j]);
+        for (int64_t q = p; q < k; ++q) total += a[i * k + q] * widen(from[j][q]);
+        c[i * n + j0 + j] = add ? c[i * n + j0 + j] + total : total;
+      }
+  }
+}
+
+template <typename T>
+TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+  constexpr void (*rows[])(const REAL*, const Factor&, REAL*, int64_t, int64_t, bool) = {
+      dots<1, T>, dots<2, T>, dots<3, T>, dots<4, T>};
+  rows[m - 1](a, b, c, n, k, add);
+}
+
+TARGET void multiply(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+  if (m == 0 || n == 0) return;
+  if (k == 0 && !add) std::fill_n(c, m * n, REAL(0));
+  static thread_local Scratch<REAL> scratch;
+  if (m <= DOT_ROWS && a.along_k && b.along_k) {
+    REAL* rows = scratch.get(m * k);
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t p = 0; p < k; ++p)
+        rows[i * k + p] = a.bfloat16 ? widen(a.row<uint16_t>(i)[p]) : a.row<REAL>(i)[p];
+    return b.bfloat16 ? dots<uint16_t>(rows, b, c, m, n, k, add) : dots<REAL>(rows, b, c, m, n, k, add);
+  }
+  REAL* left = scratch.get(BLOCK_ROWS * BLOCK_K + LANES + BLOCK_K * COLUMNS + 64 / sizeof(REAL));
+  REAL* right = left + BLOCK_ROWS * BLOCK_K + LANES;
+  right += (64 - reinterpret_cast<uintptr_t>(right) % 64) % 64 / sizeof(REAL);
+  // B can be read where it lies if its rows run across k; that pays when few tiles use them.
+  const bool in_place = !b.along_k && !b.bfloat16 && !b.slots && m <= 2 * ROWS;
+  const int64_t k_blocks = (k + BLOCK_K - 1) / BLOCK_K;
+  for (int64_t i0 = 0; i0 < m; i0 += BLOCK_ROWS) {
+    const int64_t rows = std::min(BLOCK_ROWS, m - i0), panels = (rows + ROWS - 1) / ROWS;
+    for (int64_t block = 0; block < k_blocks; ++block) {
+      const int64_t k0 = block * k / k_blocks, depth = (block + 1) * k / k_blocks - k0;
+      const bool on_top = add || block > 0;
+      for (int64_t q = 0; q < panels; ++q) {
+        const int64_t begin = q * rows / panels, end = (q + 1) * rows / panels;
+        pack(a, i0 + begin, end - begin, k0, depth, end - begin, m, left + begin * depth);
+      }
+      for (int64_t j0 = 0; j0 < n; j0 += COLUMNS) {
+        const int64_t columns = std::min(COLUMNS, n - j0);
+        const bool direct = in_place && columns == COLUMNS;
+        if (!direct) pack(b, j0, columns, k0, depth, COLUMNS, n, right);
+        const REAL* panel = direct ? b.row<REAL>(k0) + j0 : right;
+        for (int64_t q = 0; q < panels; ++q) {
+          const int64_t begin = q * rows / panels, height = (q + 1) * rows / panels - begin;
+          REAL* to = c + (i0 + begin) * n + j0;
+          const REAL* from = left + begin * depth;
+          const Tile run = TILES[height - 1];
+          if (columns == COLUMNS) {
+            run(depth, from, panel, direct ? b.stride : COLUMNS, to, n, on_top);
+            continue;
+          }
+          REAL edge[ROWS * COLUMNS];
+          run(depth, from, panel, COLUMNS, edge, COLUMNS, false);
+          for (int64_t i = 0; i < height; ++i)
+            for (int64_t j = 0; j < columns; ++j)
+              to[i * n + j] = on_top ? to[i * n + j] + edge[i * COLUMNS + j] : edge[i * COLUMNS + j];
+        }
+      }
+    }
+  }
+}
+
+// ---- activations ----
+
+// exp x: for float by reduction to |x| <= ln 2 / 2 and Taylor's polynomial of degree 7, clamped where it
+// would leave the normal numbers; for double the standard library's, lane by lane.
+INLINE V exponential(V x) {
+  if constexpr (sizeof(REAL) == 4 && LANES > 1) {
+#if defined(__GNUC__)
+    typedef std::conditional_t<sizeof(REAL) == 4, int32_t, int64_t> Integer;
+    typedef Integer Word __attribute__((vector_size(sizeof(V))));
+    x = x > REAL(88) ? V{} + REAL(88) : x;
+    x = x < REAL(-87) ? V{} - REAL(87) : x;
+    const V shifted = x * REAL(1.44269504) + REAL(12582912);  // 1.5 2^23: rounds to an integer
+    const V n = shifted - REAL(12582912);
+    const V r = (x - n * REAL(0.693359375)) + n * REAL(2.12194440e-4);
+    V y = r * REAL(1.98412698e-4) + REAL(1.38888889e-3);
+    y = y * r + REAL(8.33333333e-3);
+    y = y * r + REAL(4.16666667e-2);
+    y = y * r + REAL(1.66666667e-1);
+    y = y * r + REAL(0.5);
+    y = y * r + REAL(1);
+    y = y * r + REAL(1);
+    const Word exponent = (__builtin_bit_cast(Word, shifted) << 23) + (127 << 23);
+    return y * __builtin_bit_cast(V, exponent);
+#endif
+  }
+  REAL lanes[LANES];
+  store(lanes, x);
+  for (int i = 0; i < LANES; ++i) lanes[i] = std::exp(lanes[i]);
+  return load(lanes);
+}
+
+INLINE V error_function(V x) {
+  REAL lanes[LANES];
+  store(lanes, x);
+  for (int i = 0; i < LANES; ++i) lanes[i] = std::erf(lanes[i]);
+  return load(lanes);
+}
+
+// act(x) and its slope.
+template <Activation K>
+INLINE V activation(V x, V* slope) {
+  if constexpr (K == Activation::gelu) {
+    const V cdf = REAL(0.5) * (REAL(1) + error_function(x * REAL(0.70710678118654752440)));
+    if (slope) *slope = cdf + x * REAL(0.39894228040143267794) * exponential(REAL(-0.5) * x * x);
+    return x * cdf;
+  } else {
+    const V s = REAL(1) / (REAL(1) + exponential(-x));
+    if (slope) *slope = s * (REAL(1) + x * (REAL(1) - s));
+    return x * s;
+  }
+}
+
+template <Activation K>
+TARGET void activate_as(const REAL* pre, REAL* a, int64_t hidden) {
+  for (int64_t h = 0; h < hidden; h += LANES) {
+    const int64_t count = hidden - h;
+    V value = activation<K>(load_some(pre + h, count), nullptr);
+    if constexpr (K == Activation::swiglu) value *= load_some(pre + hidden + h, count);
+    store_some(a + h, value, count);
+  }
+}
+
+TARGET void activate(Activation kind, const REAL* pre, REAL* a, int64_t hidden) {
+  if (kind == Activation::gelu) return activate_as<Activation::gelu>(pre, a, hidden);
+  if (kind == Activation::silu) return activate_as<Activation::silu>(pre, a, hidden);
+  activate_as<Activation::swiglu>(pre, a, hidden);
+}
+
+template <Activation K>
+TARGET REAL activate_backward_as(const REAL* pre, const REAL* u, REAL w, REAL* a, REAL* dpre,
+                                 int64_t hidden) {
+  V dot = {};
+  for (int64_t h = 0; h < hidden; h += LANES) {
+    const int64_t count = hidden - h;
+    V slope, value = activation<K>(load_some(pre + h, count), &slope);
+    const V du = load_some(u + h, count), da = w * du;
+    if constexpr (K == Activation::swiglu) {
+      const V up = load_some(pre + hidden + h, count);
+      store_some(dpre + hidden + h, da * value, count);
+      slope *= up;
+      value *= up;
+    }
+    store_some(dpre + h, da * slope, count);
+    store_some(a + h, w * value, count);
+    dot += du * value;
+  }
+  return sum_lanes(dot);
+}
+
+TARGET REAL activate_backward(Activation kind, const REAL* pre, const REAL* u, REAL w, REAL* a, REAL* dpre,
+                              int64_t hidden) {
+  if (kind == Activation::gelu) return activate_backward_as<Activation::gelu>(pre, u, w, a, dpre, hidden);
+  if (kind == Activation::silu) return activate_backward_as<Activation::silu>(pre, u, w, a, dpre, hidden);
+  return activate_backward_as<Activation::swiglu>(pre, u, w, a, dpre, hidden);
+}
+
+#undef INLINE
+#undef UNROLL

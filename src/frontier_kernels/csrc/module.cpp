@@ -1,0 +1,79 @@
+// The extension is a library of operators: importing it runs the static registrations, and that is all it
+// does. The empty Python module below is what lets the import system find it. build_info() reads the one
+// operator that is implemented here.
+
+#include <Python.h>
+#include <torch/csrc/stable/library.h>
+#include <torch/headeronly/version.h>
+
+#include <cstdint>
+#include <string>
+
+#include "cpu/gemm.h"
+
+namespace {
+
+// Six lines: compiler, language standard, instruction set, torch of the headers, oldest torch that may load
+// it, path of the products.
+std::string build_facts() {
+#if defined(__clang__)
+  const std::string compiler = "clang " __clang_version__;
+#elif defined(__GNUC__)
+  const std::string compiler = "gcc " __VERSION__;
+#elif defined(_MSC_VER)
+  const std::string compiler = "msvc " + std::to_string(_MSC_VER);
+#else
+  const std::string compiler = "unknown compiler";
+#endif
+#if defined(_MSVC_LANG)
+  const long standard = _MSVC_LANG / 100 % 100;
+#else
+  const long standard = __cplusplus / 100 % 100;
+#endif
+#if defined(__AVX512F__)
+  const std::string isa = "x86-64 with AVX-512";
+#elif defined(__AVX2__)
+  const std::string isa = "x86-64 with AVX2";
+#elif defined(__x86_64__) || defined(_M_X64)
+  const std::string isa = "x86-64 with SSE2";
+#elif defined(__aarch64__) || defined(_M_ARM64)
+  const std::string isa = "arm64 with NEON";
+#else
+  const std::string isa = "the compiler's default";
+#endif
+  const uint64_t target = TORCH_TARGET_VERSION;
+  return compiler + "\nC++" + std::to_string(standard) + "\n" + isa + "\n" + TORCH_VERSION + "\n" +
+         std::to_string(target >> 56) + "." + std::to_string(target >> 48 & 0xff) + "\n" +
+         frontier::kernels<float>().name;
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY(frontier_kernels, m) {
+  m.def("build_facts() -> str");
+  m.def("select_experts(Tensor scores, int top_k, int num_groups, int top_k_groups) -> Tensor");
+  m.def(
+      "permute_slots(Tensor experts, int num_experts, int capacity) -> (Tensor counts, Tensor demand, Tensor "
+      "offsets, Tensor slot_to_row, Tensor row_to_slot)");
+  m.def("dispatch(Tensor x, Tensor slot_to_row, Tensor row_to_slot) -> Tensor");
+  m.def("combine(Tensor ys, Tensor? weights, Tensor slot_to_row, Tensor row_to_slot) -> Tensor");
+  m.def(
+      "combine_backward(Tensor grad, Tensor ys, Tensor weights, Tensor slot_to_row, Tensor row_to_slot) "
+      "-> (Tensor, Tensor)");
+  m.def(
+      "moe_mlp(Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor? b_in, Tensor? b_out, Tensor "
+      "offsets, Tensor slot_to_row, Tensor row_to_slot, str activation) -> (Tensor y, Tensor pre)");
+  m.def(
+      "moe_mlp_backward(Tensor grad, Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor? b_in, "
+      "Tensor? b_out, Tensor pre, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, str activation) "
+      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(frontier_kernels, CompositeExplicitAutograd, m) {
+  m.impl("build_facts", TORCH_BOX(&build_facts));
+}
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_C", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
+
+PyMODINIT_FUNC PyInit__C() { return PyModule_Create(&definition); }

@@ -1,0 +1,361 @@
+// The expert network between routing and combination: gather, first product, activation, second product,
+// weighted sum.
+//
+// Rows grouped by expert are walked one expert at a time, each by one thread: a product gathers its tokens
+// while it packs them, the activation follows on the pre-activations, and the second product leaves its
+// result in row order; a last pass sums every token's k rows in slot order. No atomics and no index_add, so
+// the same input gives the same bits for any number of threads. Arithmetic: 2 T k D H (1 + gated) + 2 T k H D
+// FLOP forward, twice that backward; gemm.h says what does it. Every touched weight is read once for each 448
+// of its expert's rows.
+//
+// Saved for backward are the inputs, the pre-activations and the routing, not the experts' outputs: with u =
+// dy W_out and A = act(pre), the gradient of a routing weight is <dy, A W_out^T + b_out> = <u, A> + <dy,
+// b_out> (Guo et al., "SonicMoE", 2025). Rows that no slot uses (dropped tokens) are zero throughout.
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "cpu/activation.h"
+#include "cpu/dispatch.h"
+#include "cpu/gemm.h"
+#include "cpu/plan.h"
+
+namespace {
+
+using frontier::Activation;
+using frontier::Factor;
+using frontier::Scratch;
+using frontier::Sum;
+using torch::stable::contiguous;
+using torch::stable::new_empty;
+using torch::stable::new_zeros;
+using torch::stable::parallel_for;
+using torch::stable::Tensor;
+
+std::optional<Tensor> contiguous_if(const std::optional<Tensor>& tensor) {
+  return tensor ? std::optional<Tensor>(contiguous(*tensor)) : std::nullopt;
+}
+
+Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& row_to_slot_in) {
+  const Tensor x = contiguous(x_in), slot_to_row = contiguous(slot_to_row_in);
+  const Tensor row_to_slot = contiguous(row_to_slot_in);
+  frontier::check_maps(slot_to_row, row_to_slot);
+  frontier::check_dims("x", x, 2);
+  frontier::check_shape("x", x, slot_to_row.size(0), x.size(1));
+  const int64_t rows = row_to_slot.size(0), width = x.size(1), top_k = slot_to_row.size(1);
+  Tensor xs = new_empty(x, {rows, width});
+  const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
+  frontier::for_real(x, "dispatch", [&](auto zero) {
+    using T = decltype(zero);
+    const T* in = x.const_data_ptr<T>();
+    T* out = xs.mutable_data_ptr<T>();
+    parallel_for(0, rows, 256, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        if (slot_of[r] < 0)
+          std::fill_n(out + r * width, width, T{});
+        else
+          std::copy_n(in + slot_of[r] / top_k * width, width, out + r * width);
+      }
+    });
+  });
+  return xs;
+}
+
+// Sums each token's rows in slot order, in the accumulation type: y[t] = sum_j w[t, j] ys[row(t, j)].
+template <typename S, typename R, typename T>
+void sum_slots(const R* ys, const S* weights, const int64_t* row_of, T* y, int64_t tokens, int64_t top_k,
+               int64_t width) {
+  parallel_for(0, tokens, 128, [&](int64_t begin, int64_t end) {
+    std::vector<S> sum(width);
+    for (int64_t t = begin; t < end; ++t) {
+      std::fill(sum.begin(), sum.end(), S(0));
+      for (int64_t j = 0; j < top_k; ++j) {
+        const int64_t r = row_of[t * top_k + j];
+        if (r < 0) continue;
+        const S w = weights ? weights[t * top_k + j] : S(1);
+        for (int64_t d = 0; d < width; ++d) sum[d] += w * static_cast<S>(ys[r * width + d]);
+      }
+      for (int64_t d = 0; d < width; ++d) y[t * width + d] = static_cast<T>(sum[d]);
+    }
+  });
+}
+
+Tensor combine(const Tensor& ys_in, const std::optional<Tensor>& weights_in, const Tensor& slot_to_row_in,
+               const Tensor& row_to_slot_in) {
+  const Tensor ys = contiguous(ys_in), slot_to_row = contiguous(slot_to_row_in);
+  frontier::check_maps(slot_to_row, contiguous(row_to_slot_in));
+  frontier::check_dims("ys", ys, 2);
+  frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
+  const int64_t tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), width = ys.size(1);
+  const std::optional<Tensor> weights = contiguous_if(weights_in);
+  if (weights) frontier::check_shape("weights", *weights, tokens, top_k);
+  Tensor y = new_empty(ys, {tokens, width});
+  frontier::for_real(ys, "combine", [&](auto zero) {
+    using T = decltype(zero);
+    using S = Sum<T>;
+    sum_slots<S>(ys.const_data_ptr<T>(), weights ? weights->const_data_ptr<S>() : nullptr,
+                 slot_to_row.const_data_ptr<int64_t>(), y.mutable_data_ptr<T>(), tokens, top_k, width);
+  });
+  return y;
+}
+
+std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor& ys_in,
+                                            const Tensor& weights_in, const Tensor& slot_to_row_in,
+                                            const Tensor& row_to_slot_in) {
+  const Tensor grad = contiguous(grad_in), ys = contiguous(ys_in), weights = contiguous(weights_in);
+  const Tensor slot_to_row = contiguous(slot_to_row_in), row_to_slot = contiguous(row_to_slot_in);
+  frontier::check_maps(slot_to_row, row_to_slot);
+  frontier::check_dims("ys", ys, 2);
+  frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
+  frontier::check_shape("grad", grad, slot_to_row.size(0), ys.size(1));
+  frontier::check_shape("weights", weights, slot_to_row.size(0), slot_to_row.size(1));
+  const int64_t tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), rows = ys.size(0),
+                width = ys.size(1);
+  Tensor grad_ys = new_empty(ys, {rows, width});
+  Tensor grad_weights = new_empty(weights, {tokens, top_k});
+  const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
+  const int64_t* row_of = slot_to_row.const_data_ptr<int64_t>();
+  frontier::for_real(ys, "combine_backward", [&](auto zero) {
+    using T = decltype(zero);
+    using S = Sum<T>;
+    const T *g = grad.const_data_ptr<T>(), *y = ys.const_data_ptr<T>();
+    const S* w = weights.const_data_ptr<S>();
+    T* gy = grad_ys.mutable_data_ptr<T>();
+    S* gw = grad_weights.mutable_data_ptr<S>();
+    parallel_for(0, rows, 128, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t s = slot_of[r];
+        for (int64_t d = 0; d < width; ++d)
+          gy[r * width + d] = s < 0 ? T(0) : static_cast<T>(w[s] * static_cast<S>(g[s / top_k * width + d]));
+      }
+    });
+    parallel_for(0, tokens * top_k, 128, [&](int64_t begin, int64_t end) {
+      for (int64_t s = begin; s < end; ++s) {
+        S dot = 0;
+        if (row_of[s] >= 0)
+          for (int64_t d = 0; d < width; ++d)
+            dot += static_cast<S>(g[s / top_k * width + d]) * static_cast<S>(y[row_of[s] * width + d]);
+        gw[s] = dot;
+      }
+    });
+  });
+  return {grad_ys, grad_weights};
+}
+
+// The sizes that forward and backward share, taken from tensors whose shapes agree.
+struct Shape {
+  int64_t tokens, width, hidden, inner, experts, top_k, rows;
+  Activation activation;
+  Shape(const Tensor& x, const Tensor& weights, const Tensor& w_in, const Tensor& w_out,
+        const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out, const Tensor& offsets,
+        const Tensor& slot_to_row, const Tensor& row_to_slot, const std::string& name)
+      : activation(frontier::activation_from(name)) {
+    frontier::check_maps(slot_to_row, row_to_slot);
+    tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), rows = tokens * top_k;
+    frontier::check_dims("x", x, 2);
+    frontier::check_dims("w_out", w_out, 3);
+    width = x.size(1), experts = w_out.size(0), hidden = w_out.size(2);
+    inner = activation == Activation::swiglu ? 2 * hidden : hidden;
+    frontier::check_offsets(offsets, row_to_slot, experts);
+    frontier::check_shape("x", x, tokens, width);
+    frontier::check_shape("weights", weights, tokens, top_k);
+    frontier::check_shape("w_in", w_in, experts, inner, width);
+    frontier::check_shape("w_out", w_out, experts, width, hidden);
+    if (b_in) frontier::check_shape("b_in", *b_in, experts, inner);
+    if (b_out) frontier::check_shape("b_out", *b_out, experts, width);
+  }
+};
+
+template <typename T>
+constexpr bool IS_BFLOAT16 = std::is_same_v<T, frontier::BFloat16>;
+
+// A matrix in memory as a factor of a product; see gemm.h.
+template <typename T>
+Factor factor(const T* data, int64_t stride, bool along_k, const int64_t* slots = nullptr,
+              int64_t top_k = 1) {
+  return {data, stride, IS_BFLOAT16<T>, along_k, slots, top_k};
+}
+
+// Fills the rows of C with a bias and says whether there is one, that is, whether a product goes on top.
+template <typename T, typename S>
+bool start_from(const T* bias, S* c, int64_t rows, int64_t width) {
+  if (bias)
+    for (int64_t r = 0; r < rows; ++r) frontier::convert(bias, c + r * width, width);
+  return bias != nullptr;
+}
+
+// Where a product of sums lands: in the result itself if it has their type, else in scratch.
+template <typename T, typename S>
+S* landing(T* result, Scratch<S>& scratch, int64_t count) {
+  if constexpr (std::is_same_v<T, S>)
+    return result;
+  else
+    return scratch.get(count);
+}
+
+std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in,
+                                   const Tensor& w_out_in, const std::optional<Tensor>& b_in_in,
+                                   const std::optional<Tensor>& b_out_in, const Tensor& offsets_in,
+                                   const Tensor& slot_to_row_in, const Tensor& row_to_slot_in,
+                                   const std::string& activation) {
+  const Tensor x = contiguous(x_in), weights = contiguous(weights_in), w_in = contiguous(w_in_in);
+  const Tensor w_out = contiguous(w_out_in), offsets = contiguous(offsets_in);
+  const Tensor slot_to_row = contiguous(slot_to_row_in), row_to_slot = contiguous(row_to_slot_in);
+  const std::optional<Tensor> b_in = contiguous_if(b_in_in), b_out = contiguous_if(b_out_in);
+  const Shape n(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
+  Tensor y = new_empty(x, {n.tokens, n.width});
+  Tensor pre = new_empty(x, {n.rows, n.inner});
+  const int64_t* start = offsets.const_data_ptr<int64_t>();
+  const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
+  frontier::for_real(x, "moe_mlp", [&](auto zero) {
+    using T = decltype(zero);
+    using S = Sum<T>;
+    const T *px = x.const_data_ptr<T>(), *pi = w_in.const_data_ptr<T>(), *po = w_out.const_data_ptr<T>();
+    const T* bi = b_in ? b_in->const_data_ptr<T>() : nullptr;
+    const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
+    T* pp = pre.mutable_data_ptr<T>();
+    const frontier::Kernels<S>& run = frontier::kernels<S>();
+    const auto ys = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
+    std::fill(pp + start[n.experts] * n.inner, pp + n.rows * n.inner, T(0));
+    parallel_for(0, n.experts, 1, [&](int64_t begin, int64_t end) {
+      Scratch<S> hidden, wide;
+      for (int64_t e = begin; e < end; ++e) {
+        const int64_t first = start[e], count = start[e + 1] - first;
+        if (count == 0) continue;
+        T* kept = pp + first * n.inner;
+        S* up = landing(kept, wide, count * n.inner);  // [count, inner]
+        bool add = start_from(bi ? bi + e * n.inner : nullptr, up, count, n.inner);
+        run.multiply(factor(px, n.width, true, slot_of + first, n.top_k),
+                     factor(pi + e * n.inner * n.width, n.width, true), up, count, n.inner, n.width, add);
+        if constexpr (!std::is_same_v<T, S>) {
+          // The activation starts from the stored value, so that backward sees exactly what forward used.
+          frontier::convert(up, kept, count * n.inner);
+          frontier::convert(kept, up, count * n.inner);
+        }
+        S* a = hidden.get(count * n.hidden);  // [count, H]
+        for (int64_t r = 0; r < count; ++r)
+          run.activate(n.activation, up + r * n.inner, a + r * n.hidden, n.hidden);
+        S* out = ys.get() + first * n.width;  // [count, D]
+        add = start_from(bo ? bo + e * n.width : nullptr, out, count, n.width);
+        run.multiply(factor(a, n.hidden, true), factor(po + e * n.width * n.hidden, n.hidden, true), out,
+                     count, n.width, n.hidden, add);
+      }
+    });
+    sum_slots<S>(ys.get(), weights.const_data_ptr<S>(), slot_to_row.const_data_ptr<int64_t>(),
+                 y.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
+  });
+  return {y, pre};
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
+    const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in,
+    const Tensor& w_out_in, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out_in,
+    const Tensor& pre_in, const Tensor& offsets_in, const Tensor& slot_to_row_in,
+    const Tensor& row_to_slot_in, const std::string& activation) {
+  const Tensor grad = contiguous(grad_in), x = contiguous(x_in), weights = contiguous(weights_in);
+  const Tensor w_in = contiguous(w_in_in), w_out = contiguous(w_out_in), pre = contiguous(pre_in);
+  const Tensor offsets = contiguous(offsets_in), slot_to_row = contiguous(slot_to_row_in);
+  const Tensor row_to_slot = contiguous(row_to_slot_in);
+  const std::optional<Tensor> b_out = contiguous_if(b_out_in);
+  const Shape n(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
+  frontier::check_shape("grad", grad, n.tokens, n.width);
+  frontier::check_shape("pre", pre, n.rows, n.inner);
+  Tensor dx = new_empty(x, {n.tokens, n.width});
+  Tensor dweights = new_zeros(weights, {n.tokens, n.top_k});
+  Tensor dw_in = new_empty(w_in, {n.experts, n.inner, n.width});
+  Tensor dw_out = new_empty(w_out, {n.experts, n.width, n.hidden});
+  Tensor db_in = new_zeros(w_in, {b_in ? n.experts : 0, n.inner});
+  Tensor db_out = new_zeros(w_out, {b_out ? n.experts : 0, n.width});
+  const int64_t* start = offsets.const_data_ptr<int64_t>();
+  const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
+  frontier::for_real(x, "moe_mlp_backward", [&](auto zero) {
+    using T = decltype(zero);
+    using S = Sum<T>;
+    const T *px = x.const_data_ptr<T>(), *pg = grad.const_data_ptr<T>(), *pp = pre.const_data_ptr<T>();
+    const T *pi = w_in.const_data_ptr<T>(), *po = w_out.const_data_ptr<T>();
+    const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
+    const S* w = weights.const_data_ptr<S>();
+    S* dw = dweights.mutable_data_ptr<S>();
+    T *di = dw_in.mutable_data_ptr<T>(), *dout = dw_out.mutable_data_ptr<T>();
+    T* dbi = b_in ? db_in.mutable_data_ptr<T>() : nullptr;
+    T* dbo = b_out ? db_out.mutable_data_ptr<T>() : nullptr;
+    const frontier::Kernels<S>& run = frontier::kernels<S>();
+    const auto dxs = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
+    parallel_for(0, n.experts, 1, [&](int64_t begin, int64_t end) {
+      Scratch<S> sums, rows_u, rows_a, rows_p, row_g, bias_in, bias_out;
+      for (int64_t e = begin; e < end; ++e) {
+        const int64_t first = start[e], count = start[e + 1] - first;
+        T *die = di + e * n.inner * n.width, *doe = dout + e * n.width * n.hidden;
+        if (count == 0) {
+          std::fill_n(die, n.inner * n.width, T(0));
+          std::fill_n(doe, n.width * n.hidden, T(0));
+          continue;
+        }
+        const int64_t* slots = slot_of + first;
+        S *u = rows_u.get(count * n.hidden), *a = rows_a.get(count * n.hidden);
+        S *dpre = rows_p.get(count * n.inner), *g = row_g.get(n.width);
+        S *sum_in = bias_in.get(n.inner), *sum_out = bias_out.get(n.width), *p = sums.get(n.inner);
+        std::fill_n(sum_in, n.inner, S(0));
+        std::fill_n(sum_out, n.width, S(0));
+        run.multiply(factor(pg, n.width, true, slots, n.top_k),
+                     factor(po + e * n.width * n.hidden, n.hidden, false), u, count, n.hidden, n.width,
+                     false);  // dy W_out
+        for (int64_t r = 0; r < count; ++r) {
+          const int64_t s = slots[r];
+          const T* kept = pp + (first + r) * n.inner;
+          const S* row;
+          if constexpr (std::is_same_v<T, S>) {
+            row = kept;
+          } else {
+            frontier::convert(kept, p, n.inner);
+            row = p;
+          }
+          dw[s] = run.activate_backward(n.activation, row, u + r * n.hidden, w[s], a + r * n.hidden,
+                                        dpre + r * n.inner, n.hidden);
+          if (dbi)
+            for (int64_t h = 0; h < n.inner; ++h) sum_in[h] += dpre[r * n.inner + h];
+          if (!bo) continue;
+          frontier::convert(pg + s / n.top_k * n.width, g, n.width);
+          for (int64_t d = 0; d < n.width; ++d) {
+            dw[s] += g[d] * static_cast<S>(bo[e * n.width + d]);
+            sum_out[d] += w[s] * g[d];
+          }
+        }
+        if (dbi) frontier::convert(sum_in, dbi + e * n.inner, n.inner);
+        if (dbo) frontier::convert(sum_out, dbo + e * n.width, n.width);
+        S* to = landing(doe, sums, n.width * n.hidden);
+        run.multiply(factor(pg, n.width, false, slots, n.top_k), factor(a, n.hidden, false), to, n.width,
+                     n.hidden, count, false);  // dy^T (w A)
+        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, doe, n.width * n.hidden);
+        to = landing(die, sums, n.inner * n.width);
+        run.multiply(factor(dpre, n.inner, false), factor(px, n.width, false, slots, n.top_k), to, n.inner,
+                     n.width, count, false);  // dpre^T x
+        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, die, n.inner * n.width);
+        run.multiply(factor(dpre, n.inner, true), factor(pi + e * n.inner * n.width, n.width, false),
+                     dxs.get() + first * n.width, count, n.width, n.inner, false);  // dpre W_in
+      }
+    });
+    sum_slots<S, S, T>(dxs.get(), nullptr, slot_to_row.const_data_ptr<int64_t>(), dx.mutable_data_ptr<T>(),
+                       n.tokens, n.top_k, n.width);
+  });
+  return {dx, dweights, dw_in, dw_out, db_in, db_out};
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(frontier_kernels, CPU, m) {
+  m.impl("dispatch", TORCH_BOX(&dispatch));
+  m.impl("combine", TORCH_BOX(&combine));
+  m.impl("combine_backward", TORCH_BOX(&combine_backward));
+  m.impl("moe_mlp", TORCH_BOX(&moe_mlp));
+  m.impl("moe_mlp_backward", TORCH_BOX(&moe_mlp_backward));
+}

@@ -1,0 +1,252 @@
+"""The expert network on top of a routing: dispatch, combine, the fused form, and a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from frontier_kernels.ops import library, sum_dtype
+from frontier_kernels.router import FLOATS, Routing, expert_capacity, route
+
+Activation = Literal["gelu", "silu", "swiglu"]
+
+
+def _check_tokens(name: str, x: Tensor, rows: int, meaning: str) -> None:
+    if x.dtype not in FLOATS:
+        raise TypeError(f"{name}: got {x.dtype}, wanted float32, float64 or bfloat16")
+    if x.ndim != 2 or x.shape[0] != rows:
+        raise ValueError(f"{name}: got shape {tuple(x.shape)}, wanted [{rows}, width] ({meaning})")
+    if x.device.type != "cpu":
+        raise ValueError(
+            f"{name}: got a tensor on {x.device}, wanted cpu: this build has no {x.device.type} kernels"
+        )
+
+
+def dispatch(x: Tensor, routing: Routing) -> Tensor:
+    """Copy the tokens into rows grouped by expert.
+
+    Args:
+        x: tokens, ``[T, D]``, float32, float64 or bfloat16.
+        routing: from ``route``.
+
+    Returns:
+        ``[T k, D]``: expert e's tokens in rows ``offsets[e]`` to ``offsets[e + 1]``, in token order; unused
+        rows are zero.
+
+    Raises:
+        TypeError: the dtype is not supported.
+        ValueError: ``x`` does not have the routing's tokens.
+    """
+    _check_tokens("x", x, routing.experts.shape[0], "the routing's tokens")
+    return cast(Tensor, library.dispatch(x, routing.slot_to_row, routing.row_to_slot))
+
+
+def combine(ys: Tensor, routing: Routing) -> Tensor:
+    """Sum each token's rows with the routing's weights, in slot order: deterministic, bit for bit.
+
+    Args:
+        ys: experts' outputs by row, ``[T k, D]``.
+        routing: from ``route``.
+
+    Returns:
+        ``[T, D]``; a dropped slot adds nothing.
+
+    Raises:
+        TypeError: the dtype is not supported.
+        ValueError: ``ys`` does not have one row for each slot.
+    """
+    _check_tokens("ys", ys, routing.row_to_slot.shape[0], "tokens times top_k")
+    weights = routing.weights.to(sum_dtype(ys.dtype))
+    return cast(Tensor, library.combine(ys, weights, routing.slot_to_row, routing.row_to_slot))
+
+
+def moe_mlp(
+    x: Tensor,
+    routing: Routing,
+    w_in: Tensor,
+    w_out: Tensor,
+    b_in: Tensor | None = None,
+    b_out: Tensor | None = None,
+    activation: Activation = "gelu",
+) -> Tensor:
+    """All experts on the tokens routed to them, weighted and summed: one operator forward, one backward.
+
+    Args:
+        x: tokens, ``[T, D]``, float32, float64 or bfloat16.
+        routing: from ``route``.
+        w_in: ``[E, H, D]``; for SwiGLU ``[E, 2H, D]``, gate rows first, then up.
+        w_out: ``[E, D, H]``.
+        b_in: ``[E, H]`` (SwiGLU ``[E, 2H]``) or ``None``.
+        b_out: ``[E, D]`` or ``None``.
+        activation: exact GELU, SiLU, or SwiGLU.
+
+    Returns:
+        ``[T, D]`` in the dtype of ``x``. Sums are kept in float32 (float64 for float64).
+
+    Raises:
+        TypeError: a dtype is not supported, or differs from that of ``x``.
+        ValueError: a shape does not fit; the message names the argument.
+
+    Source: Guo et al., "SonicMoE" (2025), for the gradient of the weights without the experts' outputs.
+    """
+    _check_tokens("x", x, routing.experts.shape[0], "the routing's tokens")
+    if activation not in get_args(Activation):
+        raise ValueError(f"activation: got {activation!r}, wanted 'gelu', 'silu' or 'swiglu'")
+    width, experts = x.shape[1], routing.counts.shape[0]
+    if w_out.ndim != 3 or w_out.shape[:2] != (experts, width):
+        raise ValueError(f"w_out: got shape {tuple(w_out.shape)}, wanted [{experts}, {width}, hidden]")
+    hidden = w_out.shape[2]
+    inner = 2 * hidden if activation == "swiglu" else hidden
+    wanted = {
+        "w_in": (w_in, (experts, inner, width)),
+        "b_in": (b_in, (experts, inner)),
+        "b_out": (b_out, (experts, width)),
+    }
+    for name, (value, shape) in wanted.items():
+        if value is not None and value.shape != shape:
+            raise ValueError(
+                f"{name}: got shape {tuple(value.shape)}, wanted {list(shape)} for activation {activation!r}"
+            )
+    for name, value in {"w_in": w_in, "w_out": w_out, "b_in": b_in, "b_out": b_out}.items():
+        if value is not None and (value.dtype != x.dtype or value.device != x.device):
+            raise TypeError(
+                f"{name}: got {value.dtype} on {value.device}, wanted {x.dtype} on {x.device}, as x"
+            )
+    weights = routing.weights.to(sum_dtype(x.dtype))
+    y, _ = library.moe_mlp(
+        x,
+        weights,
+        w_in,
+        w_out,
+        b_in,
+        b_out,
+        routing.offsets,
+        routing.slot_to_row,
+        routing.row_to_slot,
+        activation,
+    )
+    return cast(Tensor, y)
+
+
+def _linears(expert: nn.Sequential) -> tuple[nn.Linear, nn.Linear]:
+    """The two products of one of the chapter's experts; a module that computes something else is refused."""
+    kinds = [nn.Linear, nn.GELU, nn.Linear]
+    parts = list(expert)
+    fits = len(parts) == 3 and all(isinstance(part, kind) for part, kind in zip(parts, kinds, strict=True))
+    if fits and parts[1].approximate == "none" and all(linear.bias is not None for linear in parts[::2]):
+        return cast(nn.Linear, parts[0]), cast(nn.Linear, parts[2])
+    raise ValueError(
+        f"experts: got {expert}, wanted Sequential(Linear, GELU, Linear) with biases and the exact GELU"
+    )
+
+
+class MoELayer(nn.Module):
+    """A top-k mixture of experts, with the source chapter's own names and arguments.
+
+    Args:
+        hidden_size: width D of a token.
+        num_experts: E.
+        top_k: experts a token takes.
+        expert_hidden_size: width H inside an expert.
+        activation: ``"gelu"`` (the chapter's), ``"silu"`` or ``"swiglu"`` (Mixtral's).
+        bias: whether the experts' two products have biases.
+        capacity_factor: ``None`` for dropless; else an expert serves ``ceil(factor · T · k / E)`` slots.
+
+    Attributes:
+        gate: the router, ``nn.Linear(D, E, bias=False)``.
+        w_in, w_out, b_in, b_out: the experts' parameters, in the layout of ``moe_mlp``.
+        router_logits: ``[T, E]`` of the last call, attached to its graph, for the losses.
+        routing: the plan of the last call.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        num_experts: int = 8,
+        top_k: int = 2,
+        expert_hidden_size: int = 2048,
+        *,
+        activation: Activation = "gelu",
+        bias: bool = True,
+        capacity_factor: float | None = None,
+    ) -> None:
+        super().__init__()
+        inner = 2 * expert_hidden_size if activation == "swiglu" else expert_hidden_size
+        self.num_experts, self.top_k, self.capacity_factor = num_experts, top_k, capacity_factor
+        self.activation: Activation = activation
+        self.gate = nn.Linear(hidden_size, num_experts, bias=False)
+        self.w_in = nn.Parameter(torch.empty(num_experts, inner, hidden_size))
+        self.w_out = nn.Parameter(torch.empty(num_experts, hidden_size, expert_hidden_size))
+        self.b_in = nn.Parameter(torch.empty(num_experts, inner)) if bias else None
+        self.b_out = nn.Parameter(torch.empty(num_experts, hidden_size)) if bias else None
+        self.router_logits: Tensor | None = None
+        self.routing: Routing | None = None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw every expert as ``nn.Linear`` draws a layer of its size."""
+        self.gate.reset_parameters()
+        for weight, bias in ((self.w_in, self.b_in), (self.w_out, self.b_out)):
+            bound = weight.shape[-1] ** -0.5
+            nn.init.uniform_(weight, -bound, bound)
+            if bias is not None:
+                nn.init.uniform_(bias, -bound, bound)
+
+    @classmethod
+    def from_modules(cls, gate: nn.Linear, experts: Iterable[nn.Sequential], top_k: int = 2) -> MoELayer:
+        """Take over the chapter's layer: a gate and experts of ``Sequential(Linear, GELU, Linear)``, copied.
+
+        Raises:
+            ValueError: an expert is built otherwise; the gate has a bias, or not one output for each expert.
+        """
+        if gate.bias is not None:
+            raise ValueError("gate: got one with a bias, wanted nn.Linear(..., bias=False)")
+        pairs = [_linears(expert) for expert in experts]
+        if gate.out_features != len(pairs):
+            raise ValueError(
+                f"gate: got {gate.out_features} outputs, wanted {len(pairs)}, one for each expert"
+            )
+        first = pairs[0][0]
+        layer = cls(first.in_features, len(pairs), top_k, first.out_features).to(first.weight.dtype)
+        with torch.no_grad():
+            layer.gate.weight.copy_(gate.weight)
+            for name, index, kind in (
+                ("w_in", 0, "weight"),
+                ("b_in", 0, "bias"),
+                ("w_out", 1, "weight"),
+                ("b_out", 1, "bias"),
+            ):
+                getattr(layer, name).copy_(torch.stack([getattr(pair[index], kind) for pair in pairs]))
+        return layer
+
+    @classmethod
+    def from_mixtral(cls, gate: Tensor, gate_up_proj: Tensor, down_proj: Tensor, top_k: int = 2) -> MoELayer:
+        """Take over transformers' Mixtral block, copied.
+
+        Args:
+            gate: ``[E, D]``.
+            gate_up_proj: ``[E, 2H, D]``, gate rows first, then up.
+            down_proj: ``[E, D, H]``.
+            top_k: experts a token takes.
+        """
+        experts, width, hidden = down_proj.shape
+        layer = cls(width, experts, top_k, hidden, activation="swiglu", bias=False).to(down_proj.dtype)
+        with torch.no_grad():
+            layer.gate.weight.copy_(gate)
+            layer.w_in.copy_(gate_up_proj)
+            layer.w_out.copy_(down_proj)
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Route and compute: ``x [..., D]``, any memory layout, to the same shape."""
+        tokens = x.reshape(-1, x.shape[-1])  # [T, D]
+        self.router_logits = self.gate(tokens)  # [T, E]
+        capacity = None
+        if self.capacity_factor is not None:
+            capacity = expert_capacity(tokens.shape[0], self.num_experts, self.top_k, self.capacity_factor)
+        self.routing = route(self.router_logits, self.top_k, capacity=capacity)
+        y = moe_mlp(tokens, self.routing, self.w_in, self.w_out, self.b_in, self.b_out, self.activation)
+        return y.reshape(x.shape)

@@ -1,0 +1,284 @@
+"""The registered operators: for each, its fake and its gradient next to each other.
+
+Nothing here checks its arguments for users; ``router.py``, ``moe.py`` and ``retention.py`` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+try:
+    from frontier_kernels import _C  # noqa: F401  (importing it registers the operators)
+except ImportError as error:
+    raise ImportError(
+        "frontier_kernels is not compiled for this Python and torch: run "
+        f"`pip install --no-build-isolation .` in the repository ({error})"
+    ) from error
+
+Backward = tuple[Tensor | None, ...]
+Shapes = TypeVar("Shapes", bound=Callable[..., Any])
+library = torch.ops.frontier_kernels
+
+
+def sum_dtype(dtype: torch.dtype) -> torch.dtype:
+    """What sums and routing weights are kept in: float64 for float64, otherwise float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def fake(operator: str) -> Callable[[Shapes], Shapes]:
+    """``torch.library.register_fake`` for one of our operators, which leaves what it decorates typed."""
+    return cast(Callable[[Shapes], Shapes], torch.library.register_fake(f"frontier_kernels::{operator}"))
+
+
+def _no_second_derivative(operator: str) -> None:
+    """Let a second derivative fail: torch alone would warn and go on with a gradient that lacks a term."""
+
+    def refuse(ctx: Any, *grads: Tensor | None) -> Backward:
+        raise NotImplementedError(f"frontier_kernels.{operator}: no second derivative is implemented")
+
+    torch.library.register_autograd(f"frontier_kernels::{operator}_backward", refuse)
+
+
+# ---- select_experts ---------------------------------------------------------------------------------------
+
+
+@fake("select_experts")
+def _select_experts_fake(scores: Tensor, top_k: int, num_groups: int, top_k_groups: int) -> Tensor:
+    return scores.new_empty((scores.shape[0], top_k), dtype=torch.int64)
+
+
+# ---- permute_slots ----------------------------------------------------------------------------------------
+
+
+@fake("permute_slots")
+def _permute_slots_fake(
+    experts: Tensor, num_experts: int, capacity: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    tokens, top_k = experts.shape
+    return (
+        experts.new_empty((num_experts,)),
+        experts.new_empty((num_experts,)),
+        experts.new_empty((num_experts + 1,)),
+        experts.new_empty((tokens, top_k)),
+        experts.new_empty((tokens * top_k,)),
+    )
+
+
+# ---- dispatch: gradient is the unweighted combine ---------------------------------------------------------
+
+
+@fake("dispatch")
+def _dispatch_fake(x: Tensor, slot_to_row: Tensor, row_to_slot: Tensor) -> Tensor:
+    return x.new_empty((row_to_slot.shape[0], x.shape[1]))
+
+
+def _dispatch_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[1:])
+
+
+def _dispatch_backward(ctx: Any, grad: Tensor) -> Backward:
+    slot_to_row, row_to_slot = ctx.saved_tensors
+    return library.combine(grad, None, slot_to_row, row_to_slot), None, None
+
+
+torch.library.register_autograd(
+    "frontier_kernels::dispatch", _dispatch_backward, setup_context=_dispatch_context
+)
+
+
+# ---- combine ----------------------------------------------------------------------------------------------
+
+
+@fake("combine")
+def _combine_fake(ys: Tensor, weights: Tensor | None, slot_to_row: Tensor, row_to_slot: Tensor) -> Tensor:
+    return ys.new_empty((slot_to_row.shape[0], ys.shape[1]))
+
+
+@fake("combine_backward")
+def _combine_backward_fake(
+    grad: Tensor, ys: Tensor, weights: Tensor, slot_to_row: Tensor, row_to_slot: Tensor
+) -> tuple[Tensor, Tensor]:
+    return ys.new_empty(ys.shape), weights.new_empty(weights.shape)
+
+
+def _combine_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ys, weights, slot_to_row, row_to_slot = inputs
+    ctx.weighted = weights is not None
+    saved = (ys, weights) if ctx.weighted else ()
+    ctx.save_for_backward(slot_to_row, row_to_slot, *saved)
+
+
+def _combine_backward(ctx: Any, grad: Tensor) -> Backward:
+    slot_to_row, row_to_slot, *saved = ctx.saved_tensors
+    if not ctx.weighted:
+        return library.dispatch(grad, slot_to_row, row_to_slot), None, None, None
+    grad_ys, grad_weights = library.combine_backward(grad, *saved, slot_to_row, row_to_slot)
+    return grad_ys, grad_weights, None, None
+
+
+torch.library.register_autograd(
+    "frontier_kernels::combine", _combine_backward, setup_context=_combine_context
+)
+_no_second_derivative("combine")
+
+
+# ---- moe_mlp ----------------------------------------------------------------------------------------------
+
+
+@fake("moe_mlp")
+def _moe_mlp_fake(
+    x: Tensor,
+    weights: Tensor,
+    w_in: Tensor,
+    w_out: Tensor,
+    b_in: Tensor | None,
+    b_out: Tensor | None,
+    offsets: Tensor,
+    slot_to_row: Tensor,
+    row_to_slot: Tensor,
+    activation: str,
+) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape), x.new_empty((row_to_slot.shape[0], w_in.shape[1]))
+
+
+@fake("moe_mlp_backward")
+def _moe_mlp_backward_fake(
+    grad: Tensor,
+    x: Tensor,
+    weights: Tensor,
+    w_in: Tensor,
+    w_out: Tensor,
+    b_in: Tensor | None,
+    b_out: Tensor | None,
+    pre: Tensor,
+    offsets: Tensor,
+    slot_to_row: Tensor,
+    row_to_slot: Tensor,
+    activation: str,
+) -> tuple[Tensor, ...]:
+    experts, inner, width = w_in.shape
+    return (
+        x.new_empty(x.shape),
+        weights.new_empty(weights.shape),
+        w_in.new_empty(w_in.shape),
+        w_out.new_empty(w_out.shape),
+        w_in.new_empty((experts if b_in is not None else 0, inner)),
+        w_out.new_empty((experts if b_out is not None else 0, width)),
+    )
+
+
+def _moe_mlp_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation = inputs
+    ctx.mark_non_differentiable(output[1])
+    ctx.activation, ctx.biased = activation, (b_in is not None, b_out is not None)
+    biases = [b for b in (b_in, b_out) if b is not None]
+    ctx.save_for_backward(x, weights, w_in, w_out, output[1], offsets, slot_to_row, row_to_slot, *biases)
+
+
+def _moe_mlp_backward(ctx: Any, grad: Tensor, _: Tensor | None) -> Backward:
+    x, weights, w_in, w_out, pre, offsets, slot_to_row, row_to_slot, *biases = ctx.saved_tensors
+    has_in, has_out = ctx.biased
+    b_in = biases[0] if has_in else None
+    b_out = biases[-1] if has_out else None
+    dx, dweights, dw_in, dw_out, db_in, db_out = library.moe_mlp_backward(
+        grad, x, weights, w_in, w_out, b_in, b_out, pre, offsets, slot_to_row, row_to_slot, ctx.activation
+    )
+    biased = (db_in if has_in else None, db_out if has_out else None)
+    return dx, dweights, dw_in, dw_out, *biased, None, None, None, None
+
+
+torch.library.register_autograd(
+    "frontier_kernels::moe_mlp", _moe_mlp_backward, setup_context=_moe_mlp_context
+)
+_no_second_derivative("moe_mlp")
+
+
+# ---- retention --------------------------------------------------------------------------------------------
+
+
+@fake("retention")
+def _retention_fake(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    chunk_size: int,
+    scale: float,
+) -> tuple[Tensor, Tensor]:
+    sequences = q.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    state = (sequences, q.shape[2], q.shape[3], v.shape[3])
+    return v.new_empty(v.shape), v.new_empty(state, dtype=sum_dtype(q.dtype))
+
+
+@fake("retention_backward")
+def _retention_backward_fake(
+    grad: Tensor | None,
+    grad_state: Tensor | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    chunk_size: int,
+    scale: float,
+) -> tuple[Tensor, ...]:
+    sequences = 0 if initial_state is None else initial_state.shape[0]
+    return (
+        q.new_empty(q.shape),
+        k.new_empty(k.shape),
+        v.new_empty(v.shape),
+        log_decay.new_empty(log_decay.shape),
+        log_decay.new_empty((sequences, q.shape[2], q.shape[3], v.shape[3])),
+    )
+
+
+def _retention_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    q, k, v, log_decay, initial_state, cu_seqlens, chunk_size, scale = inputs
+    ctx.set_materialize_grads(False)
+    ctx.given = (initial_state is not None, cu_seqlens is not None)
+    # Backward of single steps would keep the state of every one: chunks give the same gradient.
+    ctx.chunk_size, ctx.scale = 64 if chunk_size == 1 else chunk_size, scale
+    ctx.save_for_backward(q, k, v, log_decay, *(t for t in (initial_state, cu_seqlens) if t is not None))
+
+
+def _retention_backward(ctx: Any, grad: Tensor | None, grad_state: Tensor | None) -> Backward:
+    if grad is None and grad_state is None:
+        return (None,) * 8
+    q, k, v, log_decay, *rest = ctx.saved_tensors
+    has_state, packed = ctx.given
+    dq, dk, dv, dlog_decay, dinitial = library.retention_backward(
+        grad,
+        grad_state,
+        q,
+        k,
+        v,
+        log_decay,
+        rest[0] if has_state else None,
+        rest[-1] if packed else None,
+        ctx.chunk_size,
+        ctx.scale,
+    )
+    return dq, dk, dv, dlog_decay, dinitial if has_state else None, None, None, None
+
+
+torch.library.register_autograd(
+    "frontier_kernels::retention", _retention_backward, setup_context=_retention_context
+)
+_no_second_derivative("retention")
+
+
+# ---- retention_step: decoding, without a gradient -------------------------------------------------------
+
+
+@fake("retention_step")
+def _retention_step_fake(
+    q: Tensor, k: Tensor, v: Tensor, state: Tensor, log_decay: Tensor, scale: float
+) -> Tensor:
+    return v.new_empty(v.shape)

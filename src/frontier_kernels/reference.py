@@ -1,0 +1,117 @@
+"""Every operator in plain torch, slow and obvious: the readable truth that tests hold the others against."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def select_experts(scores: Tensor, top_k: int, num_groups: int = 1, top_k_groups: int = 1) -> Tensor:
+    """The k largest scores of each row, lower index first among equals: ``[T, E]`` to ``[T, k]``."""
+    tokens, experts = scores.shape
+    if num_groups > 1:
+        grouped = scores.reshape(tokens, num_groups, -1)  # [T, G, E/G]
+        value = grouped.topk(min(2, grouped.shape[-1]), dim=-1).values.sum(-1)  # [T, G]
+        open_groups = value.sort(dim=-1, descending=True, stable=True).indices[:, :top_k_groups]
+        closed = torch.ones(tokens, num_groups, dtype=torch.bool).scatter(1, open_groups, False)
+        scores = grouped.masked_fill(closed[..., None], -torch.inf).reshape(tokens, experts)
+    return scores.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
+
+
+def permute_slots(
+    experts: Tensor, num_experts: int, capacity: int | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Counts, demand, offsets, slot to row, row to slot, by walking the slots one by one."""
+    tokens, top_k = experts.shape
+    queues: list[list[int]] = [[] for _ in range(num_experts)]
+    for slot, expert in enumerate(experts.reshape(-1).tolist()):
+        queues[expert].append(slot)
+    demand = torch.tensor([len(queue) for queue in queues])
+    kept = [queue if capacity is None else queue[:capacity] for queue in queues]
+    counts = torch.tensor([len(queue) for queue in kept])
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
+    row_to_slot = torch.full((tokens * top_k,), -1)
+    slot_to_row = torch.full((tokens * top_k,), -1)
+    for row, slot in enumerate(slot for queue in kept for slot in queue):
+        row_to_slot[row], slot_to_row[slot] = slot, row
+    return counts, demand, offsets, slot_to_row.reshape(tokens, top_k), row_to_slot
+
+
+def activate(pre: Tensor, activation: str) -> Tensor:
+    """Exact GELU, SiLU, or SwiGLU of ``[..., 2H]`` (gate first, then up)."""
+    if activation == "swiglu":
+        gate, up = pre.chunk(2, dim=-1)
+        return F.silu(gate) * up
+    return F.gelu(pre) if activation == "gelu" else F.silu(pre)
+
+
+def moe_mlp(
+    x: Tensor,
+    weights: Tensor,
+    experts: Tensor,
+    dropped: Tensor,
+    w_in: Tensor,
+    w_out: Tensor,
+    b_in: Tensor | None = None,
+    b_out: Tensor | None = None,
+    activation: str = "gelu",
+) -> Tensor:
+    """Every expert on every token, ``[T, D]``; a token keeps its k, weighted, less what was dropped."""
+    kept = weights.masked_fill(dropped, 0)  # [T, k]
+    mix = torch.zeros(x.shape[0], w_in.shape[0], dtype=weights.dtype).scatter_add(1, experts, kept)
+    y = torch.zeros_like(x, dtype=weights.dtype)
+    for e in range(w_in.shape[0]):
+        hidden = activate(F.linear(x, w_in[e], None if b_in is None else b_in[e]), activation)
+        y = y + mix[:, e, None] * F.linear(hidden, w_out[e], None if b_out is None else b_out[e])
+    return y.to(x.dtype)
+
+
+def load_balancing_loss(logits: Tensor, experts: Tensor) -> Tensor:
+    """E Σ f_i P_i, f counted over all k choices: 1 when even."""
+    num_experts = logits.shape[1]
+    f = torch.stack([(experts == e).float().mean() for e in range(num_experts)])
+    return num_experts * (f * logits.softmax(-1).mean(0)).sum()
+
+
+def retention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    initial_state: Tensor | None = None,
+    cu_seqlens: Tensor | None = None,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """One step after the other: the state fades, takes in k vᵀ, and is read by q.
+
+    ``q, k [B, T, H, K]``, ``v [B, T, H, V]``, ``log_decay [H]`` or ``[B, T, H]``; gives ``o [B, T, H, V]``
+    and the last state ``[B, H, K, V]``. With ``cu_seqlens [N + 1]`` the batch is one and time holds N
+    sequences, each with a state of its own: ``[N, H, K, V]``.
+    """
+    batch, time, heads, key = q.shape
+    scale = key**-0.5 if scale is None else scale
+    decay = log_decay.exp().expand(batch, time, heads)  # [B, T, H]
+    wide = torch.float64 if q.dtype == torch.float64 else torch.float32
+    if cu_seqlens is not None:
+        outputs, states = [], []
+        for n, (start, stop) in enumerate(
+            zip(cu_seqlens[:-1].tolist(), cu_seqlens[1:].tolist(), strict=True)
+        ):
+            part = slice(start, stop)
+            first = None if initial_state is None else initial_state[n : n + 1]
+            faded = log_decay.expand(batch, time, heads)[:, part]
+            output, state = retention(q[:, part], k[:, part], v[:, part], faded, first, None, scale)
+            outputs.append(output)
+            states.append(state)
+        return torch.cat(outputs, 1), torch.cat(states)
+    state = (
+        q.new_zeros(batch, heads, key, v.shape[-1], dtype=wide) if initial_state is None else initial_state
+    )
+    steps = []
+    for t in range(time):
+        written = k[:, t, :, :, None].to(wide) * v[:, t, :, None, :].to(wide)  # [B, H, K, V]
+        state = decay[:, t, :, None, None] * state + written
+        steps.append((scale * q[:, t, :, None].to(wide) @ state).squeeze(2))  # [B, H, V]
+    o = torch.stack(steps, 1) if steps else v.to(wide)
+    return o.to(v.dtype), state
