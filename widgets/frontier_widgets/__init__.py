@@ -1,0 +1,16 @@
+"""Live figures that run in Jupyter, Colab and VS Code, and without a kernel in a static page."""
+
+from .components import HOST, Component, components, registry_script, slim_state
+from .moe_routing import MoERouting
+from .moe_routing_math import Routing, route
+
+__all__ = [
+    "HOST",
+    "Component",
+    "MoERouting",
+    "Routing",
+    "components",
+    "registry_script",
+    "route",
+    "slim_state",
+]

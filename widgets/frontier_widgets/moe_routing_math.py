@@ -1,0 +1,121 @@
+"""Top-k routing with capacity in numpy, float64: the twin of ``moe_routing_math.ts``.
+
+The figure computes in the browser and Python computes here; ``widgets/tests/golden/moe_routing.json`` holds
+both to the same numbers (relative error at most 1e-6).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Where the tokens of one layer go.
+
+    Attributes:
+        probabilities: softmax(logits / temperature), ``[tokens, experts]``, float64.
+        experts: experts of each token, best first, ``[tokens, top_k]``, int64; ties go to the lower index.
+        weights: combine weights before any drop, ``[tokens, top_k]``, float64.
+        kept: whether the expert had a slot left, ``[tokens, top_k]``, bool.
+        slots: place in the expert's queue, -1 where dropped, ``[tokens, top_k]``, int64.
+        capacity: slots per expert, or ``None`` when dropless.
+        counts: assignments per expert before capacity, ``[experts]``, int64; all ``top_k`` choices count.
+        f: ``counts / (top_k * tokens)``, sums to 1, ``[experts]``.
+        P: mean probability, sums to 1, ``[experts]``.
+        balance_loss: ``experts * sum(f * P)``: 1 when balanced, at most ``experts / top_k``.
+            ``transformers``' ``load_balancing_loss_func`` sums f over the choices: ``top_k`` times this.
+        cv: standard deviation of ``counts`` over their mean.
+        entropy: entropy of ``f`` in bits; ``log2(experts)`` when balanced.
+        drop_fraction: dropped assignments over all assignments.
+    """
+
+    probabilities: NDArray[np.float64]
+    experts: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    kept: NDArray[np.bool_]
+    slots: NDArray[np.int64]
+    capacity: int | None
+    counts: NDArray[np.int64]
+    f: NDArray[np.float64]
+    P: NDArray[np.float64]
+    balance_loss: float
+    cv: float
+    entropy: float
+    drop_fraction: float
+
+
+def route(
+    logits: ArrayLike,
+    top_k: int,
+    *,
+    temperature: float = 1.0,
+    capacity_factor: float = 0.0,
+    renormalize: bool = True,
+) -> Routing:
+    """Route tokens that arrive in order, so that the later ones find full experts.
+
+    Args:
+        logits: router scores before softmax, ``[tokens, experts]``.
+        top_k: experts per token.
+        temperature: divides the logits, > 0.
+        capacity_factor: slots per expert are ``ceil(factor * top_k * tokens / experts)``; 0 is dropless.
+        renormalize: divide the chosen probabilities by their sum, as Mixtral does.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names it, what came and what was wanted.
+
+    Source: Shazeer et al. (2017), arXiv:1701.06538; capacity and loss: Fedus et al. (2022), arXiv:2101.03961,
+    eq. 3-6.
+    """
+    scores = np.asarray(logits, dtype=np.float64)
+    if scores.ndim != 2 or scores.shape[1] == 0:
+        raise ValueError(
+            f"logits has shape {scores.shape}, wanted [tokens, experts] with at least one expert"
+        )
+    tokens, experts = scores.shape
+    if not 1 <= top_k <= experts:
+        raise ValueError(f"top_k is {top_k}, wanted 1 to {experts}, the number of experts")
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature is {temperature}, wanted a positive number")
+    if not (capacity_factor >= 0 and math.isfinite(capacity_factor)):
+        raise ValueError(f"capacity_factor is {capacity_factor}, wanted 0 (dropless) or a positive number")
+
+    exponentials = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    ranked = np.argsort(-scores, axis=1, kind="stable")  # stable: ties go to the lower index
+    chosen = ranked[:, :top_k].astype(np.int64)
+    weights = np.take_along_axis(probabilities, chosen, axis=1)
+    if renormalize:
+        weights = weights / weights.sum(axis=1, keepdims=True)
+
+    one_hot = np.zeros((tokens * top_k, experts), dtype=np.int64)
+    one_hot[np.arange(tokens * top_k), chosen.reshape(-1)] = 1
+    counts = one_hot.sum(axis=0)
+    place = (one_hot.cumsum(axis=0) - 1)[np.arange(tokens * top_k), chosen.reshape(-1)].reshape(tokens, top_k)
+    capacity = math.ceil(capacity_factor * top_k * tokens / experts - 1e-9) if capacity_factor > 0 else None
+    kept = np.ones_like(place, dtype=np.bool_) if capacity is None else place < capacity
+
+    assignments = tokens * top_k
+    f = counts / assignments if assignments else np.zeros(experts)
+    mean_probability = probabilities.mean(axis=0) if tokens else np.zeros(experts)
+    used = f[f > 0]
+    return Routing(
+        probabilities=probabilities,
+        experts=chosen,
+        weights=weights,
+        kept=kept,
+        slots=np.where(kept, place, -1),
+        capacity=capacity,
+        counts=counts,
+        f=f,
+        P=mean_probability,
+        balance_loss=float(experts * (f * mean_probability).sum()),
+        cv=float(counts.std() / counts.mean()) if assignments else 0.0,
+        entropy=float(-(used * np.log2(used)).sum()) + 0.0,
+        drop_fraction=float((~kept).mean()) if assignments else 0.0,
+    )

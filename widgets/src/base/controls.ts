@@ -1,0 +1,63 @@
+// Native inputs with labels; native because they bring keyboard, focus and screen-reader behaviour with them.
+import { h, setAttribute, setText, uniqueId } from "./dom";
+
+export interface Range {
+  element: HTMLElement;
+  set(value: number, text: string, max?: number): void;
+}
+
+export function range(label: string, bounds: { min: number; max: number; step: number }, changed: (value: number) => void): Range {
+  const id = uniqueId("range");
+  const input = h("input", { id, type: "range", ...bounds });
+  const output = h("output", { for: id });
+  input.addEventListener("input", () => changed(input.valueAsNumber));
+  return {
+    element: h("div", { class: "fw-control" }, h("label", { for: id }, label), input, output),
+    set: (value, text, max) => {
+      if (max !== undefined) setAttribute(input, "max", String(max));
+      if (input.value !== String(value)) input.value = String(value);
+      setAttribute(input, "aria-valuetext", text);
+      setText(output, text);
+    },
+  };
+}
+
+export interface Choice {
+  element: HTMLFieldSetElement;
+  set(index: number): void;
+}
+
+/** A segmented control: one radio for each option. */
+export function choice(label: string, options: string[], changed: (index: number) => void): Choice {
+  const name = uniqueId("choice");
+  const inputs = options.map((_, index) => {
+    const input = h("input", { type: "radio", name, value: index });
+    input.addEventListener("change", () => changed(index));
+    return input;
+  });
+  const element = h("fieldset", { class: "fw-choice" }, h("legend", {}, label),
+    h("div", { class: "fw-segments" }, ...inputs.map((input, i) => h("label", {}, input, h("span", {}, options[i])))));
+  return {
+    element,
+    set: (index) => inputs.forEach((input, i) => {
+      if (input.checked !== (i === index)) input.checked = i === index;
+    }),
+  };
+}
+
+export interface Check {
+  element: HTMLElement;
+  set(on: boolean): void;
+}
+
+export function check(label: string, changed: (on: boolean) => void): Check {
+  const input = h("input", { type: "checkbox" });
+  input.addEventListener("change", () => changed(input.checked));
+  return { element: h("label", { class: "fw-control fw-check" }, input, h("span", {}, label)), set: (on) => (input.checked = on) };
+}
+
+export function button(text: string, pressed: () => void, label?: string): HTMLButtonElement {
+  const element = h("button", { type: "button", class: "fw-button", "aria-label": label }, text);
+  element.addEventListener("click", pressed);
+  return element;
+}

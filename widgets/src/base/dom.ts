@@ -1,0 +1,45 @@
+// Building and changing elements. Data always goes in as text or as attributes, never as markup.
+
+type Value = string | number | boolean | null | undefined;
+type Child = Node | string | null | undefined;
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(el: Element, attributes: Record<string, Value>, children: Child[]): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    el.setAttribute(name, value === true ? "" : String(value));
+  }
+  el.append(...children.filter((child) => child !== null && child !== undefined));
+}
+
+export function h<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Record<string, Value> = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
+  const el = document.createElement(tag);
+  fill(el, attributes, children);
+  return el;
+}
+
+export function svg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Record<string, Value> = {}, ...children: Child[]): SVGElementTagNameMap[K] {
+  const el = document.createElementNS(SVG, tag);
+  fill(el, attributes, children);
+  return el;
+}
+
+/** Writes only what differs, so that screen readers and mutation observers stay quiet. */
+export function setText(el: Element, text: string): void {
+  if (el.textContent !== text) el.textContent = text;
+}
+
+export function setAttribute(el: Element, name: string, value: string): void {
+  if (el.getAttribute(name) !== value) el.setAttribute(name, value);
+}
+
+let serial = 0;
+
+/** An id that no other element of the page has. */
+export function uniqueId(prefix: string): string {
+  let id: string;
+  do id = `fw-${prefix}-${++serial}`;
+  while (document.getElementById(id));
+  return id;
+}

@@ -1,0 +1,597 @@
+// MoERouting's view: DOM, events and updates. Numbers come from moe_routing_math, drawings from moe_routing_draw.
+import type { AnyModel, RenderProps } from "./afm";
+import { button, check, choice, range } from "./base/controls";
+import { h, setAttribute, setText, uniqueId } from "./base/dom";
+import { roving, setTabStop } from "./base/keyboard";
+import { errorBox, liveSummary } from "./base/messages";
+import { reducedMotion } from "./base/motion";
+import { download, standaloneSvg, toCsv, toPng } from "./base/save";
+import { BASE_STRINGS, followLanguage, pickLanguage, type Language } from "./base/strings";
+import { dataTable, type TableData } from "./base/table";
+import { followTheme } from "./base/theme";
+import { columns, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, history, segments, specialisation } from "./moe_routing_draw";
+import { tokensOf } from "./moe_routing_math";
+import { CHOICES, DATA_TRAITS, defaults, readData, readState, shown, type Data, type State } from "./moe_routing_state";
+import { STRINGS, type Strings } from "./moe_routing_strings";
+
+const STAGES = 6;
+const CAPACITIES = [0, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4];
+
+function badge(expert: number): HTMLElement {
+  return h("span", { class: `fw-badge fw-hue-${expert % 8}` }, String(expert));
+}
+
+/** A number for reading, with the exact one beside it for machines. */
+function number(value: number, digits: number, name?: string): HTMLDataElement {
+  return h("data", { value: String(value), "data-name": name }, value.toFixed(digits));
+}
+
+class View {
+  readonly root = h("div", { class: "fw-root fw-moe", role: "group" });
+  #model: AnyModel;
+  #language: Language;
+  #text: Strings;
+  #data: Data;
+  #signal: AbortSignal;
+  #state: State;
+  #live = liveSummary();
+  #parts: ((state: State) => void)[] = [];
+  #columns = h("div", { class: "fw-columns", role: "group" });
+  #width = 0;
+  #painted = false;
+
+  constructor(model: AnyModel, language: Language, signal: AbortSignal) {
+    this.#model = model;
+    this.#language = language;
+    this.#text = STRINGS[language];
+    this.#signal = signal;
+    this.#data = readData(model, this.#text);
+    this.#state = readState(model, this.#data);
+    this.root.setAttribute("aria-label", this.#text.title);
+    this.root.lang = language === "zh" ? "zh-CN" : "en";
+    this.#build();
+    this.update();
+    const resized = new ResizeObserver(() => {
+      const width = this.#columns.clientWidth;
+      const scrolls = this.#columns.scrollWidth > width;
+      if (scrolls) this.#columns.tabIndex = 0;
+      else this.#columns.removeAttribute("tabindex");
+      if (width && width !== this.#width) {
+        this.#width = width;
+        this.update();
+      }
+    });
+    resized.observe(this.#columns);
+    signal.addEventListener("abort", () => resized.disconnect());
+  }
+
+  update(): void {
+    this.#state = readState(this.#model, this.#data);
+    this.root.dataset.view = this.#state.table ? "table" : "figure";
+    for (const part of this.#parts) part(this.#state);
+    const summary = this.#summary(this.#state);
+    if (this.#painted) this.#live.say(summary);
+    this.#painted = true;
+  }
+
+  #set(values: Record<string, unknown>): void {
+    for (const [name, value] of Object.entries(values)) this.#model.set(name, value);
+    this.#model.save_changes();
+  }
+
+  #group(name: string): string {
+    return this.#data.groupLabels[name]?.[this.#language] ?? name;
+  }
+
+  #summary(state: State): string {
+    const { routing, token } = state;
+    const routed = this.#assignments(state, token).map(({ expert, weight, kept }) => `E${expert} ${weight.toFixed(2)}${kept ? "" : ` (${this.#text.tables.dropped})`}`).join(", ");
+    return this.#text.summary(shown(this.#data.tokens[token]), routed, routing.balanceLoss.toFixed(3), `${(100 * routing.dropFraction).toFixed(1)}%`);
+  }
+
+  #assignments({ routing }: State, token: number): { expert: number; weight: number; kept: boolean; slot: number }[] {
+    return Array.from({ length: routing.topK }, (_, rank) => {
+      const at = token * routing.topK + rank;
+      return { expert: routing.chosen[at], weight: routing.weights[at], kept: routing.kept[at] === 1, slot: routing.slots[at] };
+    });
+  }
+
+  #build(): void {
+    this.#columns.setAttribute("aria-label", this.#text.expert);
+    this.#columns.style.setProperty("--fw-experts", String(this.#data.experts));
+    const figure = h("div", { class: "fw-figure" }, this.#strip(), this.#stages(), this.#router(), this.#columns);
+    this.#columns.append(this.#pipeline(), this.#experts(), this.#bins(), this.#load(), ...this.#matrix());
+    this.root.append(this.#training(), figure, this.#tables(), this.#metrics(), this.#dropped(), this.#tools(), this.#source(), this.#live.element);
+  }
+
+  // ---- training: run, step, layer ----------------------------------------------------------------------
+
+  #training(): HTMLElement {
+    const { snapshots, layers } = this.#data;
+    const text = this.#text;
+    const row = h("div", { class: "fw-row fw-controls" });
+    const runs = [...new Set(snapshots.map((frame) => frame.run))];
+    const stepsOf = (run: string): number[] => snapshots.filter((frame) => frame.run === run).map((frame) => frame.step).sort((a, b) => a - b);
+    if (runs.length > 1) {
+      const run = choice(text.run, runs.map((name) => text.runs[name] ?? name), (i) => this.#set({ run: runs[i] }));
+      this.#parts.push((state) => run.set(runs.indexOf(snapshots[state.snapshot].run)));
+      row.append(run.element);
+    }
+    if (snapshots.length > 1) {
+      const current = (): string => snapshots[this.#state.snapshot].run;
+      const step = range(text.step, { min: 0, max: stepsOf(current()).length - 1, step: 1 }, (i) => this.#set({ step: stepsOf(current())[i] }));
+      this.#parts.push((state) => {
+        const frame = snapshots[state.snapshot];
+        const steps = stepsOf(frame.run);
+        step.set(steps.indexOf(frame.step), text.stepText(frame.step, frame.val_loss ?? null), steps.length - 1);
+      });
+      step.element.append(this.#player(() => stepsOf(current())));
+      row.append(step.element, this.#history());
+    }
+    if (layers > 1) {
+      if (layers <= 8) {
+        const layer = choice(text.layer, Array.from({ length: layers }, (_, i) => String(i)), (i) => this.#set({ layer: i }));
+        this.#parts.push((state) => layer.set(state.layer));
+        row.append(layer.element);
+      } else {
+        const layer = range(text.layer, { min: 0, max: layers - 1, step: 1 }, (i) => this.#set({ layer: i }));
+        this.#parts.push((state) => layer.set(state.layer, String(state.layer)));
+        row.append(layer.element);
+      }
+    }
+    return row;
+  }
+
+  /** Goes through the run's snapshots once; with reduced motion it jumps to the last. */
+  #player(steps: () => number[]): HTMLElement {
+    let timer: ReturnType<typeof setInterval> | undefined;
+    const stop = (): void => {
+      clearInterval(timer);
+      timer = undefined;
+      setText(play, `▶ ${this.#text.play}`);
+    };
+    const play = button(`▶ ${this.#text.play}`, () => {
+      if (timer !== undefined) return stop();
+      const all = steps();
+      if (reducedMotion()) return this.#set({ step: all[all.length - 1] });
+      const at = all.indexOf(this.#data.snapshots[this.#state.snapshot].step);
+      let next = at === all.length - 1 ? 0 : at + 1;
+      this.#set({ step: all[next] });
+      setText(play, `❚❚ ${this.#text.pause}`);
+      timer = setInterval(() => {
+        if (++next >= all.length) return stop();
+        this.#set({ step: all[next] });
+      }, 900);
+    });
+    this.#signal.addEventListener("abort", () => clearInterval(timer));
+    return play;
+  }
+
+  #history(): HTMLElement {
+    const place = h("div", { class: "fw-history" });
+    const box = h("div", { class: "fw-history-box" }, h("div", { class: "fw-caption" }, this.#text.history), place);
+    let key = "";
+    let lines: ReturnType<typeof history> = [];
+    this.#parts.push((state) => {
+      const next = JSON.stringify([state.layer, state.options]);
+      if (next !== key) lines = history(state);
+      key = next;
+      const drawing = drawHistory(state, lines, 230);
+      drawing.setAttribute("role", "img");
+      const said = lines.map((line) => `${this.#text.runs[line.run] ?? line.run} ${line.steps.map((step, i) => `${step}: ${line.losses[i].toFixed(2)}`).join(", ")}`).join("; ");
+      drawing.setAttribute("aria-label", this.#text.historyLabel(said));
+      place.replaceChildren(drawing);
+    });
+    return box;
+  }
+
+  // ---- tokens ------------------------------------------------------------------------------------------
+
+  #strip(): HTMLElement {
+    const text = this.#text;
+    const list = h("div", { class: "fw-strip", role: "listbox", "aria-label": text.tokens, "aria-orientation": "horizontal" });
+    const parts = segments(this.#data);
+    const chips = this.#data.tokens.map((token, i) => {
+      const chip = h("div", { class: "fw-chip", role: "option", "data-token": i }, h("span", { class: "fw-token" }, shown(token)), h("span", { class: "fw-badge" }), h("span", { class: "fw-hidden" }));
+      return chip;
+    });
+    for (const { group, start, end } of parts) {
+      const members = chips.slice(start, end);
+      if (!group) {
+        list.append(...members);
+        continue;
+      }
+      const id = uniqueId("group");
+      list.append(h("div", { class: "fw-segment", role: "group", "aria-labelledby": id }, h("span", { id, class: "fw-segment-name", role: "presentation" }, this.#group(group)), ...members));
+    }
+    list.addEventListener("click", (event) => {
+      const chip = (event.target as Element).closest<HTMLElement>("[data-token]");
+      if (chip) this.#set({ selected_token: Number(chip.dataset.token) });
+    }, { signal: this.#signal });
+    roving(list, {
+      items: () => chips,
+      move: (index) => this.#set({ selected_token: index }),
+      activate: (index) => this.#set({ selected_token: index, selected_expert: this.#state.routing.chosen[index * this.#state.routing.topK] }),
+      release: () => this.#set({ selected_expert: -1 }),
+      segments: () => parts.map((part) => part.start),
+      signal: this.#signal,
+    });
+    this.#parts.push((state) => {
+      const { routing } = state;
+      setTabStop(chips, state.token);
+      chips.forEach((chip, i) => {
+        const routed = this.#assignments(state, i);
+        const first = routed[0];
+        const mine = routed.some(({ expert }) => expert === state.expert);
+        const lost = routed.every(({ kept }) => !kept);
+        const className = `fw-chip fw-hue-${first.expert % 8}${mine ? " fw-mine" : ""}${lost ? " fw-lost" : ""}`;
+        if (chip.className !== className) chip.className = className;
+        setAttribute(chip, "aria-selected", String(i === state.token));
+        setText(chip.children[1], String(first.expert));
+        const said = routed.map(({ expert, weight, kept }) => `E${expert} ${weight.toFixed(2)}${kept ? "" : ` ${text.tables.dropped}`}`).join(", ");
+        setText(chip.children[2], text.tokenLabel(i, said)); // read after the visible text, which names the option
+      });
+      list.dataset.experts = String(routing.experts);
+    });
+    return h("div", { class: "fw-panel" }, h("div", { class: "fw-caption" }, text.tokens), list);
+  }
+
+  // ---- step-through ------------------------------------------------------------------------------------
+
+  #stages(): HTMLElement {
+    const text = this.#text;
+    const caption = h("span", { class: "fw-caption" });
+    const go = (by: number): void => this.#set({ stage: Math.min(STAGES - 1, Math.max(0, this.#state.stage + by)) });
+    const previous = button("‹", () => go(-1), text.previous);
+    const next = button("›", () => go(1), text.next);
+    const stage = choice(text.stageLabel, text.stages, (i) => this.#set({ stage: i }));
+    stage.element.classList.add("fw-stages");
+    const explanation = h("p", { class: "fw-explain" });
+    this.#parts.push((state) => {
+      stage.set(state.stage);
+      previous.disabled = state.stage === 0;
+      next.disabled = state.stage === STAGES - 1;
+      setText(caption, text.tokenCaption(shown(this.#data.tokens[state.token]), state.token));
+      explanation.replaceChildren(...this.#explain(state));
+    });
+    return h("div", { class: "fw-panel" }, h("div", { class: "fw-row" }, caption, h("div", { class: "fw-stepper" }, previous, stage.element, next)), explanation);
+  }
+
+  #explain(state: State): (Node | string)[] {
+    const { explain } = this.#text;
+    const { routing, options, token } = state;
+    const routed = this.#assignments(state, token);
+    const p = (e: number): number => routing.probabilities[token * routing.experts + e];
+    const mass = routed.reduce((sum, { expert }) => sum + p(expert), 0);
+    const first = routed[0].expert;
+    switch (state.stage) {
+      case 0: return [explain.x(state.layer)];
+      case 1: return [explain.logits(`E${first}`, state.scores[token * routing.experts + first].toFixed(2))];
+      case 2: return [explain.softmax(options.temperature.toFixed(2))];
+      case 3: return [explain.topK(routing.topK, routed.map(({ expert }) => `E${expert}`).join(", "), mass.toFixed(3))];
+      case 4: return [options.renormalize ? explain.renormalize(mass.toFixed(3)) : explain.raw(mass.toFixed(3))];
+      default: {
+        const terms = routed.flatMap(({ expert, weight, kept }, i) => {
+          const term = h(kept ? "span" : "s", { class: "fw-term" }, number(weight, 3, `weight-${i}`), "·E", h("sub", {}, String(expert)), "(x)");
+          return i ? [" + ", term] : [term];
+        });
+        const full = routed.filter(({ kept }) => !kept).map(({ expert }) => `E${expert}`);
+        return [h("span", { class: "fw-formula" }, "y = ", ...terms), ...(full.length ? [" ", explain.dropped(full.join(", "))] : [])];
+      }
+    }
+  }
+
+  #pipeline(): HTMLElement {
+    const text = this.#text;
+    const { experts } = this.#data;
+    const all = Array.from({ length: experts }, (_, e) => e);
+    const heads = all.map((e) => h("th", { scope: "col", "data-expert": e }, badge(e)));
+    const names = ["logits", "softmax", "topK", "weight"] as const;
+    const cells = names.map((row) => all.map(() => h("td", { class: `fw-cell fw-cell-${row}` }, h("span", { class: "fw-bar", "aria-hidden": "true" }), h("data"))));
+    const rows = names.map((row, i) => h("tr", { "data-row": row }, h("th", { scope: "row" }, text.rows[row]), ...cells[i]));
+    const caption = h("caption", { class: "fw-hidden" });
+    const table = h("table", { class: "fw-pipeline" }, caption, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, text.expert), ...heads)), h("tbody", {}, ...rows));
+    table.addEventListener("click", (event) => {
+      const head = (event.target as Element).closest<HTMLElement>("[data-expert]");
+      if (head) this.#choose(Number(head.dataset.expert));
+    }, { signal: this.#signal });
+    const fill = (cell: HTMLElement, value: number | null, shownAs: string, height: number): void => {
+      const [bar, data] = cell.children as unknown as [HTMLElement, HTMLDataElement];
+      bar.style.setProperty("--v", String(Math.abs(height)));
+      bar.classList.toggle("fw-down", height < 0);
+      setAttribute(data, "value", value === null ? "" : String(value));
+      setText(data, shownAs);
+    };
+    this.#parts.push((state) => {
+      const { routing, token, stage } = state;
+      setText(caption, text.tables.token(shown(this.#data.tokens[token])));
+      const routed = this.#assignments(state, token);
+      const start = token * experts;
+      let largest = 1e-9;
+      for (const e of all) largest = Math.max(largest, Math.abs(state.scores[start + e]));
+      rows.forEach((row, i) => row.classList.toggle("fw-later", stage < i + 1));
+      rows.forEach((row, i) => row.classList.toggle("fw-now", stage === i + 1 || (stage === 5 && i === 3)));
+      for (const e of all) {
+        const rank = routed.findIndex(({ expert }) => expert === e);
+        const mine = rank >= 0 ? routed[rank] : null;
+        fill(cells[0][e], state.scores[start + e], state.scores[start + e].toFixed(2), state.scores[start + e] / largest);
+        fill(cells[1][e], routing.probabilities[start + e], routing.probabilities[start + e].toFixed(3), routing.probabilities[start + e]);
+        fill(cells[2][e], mine ? rank + 1 : null, mine ? `#${rank + 1}` : "–", 0);
+        fill(cells[3][e], mine ? mine.weight : null, mine ? mine.weight.toFixed(3) : "–", mine ? mine.weight : 0);
+        for (const row of cells) row[e].className = `${row[e].className.split(" ").slice(0, 2).join(" ")} fw-hue-${e % 8}${mine && stage >= 3 ? " fw-chosen" : ""}${mine && !mine.kept && stage === 5 ? " fw-lost" : ""}`;
+        heads[e].classList.toggle("fw-mine", e === state.expert);
+      }
+    });
+    return table;
+  }
+
+  // ---- router settings ---------------------------------------------------------------------------------
+
+  #router(): HTMLElement {
+    const text = this.#text;
+    const { experts } = this.#data;
+    const topK = range(text.topK, { min: 1, max: experts, step: 1 }, (k) => this.#set({ top_k: k }));
+    const temperature = range(text.temperature, { min: 0.1, max: 4, step: 0.1 }, (t) => this.#set({ temperature: Math.round(t * 10) / 10 }));
+    const capacity = range(text.capacity, { min: 0, max: CAPACITIES.length - 1, step: 1 }, (i) => this.#set({ capacity_factor: CAPACITIES[i] }));
+    const renormalize = check(text.renormalize, (on) => this.#set({ renormalize: on }));
+    const first: Record<string, unknown> = Object.fromEntries(["run", "step", "layer", "top_k", "temperature", "capacity_factor", "renormalize"].map((name) => [name, this.#model.get(name)]));
+    const reset = button(text.reset, () => this.#set({ ...first, selected_expert: -1, stage: STAGES - 1 }));
+    this.#parts.push(({ options, routing }) => {
+      topK.set(options.topK, String(options.topK));
+      temperature.set(options.temperature, options.temperature.toFixed(1));
+      const nearest = CAPACITIES.reduce((a, b) => (Math.abs(b - options.capacityFactor) < Math.abs(a - options.capacityFactor) ? b : a));
+      capacity.set(CAPACITIES.indexOf(nearest), routing.capacity === null ? text.dropless : text.capacityText(String(options.capacityFactor), routing.capacity));
+      renormalize.set(options.renormalize);
+    });
+    return h("div", { class: "fw-row fw-controls fw-router" }, topK.element, temperature.element, capacity.element, renormalize.element, reset);
+  }
+
+  // ---- experts -----------------------------------------------------------------------------------------
+
+  #choose(expert: number): void {
+    this.#set({ selected_expert: this.#state.expert === expert ? -1 : expert });
+  }
+
+  #experts(): HTMLElement {
+    const text = this.#text;
+    const options = Array.from({ length: this.#data.experts }, (_, e) => h("div", { class: `fw-expert fw-hue-${e % 8}`, role: "option", "data-expert": e }, badge(e), h("span", { class: "fw-count" }), h("span", { class: "fw-hidden" })));
+    const list = h("div", { class: "fw-experts", role: "listbox", "aria-label": text.experts, "aria-orientation": "horizontal" }, ...options);
+    list.addEventListener("click", (event) => {
+      const option = (event.target as Element).closest<HTMLElement>("[data-expert]");
+      if (option) this.#choose(Number(option.dataset.expert));
+    }, { signal: this.#signal });
+    roving(list, {
+      items: () => options,
+      move: (index) => this.#set({ selected_expert: index }),
+      activate: (index) => this.#choose(index),
+      release: () => this.#set({ selected_expert: -1 }),
+      signal: this.#signal,
+    });
+    const wanted = h("p", { class: "fw-line fw-wanted" });
+    this.#parts.push((state) => {
+      const { routing } = state;
+      setTabStop(options, Math.max(0, state.expert));
+      options.forEach((option, e) => {
+        const count = routing.counts[e];
+        const dropped = routing.capacity === null ? 0 : Math.max(0, count - routing.capacity);
+        setAttribute(option, "aria-selected", String(e === state.expert));
+        setText(option.children[1], dropped ? `${count - dropped}/${count}` : String(count));
+        setText(option.children[2], text.expertLabel(dropped));
+      });
+      if (state.expert < 0) setText(wanted, text.chooseExpert);
+      else {
+        const top = tokensOf(routing, state.expert).slice(0, 8).map((token) => h("span", { class: "fw-mini" }, shown(this.#data.tokens[token]), " ",
+          number(routing.probabilities[token * routing.experts + state.expert], 2)));
+        wanted.replaceChildren(text.topTokens(state.expert), " ", ...top);
+      }
+    });
+    return h("div", {}, h("div", { class: "fw-caption" }, text.bins), list, wanted);
+  }
+
+  #bins(): HTMLElement {
+    const place = h("div", { class: "fw-drawing fw-bins" });
+    place.addEventListener("click", (event) => {
+      const cell = (event.target as Element).closest<SVGElement>("[data-token]");
+      if (cell) this.#set({ selected_token: Number(cell.dataset.token) });
+    }, { signal: this.#signal });
+    this.#parts.push((state) => {
+      const drawing = drawBins(state, this.#text, columns(this.#drawingWidth(), this.#data.experts));
+      const { counts, capacity } = state.routing;
+      this.#image(place, drawing, this.#text.binsLabel([...counts].map((n, e) => `E${e} ${capacity === null ? n : `${Math.min(n, capacity)}/${capacity}`}`).join(", ")));
+    });
+    return place;
+  }
+
+  #load(): HTMLElement {
+    const place = h("div", { class: "fw-drawing" });
+    this.#parts.push((state) => {
+      const drawing = drawLoad(state, this.#text, columns(this.#drawingWidth(), this.#data.experts));
+      const { f, P } = state.routing;
+      this.#image(place, drawing, this.#text.loadLabel([...f].map((value, e) => `E${e} f ${value.toFixed(3)} P ${P[e].toFixed(3)}`).join(", ")));
+    });
+    return h("div", {}, h("div", { class: "fw-caption" }, this.#text.load), place);
+  }
+
+  #matrix(): HTMLElement[] {
+    if (new Set(this.#data.groups).size < 2) return [];
+    const place = h("div", { class: "fw-drawing" });
+    this.#parts.push((state) => {
+      const matrix = specialisation(state);
+      const names = matrix.groups.map((group) => this.#group(group));
+      const drawing = drawMatrix(matrix, names, columns(this.#drawingWidth(), this.#data.experts));
+      const said = matrix.share.map((row, i) => `${names[i]}: ${row.map((share, e) => `E${e} ${Math.round(100 * share)}%`).join(", ")}`).join("; ");
+      this.#image(place, drawing, this.#text.matrixLabel(said));
+    });
+    return [h("div", {}, h("div", { class: "fw-caption" }, this.#text.matrix), place)];
+  }
+
+  #drawingWidth(): number {
+    return Math.max(this.#width || 640, 58 + 30 * this.#data.experts);
+  }
+
+  #image(place: HTMLElement, drawing: SVGSVGElement, said: string): void {
+    drawing.setAttribute("role", "img");
+    drawing.setAttribute("aria-label", said);
+    place.replaceChildren(drawing);
+  }
+
+  // ---- numbers, tables, files --------------------------------------------------------------------------
+
+  #metrics(): HTMLElement {
+    const { metrics, balanceNote, of } = this.#text;
+    const { experts } = this.#data;
+    const values = (["balance", "cv", "entropy", "dropped"] as const).map((name) => {
+      const value = h("data", { "data-name": name });
+      const note = h("small", {}, name === "entropy" ? of(Math.log2(experts).toFixed(2)) : "");
+      return { name, value, note, element: h("div", {}, h("dt", {}, metrics[name]), h("dd", {}, value, " ", note)) };
+    });
+    this.#parts.push(({ routing }) => {
+      const exact = { balance: routing.balanceLoss, cv: routing.cv, entropy: routing.entropy, dropped: routing.dropFraction };
+      for (const { name, value, note } of values) {
+        setAttribute(value, "value", String(exact[name]));
+        setText(value, name === "dropped" ? `${(100 * exact[name]).toFixed(1)}%` : exact[name].toFixed(3));
+        // A token sends at most 1/k of its assignments to one expert, so E Σ f P ≤ E/k.
+        if (name === "balance") setText(note, balanceNote((experts / routing.topK).toFixed(experts % routing.topK ? 1 : 0)));
+        if (name === "dropped") setText(note, `${Math.round(exact[name] * routing.tokens * routing.topK)}/${routing.tokens * routing.topK}`);
+      }
+    });
+    return h("dl", { class: "fw-metrics" }, ...values.map(({ element }) => element));
+  }
+
+  #dropped(): HTMLElement {
+    const line = h("p", { class: "fw-line fw-dropped-list" });
+    this.#parts.push((state) => {
+      const lost = this.#data.tokens.flatMap((token, i) => this.#assignments(state, i).filter(({ kept }) => !kept).map(({ expert }) => ({ token, expert, i })));
+      if (!lost.length) return line.replaceChildren(this.#text.noneDropped);
+      const few = lost.slice(0, 40).map(({ token, expert, i }) => h("span", { class: "fw-mini" }, h("s", {}, shown(token)), ` ${i}→E${expert}`));
+      return line.replaceChildren(this.#text.droppedList(lost.length), " ", ...few, ...(lost.length > few.length ? [" …"] : []));
+    });
+    return line;
+  }
+
+  #tables(): HTMLElement {
+    const place = h("div", { class: "fw-tables" });
+    this.#parts.push((state) => {
+      if (state.table) place.replaceChildren(...this.#tableData(state).map(dataTable));
+      else if (place.childElementCount) place.replaceChildren();
+    });
+    return place;
+  }
+
+  #tableData(state: State): TableData[] {
+    const { tables } = this.#text;
+    const { routing, token, scores } = state;
+    const names = this.#data.tokens.map(shown);
+    const start = token * routing.experts;
+    const mine = this.#assignments(state, token);
+    const all = Array.from({ length: routing.experts }, (_, e) => e);
+    return [
+      { caption: tables.token(names[token]), columns: tables.stageColumns, rows: all.map((e) => {
+        const rank = mine.findIndex(({ expert }) => expert === e);
+        return [`E${e}`, scores[start + e].toFixed(4), routing.probabilities[start + e].toFixed(4), rank < 0 ? "" : rank + 1, rank < 0 ? "" : mine[rank].weight.toFixed(4)];
+      }) },
+      { caption: tables.experts, columns: tables.expertColumns, rows: all.map((e) => [
+        `E${e}`, routing.counts[e], routing.capacity ?? this.#text.dropless, routing.capacity === null ? 0 : Math.max(0, routing.counts[e] - routing.capacity),
+        routing.f[e].toFixed(4), routing.P[e].toFixed(4), tokensOf(routing, e).slice(0, 5).map((i) => names[i]).join(" "),
+      ]) },
+      { caption: tables.tokens, columns: tables.tokenColumns, rows: names.flatMap((name, i) => this.#assignments(state, i).map(({ expert, weight, kept, slot }, rank) => [
+        i, name, this.#group(this.#data.groups[i] ?? ""), rank + 1, `E${expert}`, weight.toFixed(4), kept ? slot : tables.dropped,
+      ])) },
+    ];
+  }
+
+  #csv(): string {
+    const { routing, scores, snapshot, layer } = this.#state;
+    const frame = this.#data.snapshots[snapshot];
+    const names = ["run", "step", "layer", "token", "text", "group", "rank", "expert", "logit", "probability", "weight", "kept", "slot"];
+    return toCsv(names, this.#data.tokens.flatMap((text, i) => this.#assignments(this.#state, i).map(({ expert, weight, kept, slot }, rank) => {
+      const at = i * routing.experts + expert;
+      return [frame.run, frame.step, layer, i, text, this.#data.groups[i] ?? "", rank, expert, scores[at], routing.probabilities[at], weight, kept, slot];
+    })));
+  }
+
+  #tools(): HTMLElement {
+    const base = BASE_STRINGS[this.#language];
+    const table = button(this.#text.tableView, () => this.#set({ view: this.#state.table ? "figure" : "table" }));
+    this.#parts.push((state) => setAttribute(table, "aria-pressed", String(state.table)));
+    const save = (kind: string, make: () => Promise<void> | void): HTMLButtonElement => button(kind, () => {
+      Promise.resolve().then(make).then(() => this.#live.say(base.saved(`moe-routing.${kind.toLowerCase()}`)), (error: unknown) => {
+        console.error("[frontier]", error);
+        this.root.append(errorBox(base.error, error instanceof Error ? error.message : String(error)));
+      });
+    }, base.save(kind));
+    const drawing = (): { svg: string; width: number; height: number } => {
+      const figure = drawFigure(this.#state, this.#text, (group) => this.#group(group));
+      return { svg: standaloneSvg(figure, this.root), width: Number(figure.getAttribute("width")), height: Number(figure.getAttribute("height")) };
+    };
+    return h("div", { class: "fw-row fw-tools" }, table,
+      save("SVG", () => download("moe-routing.svg", drawing().svg, "image/svg+xml")),
+      save("PNG", async () => {
+        const { svg, width, height } = drawing();
+        download("moe-routing.png", await toPng(svg, width, height));
+      }),
+      save("CSV", () => download("moe-routing.csv", this.#csv(), "text/csv")));
+  }
+
+  #source(): HTMLElement {
+    const { model } = this.#data;
+    const name = String(model.class ?? model.hub_id ?? "");
+    const count = typeof model.parameters === "number" ? this.#text.parameters(`${(model.parameters / 1e6).toFixed(2)} M`) : "";
+    return h("p", { class: "fw-source" }, name ? this.#text.source(name, count) : this.#text.ownData);
+  }
+}
+
+function render({ model, el, signal: hostSignal }: RenderProps): () => void {
+  const life = new AbortController();
+  hostSignal?.addEventListener("abort", () => life.abort(), { once: true });
+  let view: View | null = null;
+  let inner = new AbortController();
+
+  const build = (): void => {
+    inner.abort();
+    inner = new AbortController();
+    const language = pickLanguage(model.get("language"));
+    try {
+      view = new View(model, language, inner.signal);
+      followTheme(view.root, inner.signal);
+      el.replaceChildren(view.root);
+    } catch (error) {
+      view = null;
+      console.error("[frontier]", error);
+      const box = h("div", { class: "fw-root" }, errorBox(BASE_STRINGS[language].error, error instanceof Error ? error.message : String(error)));
+      followTheme(box, inner.signal);
+      el.replaceChildren(box);
+    }
+  };
+
+  /** Several traits set at once give one update. */
+  const soon = (work: () => void): (() => void) => {
+    let pending = false;
+    return () => {
+      if (pending) return;
+      pending = true;
+      queueMicrotask(() => {
+        pending = false;
+        if (!life.signal.aborted) work();
+      });
+    };
+  };
+  const update = soon(() => view?.update());
+  const rebuild = soon(build);
+
+  build();
+  for (const name of CHOICES) model.on(`change:${name}`, update);
+  for (const name of [...DATA_TRAITS, "language"]) model.on(`change:${name}`, rebuild);
+  followLanguage(rebuild, life.signal);
+  const end = (): void => {
+    life.abort();
+    inner.abort();
+    for (const name of CHOICES) model.off(`change:${name}`, update);
+    for (const name of [...DATA_TRAITS, "language"]) model.off(`change:${name}`, rebuild);
+    el.replaceChildren();
+  };
+  return end;
+}
+
+export { defaults };
+export default { render };

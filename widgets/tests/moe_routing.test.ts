@@ -1,0 +1,108 @@
+// The component's view on its published data, without a browser.
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import data from "../frontier_widgets/data/moe_routing.json";
+import { HostModel } from "../src/host_models";
+import widget, { defaults } from "../src/moe_routing";
+import { nearestSnapshot, shown } from "../src/moe_routing_state";
+
+const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
+
+beforeAll(() => {
+  // jsdom has neither; both only tell sizes and preferences.
+  vi.stubGlobal("ResizeObserver", class { observe(): void {} disconnect(): void {} });
+  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
+});
+beforeEach(() => document.documentElement.setAttribute("lang", "en"));
+
+const mounted: (() => void)[] = [];
+afterEach(() => mounted.splice(0).forEach((end) => end()));
+
+function mount(props: Record<string, unknown> = {}): { el: HTMLElement; model: HostModel; end: () => void } {
+  const model = new HostModel({ ...defaults(data), ...props });
+  const el = document.createElement("div");
+  document.body.replaceChildren(el);
+  const end = widget.render({ model, el });
+  mounted.push(end);
+  return { el, model, end };
+}
+
+const value = (el: HTMLElement, name: string): number => Number(el.querySelector<HTMLDataElement>(`data[data-name="${name}"]`)?.value);
+
+describe("MoERouting", () => {
+  it("selects a token by click and writes the choice to the model", async () => {
+    const { el, model } = mount();
+    el.querySelectorAll<HTMLElement>("[role=option][data-token]")[5].click();
+    await settle();
+    expect(model.get("selected_token")).toBe(5);
+    expect(el.querySelector("[data-token='5']")?.getAttribute("aria-selected")).toBe("true");
+  });
+
+  it("one expert per token means weight 1 and twice the reach of the loss", async () => {
+    const { el, model } = mount();
+    model.set("top_k", 1);
+    await settle();
+    expect(value(el, "weight-0")).toBe(1);
+    expect(el.textContent).toContain("up to 8 when collapsed");
+  });
+
+  it("shows dropped tokens when the capacity is short, and none without a limit", async () => {
+    const { el, model } = mount({ capacity_factor: 0.5 });
+    expect(value(el, "dropped")).toBeGreaterThan(0.4);
+    expect(el.querySelectorAll(".fw-bins .fw-dropped").length).toBe(Math.round(value(el, "dropped") * 96));
+    model.set("capacity_factor", 0);
+    await settle();
+    expect(value(el, "dropped")).toBe(0);
+    expect(el.querySelectorAll(".fw-bins .fw-dropped").length).toBe(0);
+  });
+
+  it("has a table with every assignment, in place of the drawings", async () => {
+    const { el, model } = mount();
+    model.set("view", "table");
+    await settle();
+    expect(el.querySelectorAll(".fw-tables table")).toHaveLength(3);
+    expect(el.querySelectorAll(".fw-tables table:nth-of-type(1)")[2].querySelectorAll("tbody tr")).toHaveLength(96);
+  });
+
+  it("changes its language with the trait and with the page", async () => {
+    const { el, model } = mount();
+    expect(el.textContent).toContain("Training step");
+    model.set("language", "zh");
+    await settle();
+    expect(el.textContent).toContain("训练步数");
+  });
+
+  it("keeps values out of range out of the figure", () => {
+    const { el } = mount({ layer: 99, top_k: 99, selected_token: -3, temperature: Number.NaN, step: 10 ** 9 });
+    expect(el.querySelector("[role=alert]")).toBeNull();
+    expect(value(el, "balance")).toBeCloseTo(1, 6);
+  });
+
+  it("says which trait does not fit", () => {
+    const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const { el } = mount({ tokens: ["one"] });
+    expect(el.querySelector("[role=alert]")?.textContent).toContain("tokens has 1 entries, and logits has 48 tokens");
+    expect(log).toHaveBeenCalled();
+  });
+
+  it("treats tokens as text", () => {
+    const tokens = [...(defaults(data).tokens as string[])];
+    tokens[0] = "<img src=x onerror=alert(1)>";
+    const { el } = mount({ tokens });
+    expect(el.querySelector("img")).toBeNull();
+    expect(el.textContent).toContain("<img");
+  });
+
+  it("leaves nothing behind", async () => {
+    const { el, model, end } = mount();
+    end();
+    model.set("top_k", 4);
+    await settle();
+    expect(el.childElementCount).toBe(0);
+  });
+
+  it("shows blanks and line ends, and takes the nearest snapshot of the run", () => {
+    expect([shown("▁the"), shown("▁"), shown("\n"), shown("")]).toEqual(["the", "␣", "↵", "∅"]);
+    const frames = [{ run: "a", step: 0 }, { run: "a", step: 100 }, { run: "b", step: 0 }];
+    expect([nearestSnapshot(frames, "a", 50), nearestSnapshot(frames, "a", 60), nearestSnapshot(frames, "b", 99)]).toEqual([0, 1, 2]);
+  });
+});
