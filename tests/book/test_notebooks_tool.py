@@ -1,0 +1,231 @@
+"""``tools/notebooks.py``: the same notebook gives the same bytes, and nbval sees what changed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pages
+import pytest
+
+tool = pages.tool
+
+WIDGET = "from frontier_widgets import MoERouting\nfigure = MoERouting()\nfigure"
+BOX = """
+import ipywidgets
+slider, other = ipywidgets.IntSlider(), ipywidgets.IntSlider()
+ipywidgets.jslink((slider, "value"), (figure, "top_k"))
+ipywidgets.jslink((slider, "max"), (figure, "layer"))
+ipywidgets.VBox([figure, slider])
+""".strip()
+DRAWING = """
+from IPython.display import HTML
+HTML('<p>%s</p><svg aria-label="%s"><path d="M %d 0"/></svg>' % ("α", "a", 0))
+""".strip()
+
+
+def notebook(folder: Path, *sources: str) -> Path:
+    """A notebook that was never executed, with an editor's metadata."""
+    cells = [nbformat.v4.new_code_cell(source, metadata={"collapsed": True}) for source in sources]
+    path = folder / "page.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"jupytext": {"x": 1}}), path)
+    return path
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = notebook(
+        tmp_path_factory.mktemp("page"), tool.setup_source(""), "print(1)\nprint(2)", WIDGET, BOX, DRAWING
+    )
+    assert tool.execute(path) == []
+    return path
+
+
+def test_executing_twice_gives_the_same_bytes(executed: Path) -> None:
+    before = executed.read_bytes()
+    assert tool.execute(executed) == []
+    assert executed.read_bytes() == before
+
+
+def test_measured_output_stays_until_code_changes(tmp_path: Path) -> None:
+    clock = "import time\nfrom IPython.display import HTML\nHTML(f'<svg>{time.perf_counter_ns()}</svg>')"
+    path = notebook(tmp_path, clock, "1")
+    assert tool.execute(path) == []
+    plain = path.read_bytes()
+    assert tool.execute(path) == []
+    assert path.read_bytes() != plain, "without the tag the clock shows"
+    page = read(path)
+    page.cells[0].metadata.tags = ["measured"]
+    nbformat.write(page, path)
+    assert tool.execute(path) == []
+    stored = path.read_bytes()
+    assert tool.execute(path) == []
+    assert path.read_bytes() == stored
+    page.cells[1].source = "2"
+    nbformat.write(page, path)
+    assert tool.execute(path) == []
+    assert read(path).cells[0].outputs != page.cells[0].outputs
+
+
+def test_normalising_what_is_stored_changes_nothing(executed: Path) -> None:
+    again = tool.normalise(read(executed), executed.name)
+    assert nbformat.writes(again, version=4) + "\n" == executed.read_text("utf8")
+
+
+def test_widget_state_is_slim_and_its_links_hold(executed: Path) -> None:
+    page = read(executed)
+    state = page.metadata.widgets[tool.STATE]["state"]
+    figure, box = (page.cells[i].outputs[0]["data"][tool.VIEW]["model_id"] for i in (2, 3))
+    assert "_esm" not in state[figure]["state"]
+    assert state[box]["state"]["children"][0] == f"IPY_MODEL_{figure}"
+    assert state[box]["state"]["children"][1].removeprefix("IPY_MODEL_") in state
+    assert list(state) == sorted(state)
+
+
+def test_own_data_stays_in_the_state_as_bytes(tmp_path: Path) -> None:
+    source = (
+        "import numpy as np\nfrom frontier_widgets import MoERouting\nMoERouting(np.eye(4), list('abcd'))"
+    )
+    path = notebook(tmp_path, source)
+    assert tool.execute(path) == []
+    (model,) = [
+        m
+        for m in read(path).metadata.widgets[tool.STATE]["state"].values()
+        if m["model_module"] == "anywidget"
+    ]
+    assert [(buffer["path"], buffer["encoding"]) for buffer in model["buffers"]] == [(["logits"], "base64")]
+
+
+def test_metadata_is_the_same_on_every_machine(executed: Path) -> None:
+    page = read(executed)
+    assert {key: page.metadata[key] for key in tool.METADATA} == tool.METADATA
+    assert set(page.metadata) == {*tool.METADATA, "widgets"}
+    assert all(not cell.metadata for cell in page.cells)
+
+
+def test_setup_cell_does_nothing_outside_colab(executed: Path) -> None:
+    assert read(executed).cells[0].outputs == []
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("import sys\nprint('careful', file=sys.stderr)", "wrote to stderr: careful"),
+        ("object()", "shows an address, 0x"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "DeadKernelError"),
+    ],
+)
+def test_unfit_notebook_is_refused_and_left_alone(tmp_path: Path, source: str, message: str) -> None:
+    path = notebook(tmp_path, source)
+    before = path.read_bytes()
+    (found,) = tool.execute(path)
+    assert message in found
+    assert path.read_bytes() == before
+    assert tool.execute_all([path]) == 1
+
+
+def test_slow_cell_is_stopped(tmp_path: Path) -> None:
+    path = notebook(tmp_path, "import threading\nthreading.Event().wait()")
+    (found,) = tool.execute(path, timeout=1)
+    assert "CellTimeoutError" in found
+
+
+def test_nbval_agrees_with_what_was_stored(executed: Path) -> None:
+    assert tool.nbval([executed]) == 0
+
+
+def changed(path: Path, folder: Path, find: str, replace: str) -> Path:
+    """A copy of a notebook with another stored output."""
+    copy = folder / path.name
+    text = path.read_text("utf8")
+    assert text.count(find) == 1, find
+    copy.write_text(text.replace(find, replace), "utf8")
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("find", "replace"),
+    [
+        ('"1\\n"', '"7\\n"'),
+        ("48 tokens, 4 layers, 8 experts, run='balanced', step=1500, top_k=2)\"", '9 tokens)"'),
+        ("<p>α</p><svg", "<p>β</p><svg"),
+        ('aria-label=\\"a\\"><path', 'aria-label=\\"b\\"><path'),
+    ],
+    ids=["stream", "repr", "html", "description of a drawing"],
+)
+def test_nbval_sees_a_changed_output(executed: Path, tmp_path: Path, find: str, replace: str) -> None:
+    assert tool.nbval([changed(executed, tmp_path, find, replace)]) != 0
+
+
+def test_nbval_ignores_the_inside_of_a_drawing(executed: Path, tmp_path: Path) -> None:
+    assert tool.nbval([changed(executed, tmp_path, '<path d=\\"M 0 0', '<path d=\\"M 9 0')]) == 0
+
+
+def test_nbval_refuses_a_cell_that_never_ran(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert tool.nbval([notebook(tmp_path, "1 + 1")]) == 1
+    assert "cell 0 was not executed" in capfd.readouterr().err
+
+
+def test_selection(tmp_path: Path) -> None:
+    for name in ("28-1-a/1-x.ipynb", "28-2-b/1-y.ipynb", "28-2-b/.ipynb_checkpoints/1-y.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in tool.select([], tmp_path)] == ["1-x.ipynb", "1-y.ipynb"]
+    assert [path.name for path in tool.select(["28-2"], tmp_path)] == ["1-y.ipynb"]
+    with pytest.raises(ValueError, match=r"got '28-9', wanted .* 28-1-a/1-x.ipynb, 28-2-b/1-y.ipynb"):
+        tool.select(["28-9"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("address", "wanted"),
+    [
+        ("https://example.org/a/b.git", "https://example.org/a/b"),
+        ("https://user:secret@example.org/a/b", "https://example.org/a/b"),
+        ("git@example.org:a/b.git", "https://example.org/a/b"),
+        ("ssh://git@example.org:22/a/b.git", "https://example.org/a/b"),
+        ("/srv/git/b.git", ""),
+        ("../b", ""),
+        ("file:///srv/git/b.git", ""),
+    ],
+)
+def test_repository_url_is_one_that_readers_can_reach(
+    monkeypatch: pytest.MonkeyPatch, address: str, wanted: str
+) -> None:
+    monkeypatch.setenv("REPOSITORY_URL", address)
+    assert tool.repository_url() == wanted
+
+
+def test_repository_url_comes_from_the_remote(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("REPOSITORY_URL", raising=False)
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    assert tool.repository_url() == ""
+    subprocess.run(["git", "remote", "add", "origin", "git@example.org:a/b.git"], cwd=tmp_path, check=True)
+    assert tool.repository_url() == "https://example.org/a/b"
+
+
+def test_execute_puts_the_address_in_the_setup_cell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REPOSITORY_URL", "git@example.org:a/b.git")
+    path = notebook(tmp_path, tool.setup_source(""))
+    page = read(path)
+    page.cells[0].metadata.tags = ["setup"]
+    nbformat.write(page, path)
+    assert tool.execute(path) == []
+    assert read(path).cells[0].source == tool.setup_source("https://example.org/a/b")
+    monkeypatch.setenv("REPOSITORY_URL", "/srv/b.git")
+    assert tool.execute(path) == []
+    assert read(path).cells[0].source == tool.setup_source("https://example.org/a/b"), (
+        "an address is never dropped"
+    )
+
+
+def test_setup_cell_is_short_and_readable() -> None:
+    assert len(tool.SETUP_SOURCE.splitlines()) <= 25
+    assert max(map(len, tool.SETUP_SOURCE.splitlines())) <= 110

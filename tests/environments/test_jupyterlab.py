@@ -1,0 +1,161 @@
+"""A real JupyterLab in a real browser: the figure renders, and the next cell reads the choice made in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.slow
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+CELLS = (
+    "from frontier_widgets import MoERouting\nw = MoERouting()\nw",
+    "print('token', w.selected_token, 'expert', w.selected_expert)",
+)
+PATIENCE = 60_000
+"""Milliseconds until a state that does not come is a failure; nothing sleeps this long when it does come."""
+
+
+@pytest.fixture
+def browser() -> str:
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        message = f"no browser ({', '.join(BROWSERS)}) on this machine: JupyterLab is not driven"
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[str]:
+    """Address of a JupyterLab without token, with no settings but its own, that serves one small notebook."""
+    work = tmp_path / "work"
+    work.mkdir()
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=spec), work / "page.ipynb")
+    settings = tmp_path / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet), "utf8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--notebook-dir={work}"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    command += [
+        "--IdentityProvider.token=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    private = {
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+        "JUPYTER_DATA_DIR": str(tmp_path / "data"),
+        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
+    }
+    log = tmp_path / "lab.log"
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            command, env={**os.environ, **private}, stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        while not answers(f"{address}/api/status"):
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=0.2)
+                pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def answers(address: str) -> bool:
+    """Whether a server is there."""
+    try:
+        with urllib.request.urlopen(address, timeout=1) as reply:
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def test_a_choice_made_in_the_figure_is_read_by_the_next_cell(lab: str, browser: str, tmp_path: Path) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE)
+    outside: list[str] = []
+
+    def guard(route: Any) -> None:
+        if route.request.url.startswith((lab, lab.replace("http", "ws"), "data:", "blob:")):
+            route.continue_()
+        else:
+            outside.append(route.request.url)
+            route.abort()
+
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(tmp_path / "profile"),
+            executable_path=browser,
+            args=list(FLAGS),
+            viewport={"width": 1400, "height": 1600},
+        )
+        context.set_default_timeout(PATIENCE)
+        context.route("**/*", guard)
+        page = context.pages[0]
+        page.goto(f"{lab}/lab/tree/page.ipynb")
+        cells = page.locator(".jp-Notebook .jp-CodeCell")
+        expect(cells).to_have_count(2)
+        expect(page.locator("[data-status=idle]").first).to_be_attached()
+
+        cells.nth(0).locator(".cm-content").click()
+        page.keyboard.press("Shift+Enter")
+        figure = cells.nth(0).locator(".fw-root")
+        expect(figure).to_be_visible()
+        chips = figure.locator("[data-token][role=option]")
+        chosen = figure.locator("[data-token][role=option][aria-selected=true]")
+        expect(chosen).to_have_attribute("data-token", "0")
+
+        # JupyterLab has its own use for arrows and Enter: inside the figure they must be the figure's.
+        chips.nth(0).focus()
+        page.keyboard.press("ArrowDown")
+        expect(chosen).not_to_have_attribute("data-token", "0")
+        page.keyboard.press("Home")
+        for place in ("0", "1", "2"):
+            expect(chosen).to_have_attribute("data-token", place)
+            page.keyboard.press("ArrowRight")
+        expect(chosen).to_have_attribute("data-token", "3")
+        page.keyboard.press("Enter")
+        expert = figure.locator("[data-expert][role=option][aria-selected=true]")
+        expect(expert).to_have_count(1)
+
+        cells.nth(1).locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        wanted = f"token 3 expert {expert.get_attribute('data-expert')}"
+        expect(cells.nth(1).locator(".jp-OutputArea-output")).to_have_text(wanted)
+        context.close()
+    assert not outside, f"JupyterLab asked the network for {outside}"

@@ -1,0 +1,185 @@
+"""Dispatch, combine and the fused expert network, forward and backward, against the readable reference."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from numerics import relative_error
+
+import frontier_kernels as fk
+from frontier_kernels import reference
+
+BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 8e-3}
+SHAPES = [
+    (1, 1, 1, 4, 3),
+    (33, 7, 2, 10, 12),
+    (64, 8, 2, 16, 24),
+    (50, 5, 5, 9, 3),
+    (128, 64, 1, 8, 4),
+    (0, 4, 2, 6, 5),
+]
+
+
+def problem(
+    shape: tuple[int, ...], dtype: torch.dtype, activation: str, bias: bool
+) -> list[torch.Tensor | None]:
+    tokens, experts, _, width, hidden = shape
+    inner = 2 * hidden if activation == "swiglu" else hidden
+    tensors: list[torch.Tensor | None] = [
+        torch.randn(tokens, width, dtype=dtype),
+        torch.randn(tokens, experts, dtype=dtype),
+        torch.randn(experts, inner, width, dtype=dtype) / width**0.5,
+        torch.randn(experts, width, hidden, dtype=dtype) / hidden**0.5,
+        torch.randn(experts, inner, dtype=dtype) if bias else None,
+        torch.randn(experts, width, dtype=dtype) if bias else None,
+    ]
+    return [t if t is None else t.requires_grad_() for t in tensors]
+
+
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize("activation", ["gelu", "silu", "swiglu"])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("capacity", [None, 3])
+def test_output_and_every_gradient_equal_the_reference(
+    shape: tuple[int, ...], dtype: torch.dtype, activation: str, bias: bool, capacity: int | None
+) -> None:
+    inputs = problem(shape, dtype, activation, bias)
+    x, logits, w_in, w_out, b_in, b_out = inputs
+    assert x is not None
+    assert logits is not None
+    routing = fk.route(logits, shape[2], capacity=capacity)
+    y = fk.moe_mlp(x, routing, w_in, w_out, b_in, b_out, activation=activation)  # type: ignore[arg-type]
+    # The truth is computed in float64 from the same numbers and the same choice of experts.
+    exact = [t if t is None else t.detach().double().requires_grad_() for t in inputs]
+    ex, elogits, *eweights = exact
+    assert elogits is not None
+    chosen = elogits.softmax(-1).gather(1, routing.experts)
+    weights = chosen / chosen.sum(-1, keepdim=True)
+    wanted = reference.moe_mlp(
+        ex, weights, routing.experts, routing.dropped, *eweights, activation=activation
+    )  # type: ignore[arg-type]
+    assert relative_error(y, wanted) <= BOUND[dtype]
+    grad = torch.randn_like(y)
+    leaves = [(t, e) for t, e in zip(inputs, exact, strict=True) if t is not None and e is not None]
+    got = torch.autograd.grad(y, [t for t, _ in leaves], grad)
+    truth = torch.autograd.grad(wanted, [e for _, e in leaves], grad.double(), allow_unused=True)
+    for (leaf, _), g, t in zip(leaves, got, truth, strict=True):
+        assert g.dtype == leaf.dtype
+        if t is not None and t.numel() and t.abs().max() > 1e-12:
+            assert relative_error(g, t) <= 4 * BOUND[dtype]
+        else:
+            # Nothing to learn here, up to rounding: one expert of k = 1 has weight one whatever its logit.
+            assert g.numel() == 0 or g.abs().max() <= BOUND[dtype]
+
+
+@pytest.mark.parametrize("activation", ["gelu", "silu", "swiglu"])
+def test_gradcheck_in_double(activation: str) -> None:
+    x, logits, w_in, w_out, b_in, b_out = problem((6, 3, 2, 4, 3), torch.float64, activation, True)
+    routing = fk.route(logits.detach(), 2)  # type: ignore[union-attr]
+
+    def f(*a: torch.Tensor) -> torch.Tensor:
+        return fk.moe_mlp(a[0], routing._replace(weights=a[1]), *a[2:], activation=activation)  # type: ignore[arg-type]
+
+    weights = routing.weights.clone().requires_grad_()
+    assert torch.autograd.gradcheck(f, (x, weights, w_in, w_out, b_in, b_out))
+
+
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize("capacity", [None, 2])
+def test_dispatch_then_combine_is_the_weighted_sum_of_what_was_kept(
+    dtype: torch.dtype, capacity: int | None
+) -> None:
+    x = torch.randn(40, 9, dtype=dtype, requires_grad=True)
+    routing = fk.route(torch.randn(40, 6), 3, capacity=capacity)
+    xs = fk.dispatch(x, routing)
+    assert not xs[int(routing.counts.sum()) :].any()
+    y = fk.combine(xs, routing)
+    kept = routing.weights.double().masked_fill(routing.dropped, 0).sum(-1, keepdim=True)
+    assert relative_error(y, x * kept) <= BOUND[dtype]
+    y.float().sum().backward()
+    assert relative_error(x.grad, kept.expand_as(x)) <= BOUND[dtype]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("capacity", [None, 2])
+def test_gradcheck_of_dispatch_and_combine(capacity: int | None) -> None:
+    routing = fk.route(torch.randn(7, 4), 2, capacity=capacity)
+    x = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
+    ys = torch.randn(14, 3, dtype=torch.float64, requires_grad=True)
+    weights = routing.weights.double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: fk.dispatch(x, routing), (x,))
+    assert torch.autograd.gradcheck(lambda y, w: fk.combine(y, routing._replace(weights=w)), (ys, weights))
+
+
+def test_dropped_tokens_keep_their_residual() -> None:
+    x = torch.randn(20, 8)
+    routing = fk.route(torch.zeros(20, 4), 1, capacity=2)
+    y = fk.moe_mlp(x, routing, torch.randn(4, 6, 8), torch.randn(4, 8, 6))
+    assert not y[2:].any()
+    assert y[:2].any()
+
+
+def test_the_same_input_gives_the_same_bits_on_one_thread_and_on_two() -> None:
+    x, logits, w_in, w_out, *_ = problem((300, 8, 2, 32, 24), torch.float32, "swiglu", False)
+    assert x is not None
+
+    def run(threads: int) -> list[torch.Tensor]:
+        torch.set_num_threads(threads)
+        routing = fk.route(logits, 2)  # type: ignore[arg-type]
+        y = fk.moe_mlp(x, routing, w_in, w_out, activation="swiglu")  # type: ignore[arg-type]
+        return [y, *torch.autograd.grad(y.square().sum(), [x, logits, w_in, w_out])]  # type: ignore[list-item]
+
+    for a, b in zip(run(1), run(2), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_strided_inputs_and_expanded_gradients_are_taken() -> None:
+    tokens, experts, width, hidden = 12, 4, 6, 5
+    x = torch.randn(width, tokens, dtype=torch.float64).t().requires_grad_()
+    w_in = torch.randn(experts, width, hidden, dtype=torch.float64).transpose(1, 2).requires_grad_()
+    w_out = torch.randn(experts, hidden, width, dtype=torch.float64).transpose(1, 2).requires_grad_()
+    routing = fk.route(torch.randn(experts, tokens).t(), 2)
+    y = fk.moe_mlp(x, routing, w_in, w_out)
+    wanted = reference.moe_mlp(x, routing.weights.double(), routing.experts, routing.dropped, w_in, w_out)
+    torch.testing.assert_close(y, wanted)
+    got = torch.autograd.grad(y.sum(), [x, w_in, w_out])
+    for a, b in zip(got, torch.autograd.grad(wanted.sum(), [x, w_in, w_out]), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_empty_experts_get_gradients_of_exactly_zero() -> None:
+    logits = torch.zeros(10, 5)
+    logits[:, 2] = 9
+    w_in, w_out = torch.randn(5, 4, 3, requires_grad=True), torch.randn(5, 3, 4, requires_grad=True)
+    fk.moe_mlp(torch.randn(10, 3), fk.route(logits, 1), w_in, w_out).sum().backward()
+    idle = [0, 1, 3, 4]
+    assert not w_in.grad[idle].any()  # type: ignore[index]
+    assert not w_out.grad[idle].any()  # type: ignore[index]
+    assert w_in.grad[2].any()  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"x": torch.randn(5, 6)}, ValueError, r"x: got shape \(5, 6\), wanted \[8, width\]"),
+        ({"x": torch.randn(8, 6).half()}, TypeError, "x: got torch.float16"),
+        ({"w_in": torch.randn(4, 7, 6)}, ValueError, r"w_in: got shape \(4, 7, 6\), wanted \[4, 5, 6\]"),
+        ({"w_out": torch.randn(3, 6, 5)}, ValueError, r"w_out: got shape \(3, 6, 5\)"),
+        ({"b_in": torch.randn(4, 6)}, ValueError, "b_in: got shape"),
+        (
+            {"w_in": torch.randn(4, 5, 6).double()},
+            TypeError,
+            "w_in: got torch.float64 on cpu, wanted torch.float32",
+        ),
+        ({"activation": "relu"}, ValueError, "activation: got 'relu'"),
+    ],
+)
+def test_bad_arguments_are_named(change: dict[str, object], error: type[Exception], message: str) -> None:
+    arguments: dict[str, object] = {
+        "x": torch.randn(8, 6),
+        "routing": fk.route(torch.randn(8, 4), 2),
+        "w_in": torch.randn(4, 5, 6),
+        "w_out": torch.randn(4, 6, 5),
+    }
+    with pytest.raises(error, match=message):
+        fk.moe_mlp(**{**arguments, **change})  # type: ignore[arg-type]

@@ -1,0 +1,98 @@
+"""The paths of the products, one for each instruction set, compute the same; each runs in its own process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from numerics import relative_error
+
+import frontier_kernels as fk
+from frontier_kernels.build_info import PATHS
+
+PROGRAM = """
+import itertools, sys, torch
+import frontier_kernels as fk
+
+torch.manual_seed(0)
+torch.set_num_threads(int(sys.argv[2]))
+# Tokens, experts, top_k, width, hidden: more rows than a block, k in several blocks, edges of every tile,
+# experts of 1 to 5 rows, empty experts, a width and a height of one.
+shapes = [(1000, 2, 1, 33, 300), (130, 3, 2, 515, 70), (64, 8, 2, 64, 32), (17, 9, 1, 45, 67)]
+shapes += [(9, 40, 2, 16, 1), (5, 4, 4, 1, 7)]
+results = []
+kinds = itertools.product(shapes, ["gelu", "silu", "swiglu"], [torch.float32, torch.bfloat16], [False, True])
+for (tokens, experts, top_k, width, hidden), activation, dtype, bias in kinds:
+    inner = 2 * hidden if activation == "swiglu" else hidden
+    sizes = [(experts, inner, width), (experts, width, hidden), (experts, inner), (experts, width)]
+    weights = [torch.randn(size) / size[-1] ** 0.5 for size in sizes]
+    x, *weights = (t.to(dtype).requires_grad_() for t in [torch.randn(tokens, width), *weights])
+    leaves = [x, *weights] if bias else [x, *weights[:2]]
+    routing = fk.route(torch.randn(tokens, experts), top_k)
+    routed = routing.weights.requires_grad_()
+    y = fk.moe_mlp(x, routing, *leaves[1:], activation=activation)
+    grads = torch.autograd.grad(y, [routed, *leaves], torch.randn(tokens, width).to(dtype))
+    results.append([y.detach(), *grads])
+torch.save((fk.build_info().cpu, results), sys.argv[1])
+"""
+
+
+def run(path: str, folder: Path, threads: int = 1) -> tuple[str, list[list[torch.Tensor]]]:
+    """Outputs and gradients of every case on this path, and what build_info calls it."""
+    file = folder / f"{path}-{threads}.pt"
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(file), str(threads)],
+        env={**os.environ, "FRONTIER_KERNELS_ISA": path},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return torch.load(file)  # type: ignore[no-any-return]
+
+
+def available(path: str) -> bool:
+    """Whether the processor that runs this has the instructions."""
+    best = torch.backends.cpu.get_cpu_capability()
+    return path == "scalar" or (path == "avx2" and best in ("AVX2", "AVX512")) or best.upper() == path.upper()
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "scalar"])
+def test_every_path_computes_what_the_portable_one_does(path: str, tmp_path: Path) -> None:
+    if not available(path):
+        pytest.skip(f"this processor lacks {path}")
+    (name, got), (portable, wanted) = run(path, tmp_path), run("scalar", tmp_path)
+    assert name.startswith(PATHS[path])
+    assert portable.startswith(PATHS["scalar"])
+    for case, truth in zip(got, wanted, strict=True):
+        for a, b in zip(case, truth, strict=True):
+            # bfloat16 rounds the pre-activations that backward starts from, so one bit there shows later.
+            assert relative_error(a, b) <= (1e-5 if case[0].dtype == torch.float32 else 4e-3)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_gives_the_same_bits_on_one_thread_and_on_three(path: str, tmp_path: Path) -> None:
+    if not available(path):
+        pytest.skip(f"this processor lacks {path}")
+    (_, one), (_, three) = run(path, tmp_path), run(path, tmp_path, 3)
+    for case, other in zip(one, three, strict=True):
+        for a, b in zip(case, other, strict=True):
+            assert torch.equal(a, b)
+
+
+def test_a_path_that_does_not_exist_is_refused_by_name() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", "import frontier_kernels as fk; fk.build_info()"],
+        env={**os.environ, "FRONTIER_KERNELS_ISA": "mmx"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode
+    assert "FRONTIER_KERNELS_ISA: got 'mmx', wanted 'scalar', 'avx2' or 'avx512'" in result.stderr
+
+
+def test_the_path_that_is_taken_is_named() -> None:
+    assert any(fk.build_info().cpu.startswith(words) for words in PATHS.values())

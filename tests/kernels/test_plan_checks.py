@@ -1,0 +1,171 @@
+"""An operator that is called directly, past the checks for users: an error by name, never foreign memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+import frontier_kernels as fk
+from frontier_kernels.ops import library
+
+TOKENS, EXPERTS, TOP_K, WIDTH, HIDDEN = 6, 4, 2, 5, 3
+SLOTS = TOKENS * TOP_K
+FAR = 2**40
+"""An index that no allocation of this test reaches."""
+
+
+@pytest.fixture
+def inputs() -> dict[str, Tensor | str | None]:
+    """Arguments of every operator, by their names in the schema."""
+    routing = fk.route(torch.randn(TOKENS, EXPERTS), TOP_K)
+    return {
+        "x": torch.randn(TOKENS, WIDTH),
+        "ys": torch.randn(SLOTS, WIDTH),
+        "grad": torch.randn(TOKENS, WIDTH),
+        "weights": routing.weights,
+        "w_in": torch.randn(EXPERTS, HIDDEN, WIDTH),
+        "w_out": torch.randn(EXPERTS, WIDTH, HIDDEN),
+        "b_in": torch.randn(EXPERTS, HIDDEN),
+        "b_out": torch.randn(EXPERTS, WIDTH),
+        "pre": torch.randn(SLOTS, HIDDEN),
+        "offsets": routing.offsets,
+        "slot_to_row": routing.slot_to_row,
+        "row_to_slot": routing.row_to_slot,
+        "activation": "gelu",
+    }
+
+
+def call(name: str, inputs: dict[str, Tensor | str | None]) -> object:
+    """Call an operator with the arguments that its schema names."""
+    operator = getattr(library, name).default
+    return operator(*(inputs[argument.name] for argument in operator._schema.arguments))
+
+
+def put(tensor: Tensor, index: int, value: int) -> Tensor:
+    """A copy with one element changed."""
+    changed = tensor.clone()
+    changed.view(-1)[index] = value
+    return changed
+
+
+MAPPED = ("dispatch", "combine", "combine_backward", "moe_mlp", "moe_mlp_backward")
+NETWORK = ("moe_mlp", "moe_mlp_backward")
+Change = Callable[[Tensor], object]
+
+WRONG: list[tuple[tuple[str, ...], str, Change, str]] = [
+    (MAPPED, "slot_to_row", lambda t: put(t, 3, FAR), f"slot_to_row: got {FAR}, wanted -1 to {SLOTS - 1}"),
+    (MAPPED, "slot_to_row", lambda t: put(t, 3, -2), "slot_to_row: got -2, wanted -1"),
+    (MAPPED, "slot_to_row", lambda t: t.flatten(), "slot_to_row: got 1 dimensions"),
+    (MAPPED, "slot_to_row", lambda t: t[:-1], r"row_to_slot: wanted \[10\], one element for each slot"),
+    (MAPPED, "slot_to_row", lambda t: t.int(), "expected scalar type Long but found Int"),
+    (MAPPED, "slot_to_row", lambda t: t.roll(1), "row_to_slot: got .* wanted slot"),
+    (MAPPED, "row_to_slot", lambda t: put(t, 0, FAR), f"row_to_slot: got {FAR}"),
+    (MAPPED, "row_to_slot", lambda t: put(t, 0, -FAR), f"row_to_slot: got -{FAR}"),
+    (MAPPED, "row_to_slot", lambda t: t[:5], "row_to_slot: wanted"),
+    (MAPPED, "row_to_slot", lambda t: put(t, 0, int(t[1])), r"wanted (slot|row) \d+, which"),
+    (MAPPED, "row_to_slot", lambda t: t.double(), "expected scalar type Long but found Double"),
+    (NETWORK, "offsets", lambda t: put(t, -1, FAR), f"offsets: got {FAR} after"),
+    (NETWORK, "offsets", lambda t: put(t, 0, 1), "offsets: got 1 first, wanted 0"),
+    (NETWORK, "offsets", lambda t: put(t, 1, SLOTS), f"after {SLOTS}, wanted them to rise"),
+    (NETWORK, "offsets", lambda t: t[:-1], r"offsets: wanted \[5\], one more than experts"),
+    (NETWORK, "offsets", lambda t: t.float(), "expected scalar type Long but found Float"),
+    (("dispatch", *NETWORK), "x", lambda t: t[:-1], "x: got 5 in dimension 0, wanted 6"),
+    (("dispatch", *NETWORK), "x", lambda t: t[0], "x: got 1 dimensions, wanted 2"),
+    (("dispatch", *NETWORK), "x", lambda t: torch.tensor(1.0), "x: got 0 dimensions, wanted 2"),
+    (("dispatch", *NETWORK), "x", lambda t: t.half(), "must be float32, float64 or bfloat16"),
+    (("combine", "combine_backward"), "ys", lambda t: t[:-1], "ys: got 11 in dimension 0, wanted 12"),
+    (("combine", "combine_backward"), "ys", lambda t: torch.tensor(1.0), "ys: got 0 dimensions, wanted 2"),
+    (
+        ("combine_backward", "moe_mlp_backward"),
+        "grad",
+        lambda t: t[:, :-1],
+        "grad: got 4 in dimension 1, wanted 5",
+    ),
+    (("combine_backward", "moe_mlp_backward"), "grad", lambda t: t.double(), "expected scalar type Float"),
+    (MAPPED[1:], "weights", lambda t: t[:, :1], "weights: got 1 in dimension 1, wanted 2"),
+    (MAPPED[1:], "weights", lambda t: t.double(), "expected scalar type Float but found Double"),
+    (NETWORK, "w_in", lambda t: t[:, :-1], "w_in: got 2 in dimension 1, wanted 3"),
+    (NETWORK, "w_in", lambda t: t[:-1], "w_in: got 3 in dimension 0, wanted 4"),
+    (NETWORK, "w_in", lambda t: t.bfloat16(), "expected scalar type Float but found BFloat16"),
+    (NETWORK, "w_out", lambda t: t[0], "w_out: got 2 dimensions, wanted 3"),
+    (NETWORK, "w_out", lambda t: t[:, :-1], "w_out: got 4 in dimension 1, wanted 5"),
+    (NETWORK, "w_out", lambda t: torch.tensor(1.0), "w_out: got 0 dimensions, wanted 3"),
+    (NETWORK, "b_in", lambda t: t[:, :-1], "b_in: got 2 in dimension 1, wanted 3"),
+    (NETWORK, "b_out", lambda t: t[:-1], "b_out: got 3 in dimension 0, wanted 4"),
+    (("moe_mlp_backward",), "pre", lambda t: t[:-1], "pre: got 11 in dimension 0, wanted 12"),
+    (NETWORK, "activation", lambda t: "relu", "activation: got 'relu', wanted 'gelu', 'silu' or 'swiglu'"),
+    (NETWORK, "activation", lambda t: "swiglu", "w_in: got 3 in dimension 1, wanted 6"),
+]
+
+
+@pytest.mark.parametrize(
+    ("operator", "argument", "change", "message"),
+    [
+        pytest.param(operator, argument, change, message, id=f"{operator}-{argument}-{number}")
+        for number, (operators, argument, change, message) in enumerate(WRONG)
+        for operator in operators
+    ],
+)
+def test_wrong_arguments_are_refused_by_name(
+    operator: str, argument: str, change: Change, message: str, inputs: dict[str, Tensor | str | None]
+) -> None:
+    call(operator, inputs)  # right as it is, so the error is of the change
+    value = inputs[argument]
+    inputs[argument] = change(value)  # type: ignore[arg-type, assignment]
+    with pytest.raises(RuntimeError, match=message):
+        call(operator, inputs)
+
+
+def test_a_row_of_an_expert_must_hold_a_slot(inputs: dict[str, Tensor | str | None]) -> None:
+    routing = fk.route(torch.randn(TOKENS, EXPERTS), TOP_K, capacity=1)
+    inputs |= {"slot_to_row": routing.slot_to_row, "row_to_slot": routing.row_to_slot}
+    inputs["offsets"] = torch.tensor([0, 3, 6, 9, SLOTS])
+    for operator in NETWORK:
+        with pytest.raises(RuntimeError, match="row_to_slot: got -1 in row 4, which belongs to an expert"):
+            call(operator, inputs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((torch.rand(4), 1, 1, 1), "scores: got 1 dimensions"),
+        ((torch.rand(3, 4), 0, 1, 1), "top_k: got 0, wanted 1 to 4"),
+        ((torch.rand(3, 4), 5, 1, 1), "top_k: got 5, wanted 1 to 4"),
+        ((torch.rand(3, 4), 3, 2, 1), "top_k: got 3, wanted 1 to 2"),
+        ((torch.rand(3, 0), 1, 1, 1), "top_k: got 1, wanted 1 to 0"),
+        ((torch.rand(3, 4), 1, 3, 1), "num_groups: got 3, wanted a divisor of 4"),
+        ((torch.rand(3, 4), 1, 0, 1), "num_groups: got 0"),
+        ((torch.rand(3, 4), 1, 2, 3), "top_k_groups: got 3, wanted 1 to 2"),
+        ((torch.rand(3, 4).half(), 1, 1, 1), "must be float32, float64 or bfloat16"),
+    ],
+)
+def test_selection_refuses_what_does_not_fit(arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        library.select_experts(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((torch.zeros(4, dtype=torch.int64), 4, -1), "experts: got 1 dimensions"),
+        ((torch.full((3, 2), FAR), 4, -1), f"experts: got index {FAR}, wanted 0 to 3"),
+        ((torch.full((3, 2), -1), 4, -1), "experts: got index -1"),
+        ((torch.zeros(3, 2), 4, -1), "expected scalar type Long but found Float"),
+        ((torch.zeros(3, 2, dtype=torch.int64), 0, -1), "num_experts: got 0, wanted at least 1"),
+    ],
+)
+def test_grouping_refuses_what_does_not_fit(arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        library.permute_slots(*arguments)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_scores_that_are_not_numbers_still_give_valid_experts(value: float) -> None:
+    scores = torch.full((5, 8), value)
+    for groups, open_groups in ((1, 1), (4, 2)):
+        chosen = library.select_experts(scores, 3, groups, open_groups)
+        assert ((chosen >= 0) & (chosen < 8)).all()
+        assert all(len(set(row)) == 3 for row in chosen.tolist())

@@ -1,0 +1,149 @@
+"""opcheck of every operator, torch.compile without graph breaks, and what build_info says."""
+
+from __future__ import annotations
+
+import platform
+import re
+
+import pytest
+import torch
+
+import frontier_kernels as fk
+from frontier_kernels.ops import library
+
+OPERATORS = (
+    "select_experts",
+    "permute_slots",
+    "dispatch",
+    "combine",
+    "combine_backward",
+    "moe_mlp",
+    "moe_mlp_backward",
+)
+ELSEWHERE = ("retention", "retention_backward", "retention_step")
+"""Checked in test_retention_registration.py."""
+
+
+def arguments(name: str, dtype: torch.dtype, capacity: int | None) -> tuple[object, ...]:
+    """Inputs of one operator, with gradients wanted where it has them."""
+    tokens, experts, top_k, width, hidden = 9, 4, 2, 5, 3
+    routing = fk.route(torch.randn(tokens, experts), top_k, capacity=capacity)
+    maps = (routing.slot_to_row, routing.row_to_slot)
+
+    def leaf(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, dtype=dtype, requires_grad=not name.endswith("_backward"))
+
+    weights = routing.weights.detach().to(torch.float64 if dtype == torch.float64 else torch.float32)
+    weights.requires_grad_(not name.endswith("_backward"))
+    x, ys, grad = leaf(tokens, width), leaf(tokens * top_k, width), leaf(tokens, width)
+    network = (
+        leaf(experts, 2 * hidden, width),
+        leaf(experts, width, hidden),
+        leaf(experts, 2 * hidden),
+        leaf(experts, width),
+    )
+    plan = (routing.offsets, *maps, "swiglu")
+    return {
+        "select_experts": (torch.rand(tokens, experts, dtype=dtype), top_k, 2, 1),
+        "permute_slots": (routing.experts, experts, -1 if capacity is None else capacity),
+        "dispatch": (x, *maps),
+        "combine": (ys, weights, *maps),
+        "combine_backward": (grad, ys, weights, *maps),
+        "moe_mlp": (x, weights, *network, *plan),
+        "moe_mlp_backward": (grad, x, weights, *network, leaf(tokens * top_k, 2 * hidden), *plan),
+    }[name]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("capacity", [None, 2])
+def test_opcheck(name: str, dtype: torch.dtype, capacity: int | None) -> None:
+    torch.library.opcheck(getattr(library, name).default, arguments(name, dtype, capacity))
+
+
+def test_every_registered_operator_is_checked() -> None:
+    registered = {
+        n.split("::")[1] for n in torch._C._dispatch_get_all_op_names() if n.startswith("frontier_kernels::")
+    }
+    assert registered == {*OPERATORS, *ELSEWHERE, "build_facts"}
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+@pytest.mark.parametrize("capacity_factor", [None, 1.0])
+def test_layer_compiles_without_graph_breaks(backend: str, capacity_factor: float | None) -> None:
+    torch.compiler.reset()
+    layer = fk.MoELayer(12, num_experts=4, expert_hidden_size=6, capacity_factor=capacity_factor)
+    x = torch.randn(2, 11, 12)
+    wanted = layer(x)
+    wanted.square().sum().backward()
+    gradients = [p.grad.clone() for p in layer.parameters() if p.grad is not None]
+    layer.zero_grad()
+    got = torch.compile(layer, fullgraph=True, backend=backend)(x)
+    got.square().sum().backward()
+    torch.testing.assert_close(got, wanted)
+    for g, p in zip(gradients, layer.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, g, rtol=1e-4, atol=1e-5)
+
+
+def test_compiled_route_dispatch_combine_and_losses_in_one_graph() -> None:
+    torch.compiler.reset()
+
+    def step(x: torch.Tensor, logits: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        routing = fk.route(
+            logits, 2, scoring="sigmoid", expert_bias=bias, num_groups=2, top_k_groups=1, capacity=6
+        )
+        loss = fk.load_balancing_loss(logits, routing.experts) + fk.router_z_loss(logits)
+        return fk.combine(fk.dispatch(x, routing) * 2, routing) + loss
+
+    inputs = (torch.randn(16, 4), torch.randn(16, 8), torch.randn(8))
+    torch.testing.assert_close(
+        torch.compile(step, fullgraph=True, backend="aot_eager")(*inputs), step(*inputs)
+    )
+
+
+@pytest.mark.parametrize("name", ["combine", "moe_mlp"])
+def test_a_second_derivative_is_refused_and_never_wrong(name: str) -> None:
+    inputs = arguments(name, torch.float64, None)
+    out = getattr(library, name)(*inputs)
+    first = inputs[0]
+    assert isinstance(first, torch.Tensor)
+    (grad,) = torch.autograd.grad(
+        (out[0] if name == "moe_mlp" else out).square().sum(), [first], create_graph=True
+    )
+    with pytest.raises(NotImplementedError, match=f"frontier_kernels.{name}: no second derivative"):
+        torch.autograd.grad(grad.square().sum(), [first])
+
+
+def test_dispatch_has_derivatives_of_every_order() -> None:
+    x, *maps = arguments("dispatch", torch.float64, 2)
+    assert torch.autograd.gradgradcheck(lambda x: library.dispatch(x, *maps).square(), (x,))
+
+
+def test_build_info_says_what_was_compiled() -> None:
+    info = fk.build_info()
+    assert re.fullmatch(r"(gcc|clang|msvc) \d+.*", info.compiler)
+    assert info.standard == "C++20"
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", info.headers)
+    assert info.oldest_torch == "2.10"
+    assert info.torch == torch.__version__
+    machine = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "arm64", "arm64": "arm64"}
+    assert f"compiled for {machine[platform.machine().lower()]} with" in info.cpu
+    assert info.cuda is False
+    assert "CUDA" in info.note
+
+
+def test_build_info_lists_the_element_types_that_operators_take() -> None:
+    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64):
+        x = torch.ones(3, 2).to(dtype)
+        routing = fk.route(torch.randn(3, 4), 1)
+        if str(dtype).removeprefix("torch.") in fk.build_info().dtypes:
+            assert fk.dispatch(x, routing).dtype == dtype
+        else:
+            with pytest.raises(RuntimeError, match="must be float32, float64 or bfloat16"):
+                library.dispatch(x, routing.slot_to_row, routing.row_to_slot)
+
+
+def test_every_fact_is_one_line() -> None:
+    facts = library.build_facts().split("\n")
+    assert len(facts) == 6
+    assert all(fact.strip() for fact in facts)

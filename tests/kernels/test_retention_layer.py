@@ -1,0 +1,132 @@
+"""RetentionLayer against the paper's equations on the same weights; its three forms against each other."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from numerics import relative_error
+
+import frontier_kernels as fk
+
+BOUND = {torch.float64: 1e-12, torch.float32: 1e-5}
+FORMS = ("parallel_forward", "recurrent_forward", "chunkwise_forward")
+
+
+def paper_layer(layer: fk.RetentionLayer, x: torch.Tensor) -> torch.Tensor:
+    """Equations 5 and 8 with complex rotations and the decay as a matrix, head by head."""
+    time, heads, key = x.shape[1], layer.num_heads, layer.d_model // layer.num_heads
+    steps = torch.arange(time, dtype=torch.float64)
+    turn = layer.rotary_base ** -torch.linspace(0, 1, key // 2, dtype=torch.float64)
+    theta = torch.polar(torch.ones(time, key // 2, dtype=torch.float64), steps[:, None] * turn)  # [T, K/2]
+    distance = steps[:, None] - steps  # [T, T]
+    outputs = []
+    width = layer.value_dim // heads
+    for h in range(heads):
+        gamma = 1 - 2.0 ** (-5 - h)
+        decay = torch.where(distance >= 0, gamma**distance, 0.0)
+        rows, values = slice(h * key, (h + 1) * key), slice(h * width, (h + 1) * width)
+        q = (
+            torch.view_as_complex((x @ layer.q_proj.weight[rows].T).unflatten(-1, (-1, 2)).contiguous())
+            * theta
+        )
+        k = (
+            torch.view_as_complex((x @ layer.k_proj.weight[rows].T).unflatten(-1, (-1, 2)).contiguous())
+            * theta
+        )
+        scores = (q @ k.mH).real * key**-0.5 * decay
+        o = scores @ (x @ layer.v_proj.weight[values].T)
+        normed = F.layer_norm(o, (width,), eps=layer.norm.eps)
+        outputs.append(normed * layer.norm.weight[values] + layer.norm.bias[values])
+    return (F.silu(x @ layer.gate_proj.weight.T) * torch.cat(outputs, -1)) @ layer.out_proj.weight.T
+
+
+@pytest.mark.parametrize("value_dim", [None, 36])
+@pytest.mark.parametrize("form", FORMS)
+def test_layer_equals_the_papers_equations_with_gradients(form: str, value_dim: int | None) -> None:
+    layer = fk.RetentionLayer(24, 3, value_dim=value_dim, chunk_size=8).double()
+    torch.nn.init.normal_(layer.norm.weight)
+    torch.nn.init.normal_(layer.norm.bias)
+    x = torch.randn(2, 21, 24, dtype=torch.float64, requires_grad=True)
+    leaves = [x, *layer.parameters()]
+    got, wanted = getattr(layer, form)(x)[0], paper_layer(layer, x)
+    torch.testing.assert_close(got, wanted)
+    grad = torch.randn_like(got)
+    pairs = zip(
+        torch.autograd.grad(got, leaves, grad), torch.autograd.grad(wanted, leaves, grad), strict=True
+    )
+    for a, b in pairs:
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize("time", [0, 1, 50, 130])
+def test_the_three_forms_are_equal(dtype: torch.dtype, time: int) -> None:
+    layer = fk.RetentionLayer(32, 4, chunk_size=16).to(dtype)
+    x = torch.randn(2, time, 32, dtype=dtype)
+    results = [getattr(layer, form)(x) for form in FORMS]
+    assert results[0][0].shape == x.shape
+    assert torch.equal(layer(x), results[2][0])
+    for y, state in results[1:]:
+        assert relative_error(y, results[0][0]) <= BOUND[dtype]
+        assert relative_error(state, results[0][1]) <= BOUND[dtype]
+
+
+def test_generation_goes_on_from_a_prompt_token_by_token() -> None:
+    layer = fk.RetentionLayer(32, 4).double()
+    x = torch.randn(2, 40, 32, dtype=torch.float64)
+    y, state = layer.chunkwise_forward(x[:, :25])
+    rows = [y]
+    for t in range(25, 40):
+        y, state = layer.recurrent_forward(x[:, t : t + 1], state, t)
+        rows.append(y)
+    torch.testing.assert_close(torch.cat(rows, 1), layer.parallel_forward(x)[0])
+
+
+def test_heads_decay_as_in_the_paper_whatever_the_layers_dtype() -> None:
+    layer = fk.RetentionLayer(64, 8).bfloat16()
+    wanted = [1 - 2.0 ** (-5 - h) for h in range(8)]
+    torch.testing.assert_close(layer.log_decay.exp(), torch.tensor(wanted, dtype=torch.float64))
+
+
+def test_layer_trains_in_bfloat16() -> None:
+    layer = fk.RetentionLayer(16, 2).bfloat16()
+    y = layer(torch.randn(2, 70, 16).bfloat16())
+    assert y.dtype == torch.bfloat16
+    y.float().square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_layer_compiles_without_graph_breaks(form: str) -> None:
+    torch.compiler.reset()
+    layer = fk.RetentionLayer(16, 2, chunk_size=8)
+    x = torch.randn(2, 21, 16)
+    wanted = getattr(layer, form)(x)
+    wanted[0].square().sum().backward()
+    gradients = [p.grad.clone() for p in layer.parameters() if p.grad is not None]
+    layer.zero_grad()
+    got = torch.compile(getattr(layer, form), fullgraph=True, backend="aot_eager")(x)
+    got[0].square().sum().backward()
+    torch.testing.assert_close(got, wanted)
+    for g, p in zip(gradients, layer.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, g, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"d_model": 24, "num_heads": 5}, "d_model: got 24 with num_heads=5"),
+        ({"d_model": 24, "num_heads": 8}, "d_model: got 24 with num_heads=8, wanted an even width"),
+        ({"d_model": 24, "num_heads": 3, "value_dim": 10}, "value_dim: got 10, wanted a multiple of"),
+        ({"d_model": 24, "num_heads": 3, "chunk_size": 0}, "chunk_size: got 0"),
+    ],
+)
+def test_widths_that_do_not_fit_are_named(arguments: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fk.RetentionLayer(**arguments)
+
+
+def test_an_input_of_another_width_is_named() -> None:
+    with pytest.raises(ValueError, match=r"x: got shape \(2, 3\), wanted \[batch, time, 16\]"):
+        fk.RetentionLayer(16, 2)(torch.randn(2, 3))

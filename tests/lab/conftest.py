@@ -1,0 +1,33 @@
+"""Every lab test: offline, one thread, no settings of the reader's own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from frontier_lab import hub, zoo
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No environment that changes what a hub id means; fixed seed, one thread."""
+    monkeypatch.delenv("FRONTIER_MODELS", raising=False)
+    monkeypatch.delenv("FRONTIER_MODELS_DIR", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def own_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the committed checkpoints in the place of the real ones, to be damaged."""
+    copy = tmp_path / "checkpoints"
+    shutil.copytree(zoo.CHECKPOINTS, copy)
+    monkeypatch.setattr(zoo, "CHECKPOINTS", copy)
+    hub._checked.cache_clear()
+    yield copy
+    hub._checked.cache_clear()

@@ -1,0 +1,161 @@
+"""The build tool: quick when nothing has changed, the same bytes each time, clear about what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from built_site import ROOT, load_tool, tool
+
+MEGABYTE = 1_000_000
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Hash of every file in a folder."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {f.relative_to(folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def test_a_second_build_has_nothing_to_do(site: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in site.rglob("*")}
+    started = time.monotonic()
+    command = [sys.executable, str(ROOT / "tools" / "site.py"), "build"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert time.monotonic() - started < 10
+    assert "up to date" in done.stdout
+    assert done.stdout.rstrip().endswith(str(site / "index.html"))
+    assert {file: file.stat().st_mtime_ns for file in site.rglob("*")} == before
+
+
+@pytest.mark.slow
+def test_a_build_from_nothing_gives_the_same_bytes(site: Path, tmp_path: Path) -> None:
+    fresh = load_tool()
+    fresh.WORK = tmp_path / "work"
+    fresh.make(tmp_path / "html")
+    again, committed = digests(tmp_path / "html"), digests(site)
+    assert again.keys() == committed.keys()
+    assert [name for name in again if again[name] != committed[name]] == []
+
+
+def test_every_input_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fresh = load_tool()
+    names = [file.relative_to(ROOT).as_posix() for file in fresh.inputs()]
+    for part in (
+        "_config.yml",
+        "book/_toc.yml",
+        "book/index.md",
+        "site/assets/book.css",
+        "site/frontier_site.py",
+    ):
+        assert part in names
+    assert any(name.endswith("static/host.js") for name in names)
+    assert any(name.endswith("1-mixture-of-experts.po") for name in names)
+    assert not any(name.endswith((".mo", ".pyc")) for name in names)
+    monkeypatch.setattr(fresh, "ROOT", tmp_path)
+    source = tmp_path / "book" / "index.md"
+    source.parent.mkdir()
+    monkeypatch.setattr(fresh, "INPUTS", ("book",))
+    seen = set()
+    for text in ("one", "two"):
+        source.write_text(text)
+        seen.add(fresh.fingerprint())
+    source.rename(source.with_name("other.md"))
+    seen.add(fresh.fingerprint())
+    monkeypatch.setattr(fresh, "repository_url", lambda: "https://github.com/someone/book")
+    seen.add(fresh.fingerprint())
+    assert len(seen) == 4
+
+
+def test_the_archive_is_the_same_each_time(site: Path, tmp_path: Path) -> None:
+    for name in ("one.zip", "two.zip"):
+        tool.pack(site, tmp_path / name)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        packed = {name.removeprefix("frontier-transformers/") for name in archive.namelist()}
+    assert packed == set(digests(site))
+
+
+def test_an_archive_of_no_site_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="run `make book` first"):
+        tool.pack(tmp_path / "html", tmp_path / "offline.zip")
+
+
+def test_a_failed_build_shows_the_warnings_and_leaves_the_site(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh = load_tool()
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (tmp_path / "book" / "index.md").write_text(
+        "# 标题\n\n[一个不存在的页面](nowhere.md)\n\n{cite:p}`nobody2026`\n"
+    )
+    (tmp_path / "book" / "glossary.md").write_text("词元（token）\n")
+    (tmp_path / "book" / "references.bib").write_text("")
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
+    (tmp_path / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True))
+    (tmp_path / "site").symlink_to(ROOT / "site")
+    fresh.ROOT, fresh.WORK = tmp_path, tmp_path / "_build" / "work"
+    before = digests(site)
+    with pytest.raises(SystemExit, match="the zh build failed"):
+        fresh.sphinx("zh")
+    said = capsys.readouterr().err
+    assert "nowhere" in said
+    assert "nobody2026" in said
+    assert digests(site) == before
+
+
+def test_a_formula_that_cannot_be_set_ends_the_build() -> None:
+    program = (
+        "from formulas import setup_formulas\n"
+        "from sphinxcontrib.katex import render_latex\n"
+        "setup_formulas()\n"
+        "assert '<math' in render_latex(r'\\frac{a}{b}')\n"
+        "render_latex(r'\\frac{a')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "site")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "KaTeX parse error" in done.stderr
+
+
+def test_english_pages_share_the_files_of_the_chinese_ones(site: Path) -> None:
+    own = sorted(file.name for file in (site / "en" / "_static").rglob("*") if file.is_file())
+    assert own == ["documentation_options.js"]
+    assert not (site / "en" / "_sources").exists()
+
+
+def test_the_whole_site_is_small(site: Path) -> None:
+    names = digests(site)
+    assert sum((site / name).stat().st_size for name in names) < 6 * MEGABYTE
+    unused = re.compile(r"\.map$|\.ttf$|\.po$|\.mo$|fontawesome|locales/|/thebe|\.doctree")
+    assert [name for name in names if unused.search(name)] == []
+
+
+def test_every_icon_that_a_page_names_is_drawn(site: Path) -> None:
+    drawn = set(
+        re.findall(r"^\.(fa-[a-z-]+) \{\n  --icon", (site / "_static" / "icons.css").read_text(), re.M)
+    )
+    styles = {"fa-solid", "fa-lg"}
+    for page in site.rglob("*.html"):
+        for classes in re.findall(r'class="([^"]*\bfa-[^"]*)"', page.read_text("utf8")):
+            named = {name for name in classes.split() if name.startswith("fa-")}
+            assert named - styles <= drawn, f"{page.name}: {named - styles - drawn} has no mask in icons.css"
+
+
+def test_the_styles_that_draw_formulas_are_those_of_the_program_that_sets_them(site: Path) -> None:
+    from sphinxcontrib import katex
+
+    style = (site / "_static" / "vendor" / "katex" / "katex.min.css").read_text()
+    assert re.search(r'\.katex-version:after\{content:"([^"]+)"', style)[1] == katex.katex_version
+    fonts = set(re.findall(r"url\((fonts/[^)]+)\)", style))
+    folder = site / "_static" / "vendor" / "katex"
+    assert fonts == {f"fonts/{file.name}" for file in (folder / "fonts").iterdir()}
+    assert (folder / "LICENSE").is_file()

@@ -1,0 +1,371 @@
+"""Every page, in both languages, over http and from disk: complete, quiet, accessible, light, translated."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin
+
+import frontier_widgets
+import nbformat
+import pytest
+from bs4 import BeautifulSoup, Tag
+from built_site import ROOT, complete, page_names, tool
+
+AXE = ROOT / "widgets" / "node_modules" / "axe-core" / "axe.min.js"
+FIGURE = "[data-component], script[type='application/vnd.jupyter.widget-view+json']"
+PICTURES = {".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp", ".ico"}
+TEXT_BUDGET = 1_200_000
+FIGURE_BUDGET = 300_000
+CHINESE = re.compile(r"[\u3400-\u9fff\u3001-\u303f\uff01-\uff60]+")
+MATHS_LEFT = re.compile(r"\$\$|\\\(|\\\[|\\begin\{")
+NO_PROSE = ["annotation", "code", "pre", "script", "style"]
+PHONE = {"width": 390, "height": 844}
+every_page = pytest.mark.parametrize("name", page_names() or ["index.html"])
+"""Where there is no site, the fixture ``site`` says so."""
+
+CHINESE_ON_ENGLISH_PAGES = (
+    "中文",  # the switch to the other language
+    "明月几时有，把酒问青天。",  # the poem that is routed in 28.2.1
+)
+"""All the Chinese that an English page may show, besides the tokens of the figures."""
+
+AXE_RUN = """async (within) => {
+    const rules = Object.fromEntries(axe.getRules().map((rule) => [rule.ruleId, { enabled: true }]));
+    const { violations } = await axe.run(within ?? document, { rules });
+    const why = (node) => node.failureSummary.replaceAll("\\n", " ");
+    const say = (id, node) => [id, node.target.join(" "), node.html, why(node)];
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => say(id, node).join("\\n    ")));
+}"""
+"""Every rule that axe has: those of WCAG A, AA and AAA, best practices, experimental and old ones."""
+
+UNFOLD = """() => {
+    for (const fold of document.querySelectorAll("details")) fold.open = true;
+    for (const fold of document.querySelectorAll(".toggle-hidden")) fold.querySelector("button")?.click();
+}"""
+
+STILL = (
+    "() => Promise.all(document.getAnimations().map((a) => a.finished.catch(() => null))).then(() => true)"
+)
+
+TEXTS = """() => {
+    const read = ["alt", "aria-label", "aria-valuetext", "content", "placeholder", "title"];
+    const found = [];
+    const note = (el, text) => found.push([!!el.closest(".fw-root"), el.outerHTML.slice(0, 200), text]);
+    const walker = document.createTreeWalker(document, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
+    while (walker.nextNode()) {
+        const node = walker.currentNode;
+        if (node.nodeType === Node.ELEMENT_NODE)
+            for (const name of read) if (node.hasAttribute(name)) note(node, node.getAttribute(name));
+        if (node.nodeType === Node.TEXT_NODE && !node.parentElement.closest("script, style"))
+            note(node.parentElement, node.data);
+    }
+    return found;
+}"""
+"""What a reader sees or hears, hidden or not: whether it is in a figure, its element, and the text."""
+
+TOO_WIDE = """(width) => {
+    const page = document.documentElement;
+    if (page.scrollWidth <= width) return [];
+    const ends = (el) => el.getBoundingClientRect().right;
+    const hides = (el) => getComputedStyle(el).overflowX !== "visible";
+    const clipped = (el) => el && el !== page && (hides(el) || clipped(el.parentElement));
+    return [...document.body.querySelectorAll("*")]
+        .filter((el) => ends(el) > width + 1 && !clipped(el.parentElement))
+        .map((el) => `to ${ends(el)} px: ${el.outerHTML.slice(0, 200)}`)
+        .concat(`the page is ${page.scrollWidth} px wide`);
+}"""
+
+COLOURS = """() => ["body", "article p", "pre", ".fw-root"].map((selector) => {
+    const { color, backgroundColor } = getComputedStyle(document.querySelector(selector));
+    return [color, backgroundColor];
+})"""
+
+
+@cache
+def ids(name: str) -> frozenset[str]:
+    """The places in a page that a link can lead to."""
+    return frozenset(str(tag["id"]) for tag in source(name).find_all(id=True))
+
+
+@cache
+def source(name: str) -> BeautifulSoup:
+    """The page as it was built, before any script; not to be changed."""
+    return BeautifulSoup((tool.SITE / name).read_text("utf8"), "html.parser")
+
+
+def has_figure(name: str) -> bool:
+    return bool(source(name).select(FIGURE))
+
+
+def test_the_site_has_pages_in_both_languages(site: Path) -> None:
+    names = page_names()
+    chinese = {name for name in names if not name.startswith("en/")}
+    english = {name.removeprefix("en/") for name in names if name.startswith("en/")}
+    assert chinese == english
+    documents = {file.relative_to(ROOT / "book").with_suffix("") for file in (ROOT / "book").rglob("*.ipynb")}
+    documents |= {file.relative_to(ROOT / "book").with_suffix("") for file in (ROOT / "book").rglob("*.md")}
+    written = {document.as_posix() for document in documents if "_build" not in document.parts}
+    assert written <= {name.removesuffix(".html") for name in chinese}
+    assert any(has_figure(name) for name in names)
+
+
+# ---- loading -----------------------------------------------------------------------------------------------
+
+
+@every_page
+def test_a_page_is_complete_quiet_light_and_asks_nothing_from_outside(
+    open_page: Callable[..., Any], root: str, name: str
+) -> None:
+    page = open_page(root, name)  # requests, console and errors are judged when the test ends
+    places = page.locator(FIGURE).count()
+    assert places == len(source(name).select(FIGURE))
+    assert page.locator("[data-ready='1']").count() == places
+    assert page.locator("[data-ready='failed'], .fw-error, .fwh-message").count() == 0
+    if places:
+        assert page.locator("html").get_attribute("data-frontier") == "done"
+        assert page.locator(".fw-root").count() == places
+
+    sizes = {
+        file: (tool.SITE / file).stat().st_size for file in page.diary.files if (tool.SITE / file).is_file()
+    }
+    counted = {file: size for file, size in sizes.items() if Path(file).suffix not in PICTURES}
+    budget = TEXT_BUDGET + FIGURE_BUDGET * bool(places)
+    listing = "\n".join(
+        f"{size:9} {file}" for file, size in sorted(counted.items(), key=lambda item: -item[1])
+    )
+    assert name in counted
+    assert sum(counted.values()) <= budget, f"{sum(counted.values())} bytes, wanted {budget}:\n{listing}"
+
+
+@every_page
+def test_files_come_from_the_site_itself(site: Path, name: str) -> None:
+    page = source(name)
+    loading = [str(tag["href"]) for tag in page.find_all("link")]
+    for attribute in ("src", "srcset", "data", "poster"):
+        loading += [str(tag[attribute]) for tag in page.find_all(attrs={attribute: True})]
+    outside = [address for address in loading if re.match(r"(?:[a-z]+:)?//", address)]
+    assert not outside
+    scripts = " ".join(str(tag["src"]).lower() for tag in page.select("script[src]"))
+    assert "fontawesome" not in scripts
+    assert "mathjax" not in scripts
+    assert "katex" not in scripts
+    assert not list(tool.SITE.rglob("fontawesome*.js"))
+
+
+@every_page
+def test_links_inside_the_site_lead_to_a_page_and_place(site: Path, name: str) -> None:
+    base = (tool.SITE / name).as_uri()
+    broken = []
+    for link in source(name).select("a[href], link[href]"):
+        address = urljoin(base, str(link["href"]))
+        if not address.startswith("file:"):
+            continue
+        file, _, place = address.partition("#")
+        target = Path(file.removeprefix("file://").partition("?")[0])
+        if not target.is_file():
+            broken.append(str(link["href"]))
+            continue
+        there = target.relative_to(tool.SITE).as_posix()
+        if place and target.suffix == ".html" and unquote(place) not in ids(there):
+            broken.append(str(link["href"]))
+    assert not broken
+
+
+# ---- reading -----------------------------------------------------------------------------------------------
+
+
+@every_page
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_page: Callable[..., Any], http_root: str, name: str, scheme: str) -> None:
+    page = open_page(http_root, name, color_scheme=scheme)
+    assert page.locator("html").get_attribute("data-theme") == scheme
+    page.add_script_tag(path=AXE)
+    violations = page.evaluate(AXE_RUN, "summary") if page.locator("summary").count() else []
+    page.evaluate(UNFOLD)
+    page.evaluate(STILL)
+    violations += page.evaluate(AXE_RUN)
+    unlike = list(dict.fromkeys(violations))
+    assert not unlike, f"{len(unlike)} violations\n" + "\n".join(unlike[:40])
+
+
+@pytest.mark.parametrize(("system", "chosen"), [("light", "dark"), ("dark", "light")])
+def test_the_chosen_scheme_wins_over_the_systems(
+    open_page: Callable[..., Any], http_root: str, system: str, chosen: str
+) -> None:
+    name = next(name for name in page_names() if has_figure(name))
+    by_system = open_page(http_root, name, color_scheme=chosen).evaluate(COLOURS)
+    page = open_page(http_root, name, color_scheme=system)
+    assert page.evaluate(COLOURS) != by_system
+    page.evaluate(
+        "scheme => { localStorage.setItem('mode', scheme); localStorage.setItem('theme', scheme); }", chosen
+    )
+    page.reload()
+    complete(page)
+    assert page.locator("html").get_attribute("data-theme") == chosen
+    assert page.locator(".fw-root").first.get_attribute("data-fw-theme") == chosen
+    assert page.evaluate(COLOURS) == by_system
+
+
+def test_paper_is_white_in_the_dark_scheme_too(open_page: Callable[..., Any], http_root: str) -> None:
+    name = next(name for name in page_names() if has_figure(name))
+    page = open_page(http_root, name, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate(STILL)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for furniture in (".bd-sidebar-primary", ".bd-header-article", ".fw-tools", "a.headerlink"):
+        assert not page.locator(furniture).first.is_visible(), furniture
+    assert page.locator(".fw-bins").first.is_visible()
+    page.add_script_tag(path=AXE)
+    faint = [violation for violation in page.evaluate(AXE_RUN) if violation.startswith("color-contrast\n")]
+    assert not faint, "\n".join(faint[:40])
+
+
+@every_page
+def test_a_phone_shows_the_page_without_sideways_scrolling(
+    open_page: Callable[..., Any], http_root: str, name: str
+) -> None:
+    page = open_page(http_root, name, viewport=PHONE, has_touch=True, is_mobile=True)
+    too_wide = page.evaluate(TOO_WIDE, PHONE["width"])
+    assert not too_wide, "\n".join(too_wide)
+
+
+@every_page
+def test_formulas_are_rendered_at_build_time_with_mathml(site: Path, name: str) -> None:
+    page = source(name)
+    assert not page.select(".katex-error")
+    for rendered in page.select(".katex"):
+        assert rendered.select_one("math"), f"a formula has no MathML: {rendered.get_text()[:80]}"
+    texts = [text for text in page.find_all(string=True) if not text.find_parent(NO_PROSE)]
+    left = [text.strip()[:80] for text in texts if MATHS_LEFT.search(text)]
+    assert not left
+
+
+def test_the_page_with_formulas_has_them(site: Path) -> None:
+    notebooks = [file for file in (ROOT / "book").rglob("*.ipynb") if "_build" not in file.parts]
+    for notebook in notebooks:
+        cells = [cell.source for cell in nbformat.read(notebook, 4).cells if cell.cell_type == "markdown"]
+        displayed = sum(cell.count("$$") // 2 for cell in cells)
+        name = notebook.relative_to(ROOT / "book").with_suffix(".html").as_posix()
+        for page in (name, f"en/{name}"):
+            assert len(source(page).select(".math .katex-display, div.math .katex")) >= displayed
+            assert bool(source(page).select("math")) == any("$" in cell for cell in cells)
+
+
+def routed_texts() -> str:
+    """The texts that figures route, which stay what they are in every language."""
+    data = json.loads(frontier_widgets.components()["MoERouting"].data_path.read_text("utf8"))
+    return "".join(data["tokens"]) + "".join(CHINESE_ON_ENGLISH_PAGES)
+
+
+@every_page
+def test_an_english_page_has_no_chinese_left(
+    open_page: Callable[..., Any], file_root: str, name: str
+) -> None:
+    if not name.startswith("en/"):
+        assert source(name).html["lang"] == "zh-CN"
+        return
+    page = open_page(file_root, name)
+    assert page.locator("html").get_attribute("lang") == "en"
+    tokens = routed_texts()
+    left = []
+    for in_figure, element, text in page.evaluate(TEXTS):
+        for allowed in CHINESE_ON_ENGLISH_PAGES:
+            text = text.replace(allowed, "")
+        if any(not in_figure or run not in tokens for run in CHINESE.findall(text)):
+            left.append(f"{text.strip()[:80]!r} in {element}")
+    assert not left, "\n".join(left)
+
+
+# ---- buttons -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in page_names() if not name.startswith("en/")] or ["index.html"]
+)
+def test_the_language_switch_leads_to_the_same_page_and_back(
+    open_page: Callable[..., Any], root: str, name: str
+) -> None:
+    page = open_page(root, name)
+    for target, language in ((f"en/{name}", "en"), (name, "zh-CN")):
+        page.locator("a.lang-switch").click()
+        page.wait_for_url(root + target)
+        complete(page)
+        assert page.locator("html").get_attribute("lang") == language
+
+
+@every_page
+def test_the_download_button_gives_the_notebook(site: Path, name: str) -> None:
+    document = name.removeprefix("en/").removesuffix(".html")
+    notebook = ROOT / "book" / f"{document}.ipynb"
+    buttons = source(name).select("a[download]")
+    assert len(buttons) == notebook.is_file()
+    for button in buttons:
+        target = (tool.SITE / name).parent / str(button["href"])
+        assert target.resolve().is_relative_to(tool.SITE)
+        assert target.name == notebook.name
+        nbformat.validate(nbformat.read(target, as_version=4))
+        assert target.read_bytes() == notebook.read_bytes()
+
+
+def colab_links(page: BeautifulSoup) -> list[Any]:
+    return [
+        tag["href"] for tag in page.select("a[href]") if isinstance(tag, Tag) and "colab" in str(tag["href"])
+    ]
+
+
+@every_page
+def test_the_colab_button_names_the_repository_or_is_absent(site: Path, name: str) -> None:
+    document = name.removeprefix("en/").removesuffix(".html")
+    repository = tool.repository_url()
+    wanted = []
+    if (ROOT / "book" / f"{document}.ipynb").is_file() and repository.startswith("https://github.com/"):
+        path = repository.removeprefix("https://github.com/")
+        wanted = [f"https://colab.research.google.com/github/{path}/blob/main/book/{document}.ipynb"]
+    assert colab_links(source(name)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("repository", "wanted"),
+    [
+        (
+            "https://github.com/o/r",
+            ["https://colab.research.google.com/github/o/r/blob/main/book/part/page.ipynb"],
+        ),
+        ("https://gitlab.com/o/r", []),
+        ("", []),
+    ],
+)
+def test_colab_opens_what_lies_on_github_and_nothing_else(
+    tmp_path: Path, repository: str, wanted: list[str]
+) -> None:
+    settings = {
+        "extensions": ["myst_nb", "frontier_site"],
+        "html_theme": "sphinx_book_theme",
+        "html_theme_options": {"article_header_end": ["article-buttons.html"]},
+        "templates_path": [str(ROOT / "site" / "templates")],
+        "frontier_repository": repository,
+    }
+    book = tmp_path / "book"
+    (book / "part").mkdir(parents=True)
+    (book / "conf.py").write_text(
+        "".join(f"{name} = {value!r}\n" for name, value in settings.items()), "utf8"
+    )
+    (book / "index.md").write_text("# Book\n\n```{toctree}\npart/page\n```\n", "utf8")
+    cells = [nbformat.v4.new_markdown_cell("# Page")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), book / "part" / "page.ipynb")
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(book), str(tmp_path / "html")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "site")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "html" / "part" / "page.html").read_text("utf8")
+    assert colab_links(BeautifulSoup(page, "html.parser")) == wanted
+    index = (tmp_path / "html" / "index.html").read_text("utf8")
+    assert "colab" not in index  # a page of prose is no notebook

@@ -1,0 +1,169 @@
+"""The English catalogues: complete, and a gap in them stops the build with its file and line."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+from built_site import ROOT, load_tool, tool
+
+
+@pytest.fixture(scope="module")
+def extraction(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what gettext extracts, away from that of a build."""
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def wanted(extraction: Path) -> dict[str, Catalog]:
+    """Every string of the book, extracted anew."""
+    fresh = load_tool()
+    fresh.WORK = extraction
+    return dict(fresh.extract())
+
+
+def test_every_string_of_the_book_is_translated(wanted: dict[str, Catalog]) -> None:
+    assert "28-2-efficient/1-mixture-of-experts" in wanted
+    assert sum(len(tool.strings(catalogue)) for catalogue in wanted.values()) > 200
+    assert tool.gaps(wanted, tool.read_translations()) == []
+
+
+def test_collecting_the_strings_again_changes_no_file(wanted: dict[str, Catalog]) -> None:
+    found = tool.read_translations()
+    for name, template in wanted.items():
+        committed = (tool.LOCALE / f"{name}.po").read_bytes()
+        again = tool.po_text(tool.updated(template, found[name]))
+        assert again.decode() == committed.decode(), f"{name}.po: run `make messages`"
+
+
+Change = Callable[[str], str]
+
+
+def entry_of(text: str) -> str:
+    """The last entry of a catalogue, whose string and translation stand on one line each."""
+    return text.rstrip("\n").rpartition("\n\n")[2]
+
+
+def empty(text: str) -> str:
+    entry = entry_of(text)
+    return text.replace(entry, entry.partition("\nmsgstr")[0] + '\nmsgstr ""')
+
+
+def fuzzy(text: str) -> str:
+    entry = entry_of(text)
+    return text.replace(entry, "#, fuzzy\n" + entry)
+
+
+def copied(text: str) -> str:
+    entry = entry_of(text)
+    source = entry.partition("\nmsgstr")[0]
+    return text.replace(entry, source + source.replace("msgid", "\nmsgstr"))
+
+
+def missing(text: str) -> str:
+    return text.replace(entry_of(text), "")
+
+
+def left_over(text: str) -> str:
+    return text + '\nmsgid "书里没有的一句。"\nmsgstr "A sentence that the book does not have."\n'
+
+
+def obsolete(text: str) -> str:
+    return text + '\n#~ msgid "书里没有的一句。"\n#~ msgstr "A sentence that the book does not have."\n'
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint", "has_line"),
+    [
+        (empty, "is not translated", True),
+        (fuzzy, "is fuzzy", True),
+        (copied, "is its own translation", True),
+        (missing, "is not in it", False),
+        (left_over, "is left over", True),
+        (obsolete, "is left over", True),
+    ],
+)
+def test_a_broken_catalogue_is_named_with_its_line(
+    wanted: dict[str, Catalog], tmp_path: Path, change: Change, complaint: str, has_line: bool
+) -> None:
+    folder = tmp_path / "LC_MESSAGES"
+    shutil.copytree(tool.LOCALE, folder)
+    broken = folder / "glossary.po"
+    text = broken.read_text("utf8")
+    broken.write_text(change(text), "utf8")
+    assert broken.read_text("utf8") != text
+    problems = tool.gaps(wanted, tool.read_translations(folder), folder)
+    assert len(problems) == 1, problems
+    place, _, said = problems[0].partition(": ")
+    assert complaint in said
+    file, _, line = place.partition(":")
+    assert file.endswith("glossary.po")
+    assert bool(line) == has_line
+    if has_line:
+        lines = broken.read_text("utf8").splitlines()
+        shown = said.partition("'")[2].partition("'")[0]
+        assert shown[:10] in "\n".join(lines[int(line) - 1 : int(line) + 2])
+
+
+def test_a_catalogue_without_its_page_and_a_page_without_its_catalogue(
+    wanted: dict[str, Catalog], tmp_path: Path
+) -> None:
+    folder = tmp_path / "LC_MESSAGES"
+    shutil.copytree(tool.LOCALE, folder)
+    (folder / "glossary.po").rename(folder / "gone.po")
+    problems = "\n".join(tool.gaps(wanted, tool.read_translations(folder), folder))
+    assert "glossary.po: there is no such file: run `make messages`" in problems
+    assert "gone.po: there is no such page: run `make messages`" in problems
+
+
+def test_the_build_ends_before_english_when_a_string_is_not_translated(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wanted: dict[str, Catalog],
+    tmp_path: Path,
+) -> None:
+    fresh = load_tool()
+    folder = tmp_path / "LC_MESSAGES"
+    shutil.copytree(tool.LOCALE, folder)
+    index = folder / "index.po"
+    index.write_text(empty(index.read_text("utf8")), "utf8")
+    built: list[Any] = []
+    monkeypatch.setattr(fresh, "extract", lambda: wanted)
+    monkeypatch.setattr(fresh, "read_translations", lambda: tool.read_translations(folder))
+    monkeypatch.setattr(fresh, "sphinx", lambda *arguments, **options: built.append(arguments))
+    with pytest.raises(SystemExit, match="the English site is not complete"):
+        fresh.english()
+    assert not built
+    assert "index.po:" in capsys.readouterr().err
+
+
+def test_a_new_string_is_empty_a_changed_one_fuzzy_and_one_without_chinese_its_own_translation() -> None:
+    old, template = Catalog(locale="en"), Catalog()
+    old.add("专家并行把不同的专家放在不同的设备上。", "Expert parallelism puts experts on different devices.")
+    old.add("去掉的一句。", "A sentence that is gone.")
+    for text in ("专家并行把不同的专家放到不同的设备上。", "与旧文毫无相似之处", "$E = mc^2$"):
+        template.add(text)
+    changed, new, formula = tool.strings(tool.updated(template, old))
+    assert changed.fuzzy
+    assert changed.string.startswith("Expert parallelism")
+    assert not new.string
+    assert not new.fuzzy
+    assert formula.string == formula.id
+
+
+def test_the_frame_of_the_page_speaks_chinese(wanted: dict[str, Catalog], extraction: Path) -> None:
+    """Every word that a template marks for translation is in the Chinese catalogue of the frame."""
+    made = extraction / "gettext" / "_build" / "gettext" / "sphinx.pot"  # extracted with the book's strings
+    ours = ROOT / "site" / "locale" / "zh_CN" / "LC_MESSAGES" / "sphinx.po"
+    with made.open("rb") as template, ours.open("rb") as translated:
+        marked, catalogue = read_po(template), read_po(translated, locale="zh_CN")
+    assert len(tool.strings(marked)) > 4
+    for message in tool.strings(marked):
+        known = catalogue.get(message.id)
+        assert known is not None, f"{message.id!r} is not in it"
+        assert known.string, f"{message.id!r} is not translated"

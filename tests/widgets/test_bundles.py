@@ -1,0 +1,37 @@
+"""The committed bundles are what the sources give, and stay small."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+from pathlib import Path
+
+import pytest
+from frontier_widgets import HOST
+
+WIDGETS = Path(__file__).parents[2] / "widgets"
+STATIC = HOST.parent
+GZIPPED_BUDGET = 60_000
+
+
+def test_committed_bundles_are_fresh(tmp_path: Path) -> None:
+    subprocess.run(
+        ["node", "build.mjs", str(tmp_path)], cwd=WIDGETS, check=True, capture_output=True, text=True
+    )
+    built = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    stored = {file.name: file.read_bytes() for file in STATIC.iterdir()}
+    assert built.keys() == stored.keys()
+    stale = [name for name in built if built[name] != stored[name]]
+    assert not stale, (
+        f"{stale} differ from their sources: run `make setup` and commit widgets/frontier_widgets/static"
+    )
+
+
+@pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
+def test_bundle_is_small_and_self_contained(file: Path) -> None:
+    data = file.read_bytes()
+    assert len(gzip.compress(data)) <= GZIPPED_BUDGET
+    text = data.decode("utf8").replace("http://www.w3.org/2000/svg", "")
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "innerHTML" not in text, "text goes in as text"

@@ -1,0 +1,118 @@
+"""The MoERouting class: published data, the reader's own data, choices read back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import traitlets
+from frontier_widgets import MoERouting, components, registry_script, route, slim_state
+
+
+def test_published_data_is_what_the_committed_checkpoints_give() -> None:
+    from frontier_lab.export_routing import build
+
+    stored = json.loads(components()["MoERouting"].data_path.read_text("utf8"))
+    fresh = build()
+    widget = MoERouting()
+    for name in stored.keys() - {"logits"}:
+        assert stored[name] == fresh[name], name
+    now = np.frombuffer(base64.b64decode(fresh["logits"]), "<f4").reshape(widget.shape)
+    np.testing.assert_allclose(widget.logits_array(), now, rtol=0, atol=2e-4)
+    spread = np.abs(now[:, :, :, 0] - now[:, :, :, 1]).mean()
+    assert spread > 0.05, "router scores of a trained model differ between experts"
+
+
+def test_text_is_held_out_and_reads_as_three_domains() -> None:
+    widget = MoERouting()
+    assert len(widget.tokens) == 48
+    assert list(dict.fromkeys(widget.groups)) == ["bible", "jargon", "poems"]
+    assert all(set(label) == {"zh", "en"} for label in widget.group_labels.values())
+    assert "".join(widget.tokens[32:]) == "别有幽愁暗恨生，此时无声胜有声。"
+
+
+def test_routing_is_the_twin_of_what_is_shown() -> None:
+    widget = MoERouting(run="unbalanced", step=40, layer=2, top_k=3, temperature=0.5, capacity_factor=1.0)
+    frame = widget.snapshots[widget.snapshot]
+    assert (frame["run"], frame["step"]) == ("unbalanced", 40)
+    wanted = route(widget.logits_array()[widget.snapshot, 2], 3, temperature=0.5, capacity_factor=1.0)
+    assert widget.routing().balance_loss == wanted.balance_loss
+    records = widget.to_records()
+    assert len(records) == 48 * 3
+    assert sum(not record["kept"] for record in records) == round(wanted.drop_fraction * len(records))
+    assert list(widget.to_frame().columns) == list(records[0])
+
+
+def test_own_logits_from_torch_layers() -> None:
+    layers: Sequence[torch.Tensor] = [torch.randn(4, 6, dtype=torch.bfloat16) for _ in range(3)]
+    widget = MoERouting(logits=layers, tokens=list("abcd"))
+    assert widget.shape == [1, 3, 4, 6]
+    np.testing.assert_array_equal(widget.logits_array()[0, 1], layers[1].float().numpy())
+    assert repr(widget) == "MoERouting(4 tokens, 3 layers, 6 experts, top_k=2)"
+    assert widget.data_sha256 == ""
+
+
+def test_repr_is_stable() -> None:
+    assert repr(MoERouting()) == repr(MoERouting())
+    assert "0x" not in repr(MoERouting())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"logits": np.zeros((3, 2))}, ValueError, "tokens is missing"),
+        ({"tokens": ["a"]}, ValueError, "tokens came without logits"),
+        ({"logits": np.zeros((3, 2)), "tokens": ["a"]}, ValueError, "tokens has 1 entries, wanted 3"),
+        ({"logits": np.zeros((3, 2)), "tokens": ["a", "b", 3]}, TypeError, "tokens holds 3"),
+        ({"logits": np.full((1, 2), np.nan), "tokens": ["a"]}, ValueError, "logits is nan at"),
+        ({"logits": np.zeros(3), "tokens": ["a"]}, ValueError, "logits has shape"),
+        ({"logits": "no", "tokens": ["a"]}, TypeError, "logits is str"),
+        ({"top_k": 9}, traitlets.TraitError, "top_k is 9, wanted 1 to 8"),
+        ({"run": "other"}, traitlets.TraitError, "run is 'other'"),
+        ({"colour": "red"}, TypeError, "colour is not an argument"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        MoERouting(**arguments)
+
+
+def test_a_choice_out_of_range_is_refused_and_the_old_one_stays() -> None:
+    widget = MoERouting()
+    with pytest.raises(traitlets.TraitError, match="selected_token is 48"):
+        widget.selected_token = 48
+    assert widget.selected_token == 0
+
+
+def _saved(widget: MoERouting) -> dict[str, Any]:
+    from ipywidgets.embed import embed_data
+
+    state: dict[str, Any] = embed_data(views=[widget], drop_defaults=False)["manager_state"]
+    return state
+
+
+def test_slim_state_leaves_out_what_the_registry_has_and_keeps_the_readers_own() -> None:
+    published, own = MoERouting(top_k=1), MoERouting(logits=np.zeros((2, 3)), tokens=["a", "b"])
+    state = _saved(published)
+    slim = slim_state(state)["state"][published.model_id]
+    assert "_esm" in state["state"][published.model_id]["state"], "the original is not changed"
+    assert not {"_esm", "_css", "logits", "tokens"} & slim["state"].keys()
+    assert slim["state"]["top_k"] == 1
+    assert not slim.get("buffers")
+    kept = slim_state(_saved(own))["state"][own.model_id]
+    assert kept["state"]["tokens"] == ["a", "b"]
+    assert [buffer["path"] for buffer in kept["buffers"]] == [["logits"]]
+    assert "_esm" not in kept["state"]
+
+
+def test_registry_script_is_safe_inside_a_script_element() -> None:
+    script = registry_script()
+    assert "<" not in script.replace("||", "")
+    assert script.startswith("window.frontierComponents=")
+    with pytest.raises(ValueError, match=r"names has \['Nope'\]"):
+        registry_script(["Nope"])
