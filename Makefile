@@ -1,0 +1,129 @@
+# Every command sets up what it needs first. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMPS := $(VENV)/stamps
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONHASHSEED := 0
+export OMP_NUM_THREADS := 1
+export TOKENIZERS_PARALLELISM := false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONPATH
+
+KERNEL_SOURCES := setup.py pyproject.toml $(shell find src/frontier_kernels/csrc -type f 2>/dev/null)
+WIDGET_SOURCES := $(shell find widgets/src -type f 2>/dev/null) $(wildcard widgets/*.mjs widgets/tsconfig.json)
+BUNDLES := widgets/frontier_widgets/static/host.js
+say = printf '\033[1m==> %s\033[0m\n'
+
+.PHONY: help setup kernels book serve zip messages test lint test-python test-widgets nbval notebooks zoo bench lock clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# ---- set-up ------------------------------------------------------------------------------------------------
+
+# The first interpreter that is new enough; PYTHON=… overrides.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+$(STAMPS)/python: requirements.txt
+	@test -n "$(PYTHON)" || { echo "error: the book needs Python 3.11 or newer (transformers 5 does): install it, or call make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(say) "Python environment in $(VENV) (first time: a few minutes)"
+	@test -x $(PY) || "$(PYTHON)" -m venv $(VENV) || { echo "error: '$(PYTHON) -m venv' failed: install your system's python3-venv package"; rm -rf $(VENV); exit 1; }
+	@$(PY) -m pip install -q -r requirements.txt || { echo "error: pip could not install requirements.txt: see above, mend the network or the pin, and run make again"; exit 1; }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/packages: $(STAMPS)/python src/frontier_lab/pyproject.toml widgets/pyproject.toml
+	@$(say) "frontier_lab and frontier_widgets, editable"
+	@$(PY) -m pip install -q --no-build-isolation --no-deps -e src/frontier_lab -e widgets
+	@touch $@
+
+# Pages are rendered from stored outputs, so the site needs no kernel: without a compiler the book is built all the same.
+$(STAMPS)/kernels: $(STAMPS)/python $(KERNEL_SOURCES)
+	@if command -v "$${CXX:-c++}" >/dev/null; then \
+		$(say) "compile frontier_kernels"; \
+		$(PY) -m pip install -q --no-build-isolation --no-deps -e . || { echo "error: frontier_kernels did not compile: the first error is above"; exit 1; }; \
+		touch $@; \
+	else echo "warning: no C++ compiler (install g++ or clang++, or set CXX): frontier_kernels is not built, and its tests will fail"; fi
+
+$(STAMPS)/node: $(STAMPS)/python tools/node.sh
+	@bash tools/node.sh
+	@touch $@
+
+widgets/node_modules/.package-lock.json: $(STAMPS)/node widgets/package-lock.json
+	@$(say) "npm packages for the live figures"
+	@cd widgets && npm ci --no-audit --no-fund --loglevel=error || { echo "error: 'npm ci' failed in widgets/: see above"; exit 1; }
+	@touch $@
+
+$(BUNDLES): widgets/node_modules/.package-lock.json $(WIDGET_SOURCES)
+	@$(say) "bundle the live figures"
+	@cd widgets && npm run --silent build
+	@touch $@
+
+kernels: $(STAMPS)/kernels  ## compile the torch extension for this machine
+
+setup: $(STAMPS)/packages $(STAMPS)/kernels $(BUNDLES)  ## only the set-up that every command does by itself
+
+# ---- the book ----------------------------------------------------------------------------------------------
+
+book: setup  ## build the site in Chinese and English -> _build/html/index.html
+	@$(PY) tools/site.py build
+
+serve: book  ## build and serve on http://localhost:8000
+	@$(PY) tools/site.py serve
+
+zip: book  ## build and pack the site -> _build/offline.zip
+	@$(PY) tools/site.py zip
+
+messages: setup  ## collect the strings to translate into site/locale/en
+	@$(PY) tools/site.py messages
+
+notebooks: setup  ## re-execute the notebooks in place (N=28-2 for one folder)
+	@$(PY) tools/notebooks.py execute $(N)
+
+zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one)
+	@$(PY) -m frontier_lab.zoo $(ZOO)
+	@$(PY) -m frontier_lab.export_routing widgets/frontier_widgets/data/moe_routing.json
+
+bench: setup  ## time the kernels against their peers (BENCH="large --threads 1 2 --save NAME"; about 5 minutes)
+	@$(PY) -m benchmarks $(BENCH)
+
+# ---- checks ------------------------------------------------------------------------------------------------
+
+test: setup lint test-widgets book test-python nbval  ## every check: style, types, kernels, lab, widgets, notebooks, the site in a browser
+	@$(say) "all checks passed"
+
+lint: setup
+	@$(say) "style and types"
+	@ruff check . && ruff format --check .
+	@mypy src/frontier_kernels src/frontier_lab widgets/frontier_widgets tools/*.py site/*.py benchmarks/*.py
+	@clang-format --dry-run --Werror $$(find src/frontier_kernels/csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+	@cd widgets && npm run --silent typecheck
+
+test-widgets: setup
+	@$(say) "vitest"
+	@cd widgets && npm test --silent
+
+test-python: setup book
+	@$(say) "pytest (slow ones last)"
+	@$(PY) -m pytest tests -m "not slow"
+	@$(PY) -m pytest tests -m slow
+
+nbval: setup
+	@$(say) "nbval, strict, on every notebook"
+	@$(PY) tools/notebooks.py nbval
+
+# ---- upkeep ------------------------------------------------------------------------------------------------
+
+lock: $(STAMPS)/python  ## compile requirements.in into requirements.txt
+	@$(PY) -m pip install -q uv
+	@{ echo "# Compiled from requirements.in by \`make lock\` (Python >= 3.11). CUDA libraries are left out: torch brings those that its build needs."; \
+	  uv pip compile -q requirements.in --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url | grep -vE '^(nvidia-|cuda-|triton==)'; } > requirements.new
+	@mv requirements.new requirements.txt
+
+clean:  ## remove the built site (the environment stays)
+	rm -rf _build
