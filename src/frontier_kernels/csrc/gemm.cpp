@@ -75,7 +75,8 @@ namespace {
 namespace frontier {
 namespace {
 
-#define TABLE(space, name) {name, space::multiply, space::activate, space::activate_backward}
+#define TABLE(space, name) \
+  {name, space::multiply, space::triangle, space::exponentials, space::activate, space::activate_backward}
 
 const Kernels<float>& choose() {
   static constexpr Kernels<float> scalar = TABLE(float_plain, "scalar");

@@ -161,6 +161,58 @@ void sum_decays(const S* log_decay, const Shape& n, int64_t first, int64_t count
   }
 }
 
+// The factors of a chunk of n steps: within[i n + j] = exp(a_i - a_j) for j <= i (above the diagonal it is
+// not set), since_start[i] = exp(a_i), to_end[i] = exp(a_last - a_i). A head whose decay does not change
+// needs n exponentials, not n^2 / 2, and the same factors in every chunk.
+template <typename S>
+class Fades {
+ public:
+  explicit Fades(int64_t longest) : within_(longest * longest), since_start_(longest), to_end_(longest) {}
+
+  // For a new head.
+  void forget() { steps_ = -1; }
+
+  void fill(const double* a, int64_t n, bool constant) {
+    if (constant && steps_ == n) return;
+    steps_ = n;
+    const auto& kernels = frontier::kernels<S>();
+    for (int64_t i = 0; i < n; ++i) {
+      since_start_[i] = static_cast<S>(a[i]);
+      to_end_[i] = static_cast<S>(constant ? a[0] * static_cast<double>(n - 1 - i) : a[n - 1] - a[i]);
+    }
+    kernels.exponentials(since_start_.data(), since_start_.data(), n);
+    kernels.exponentials(to_end_.data(), to_end_.data(), n);
+    for (int64_t i = 0; i < n; ++i) {
+      S* row = within_.data() + i * n;
+      if (constant) {
+        std::copy_n(to_end_.data() + n - 1 - i, i + 1, row);
+        continue;
+      }
+      for (int64_t j = 0; j <= i; ++j) row[j] = static_cast<S>(a[i] - a[j]);
+      kernels.exponentials(row, row, i + 1);
+    }
+  }
+
+  const S* within(int64_t i) const { return within_.data() + i * steps_; }
+  S since_start(int64_t i) const { return since_start_[i]; }
+  S to_end(int64_t i) const { return to_end_[i]; }
+
+ private:
+  int64_t steps_ = -1;
+  std::vector<S> within_, since_start_, to_end_;
+};
+
+// Sum of x_i y_i in double, in eight interleaved parts: an order that depends on nothing but the length.
+template <typename S>
+double dot(const S* x, const S* y, int64_t count) {
+  double parts[8] = {};
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (int64_t u = 0; u < 8; ++u) parts[u] += static_cast<double>(x[i + u]) * static_cast<double>(y[i + u]);
+  for (; i < count; ++i) parts[i % 8] += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+  return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+}
+
 template <typename S>
 void scale_row(S* row, int64_t width, S factor) {
   for (int64_t d = 0; d < width; ++d) row[d] *= factor;
@@ -187,62 +239,40 @@ void transposed_multiply_add(const S* a, const S* b, S* c, int64_t m, int64_t n,
   frontier::kernels<S>().multiply(left, right, c, m, n, k, true);
 }
 
+// Height of the blocks on the diagonal of a causal product, each of which is a triangle of its own.
+constexpr int64_t kTriangle = 16;
+
 // C[i] += sum over j <= i of A[i, j] B[j], with A [n, n] and B, C [n, m]. What lies above the diagonal is not
 // read, and a step cannot see a later one even if that is infinite.
 template <typename S>
 void lower_multiply_add(const S* a, const S* b, S* c, int64_t n, int64_t m) {
-  int64_t i = 0;
-  for (; i + 4 <= n; i += 4) {
-    S *c0 = c + i * m, *c1 = c0 + m, *c2 = c1 + m, *c3 = c2 + m;
-    const S *a0 = a + i * n, *a1 = a0 + n, *a2 = a1 + n, *a3 = a2 + n;
-    for (int64_t j = 0; j <= i; ++j) {
-      const S *row = b + j * m, x0 = a0[j], x1 = a1[j], x2 = a2[j], x3 = a3[j];
-      for (int64_t d = 0; d < m; ++d) {
-        c0[d] += x0 * row[d];
-        c1[d] += x1 * row[d];
-        c2[d] += x2 * row[d];
-        c3[d] += x3 * row[d];
-      }
-    }
-    for (int64_t r = i + 1; r < i + 4; ++r)
-      for (int64_t j = i + 1; j <= r; ++j)
-        for (int64_t d = 0; d < m; ++d) c[r * m + d] += a[r * n + j] * b[j * m + d];
+  const auto& kernels = frontier::kernels<S>();
+  for (int64_t i = 0; i < n; i += kTriangle) {
+    const int64_t height = std::min(kTriangle, n - i);
+    if (i > 0)
+      kernels.multiply({a + i * n, n, false, true}, {b, m, false, false}, c + i * m, height, m, i, true);
+    kernels.triangle(a + i * n + i, n, b + i * m, c + i * m, height, m, false);
   }
-  for (; i < n; ++i)
-    for (int64_t j = 0; j <= i; ++j)
-      for (int64_t d = 0; d < m; ++d) c[i * m + d] += a[i * n + j] * b[j * m + d];
 }
 
 // C[j] += sum over i >= j of A[i, j] B[i], with A [n, n] and B, C [n, m].
 template <typename S>
 void lower_transposed_multiply_add(const S* a, const S* b, S* c, int64_t n, int64_t m) {
-  int64_t j = 0;
-  for (; j + 4 <= n; j += 4) {
-    S *c0 = c + j * m, *c1 = c0 + m, *c2 = c1 + m, *c3 = c2 + m;
-    for (int64_t r = j; r < j + 3; ++r)
-      for (int64_t i = r; i < j + 3; ++i)
-        for (int64_t d = 0; d < m; ++d) c[r * m + d] += a[i * n + r] * b[i * m + d];
-    for (int64_t i = j + 3; i < n; ++i) {
-      const S *row = b + i * m, *x = a + i * n + j;
-      for (int64_t d = 0; d < m; ++d) {
-        c0[d] += x[0] * row[d];
-        c1[d] += x[1] * row[d];
-        c2[d] += x[2] * row[d];
-        c3[d] += x[3] * row[d];
-      }
-    }
+  const auto& kernels = frontier::kernels<S>();
+  for (int64_t j = 0; j < n; j += kTriangle) {
+    const int64_t height = std::min(kTriangle, n - j), below = j + height;
+    kernels.triangle(a + j * n + j, n, b + j * m, c + j * m, height, m, true);
+    if (below < n)
+      kernels.multiply({a + below * n + j, n, false, false}, {b + below * m, m, false, false}, c + j * m,
+                       height, m, n - below, true);
   }
-  for (; j < n; ++j)
-    for (int64_t i = j; i < n; ++i)
-      for (int64_t d = 0; d < m; ++d) c[j * m + d] += a[i * n + j] * b[i * m + d];
 }
 
 // S <- exp(a_last) S + (r . K)^T V; the rows of `k` are scaled in place.
 template <typename S>
-void advance(S* state, S* k, const S* v, const double* a, int64_t count, int64_t key, int64_t value) {
-  const double last = a[count - 1];
-  for (int64_t i = 0; i < count; ++i) scale_row(k + i * key, key, std::exp(static_cast<S>(last - a[i])));
-  scale_row(state, key * value, std::exp(static_cast<S>(last)));
+void advance(S* state, S* k, const S* v, const Fades<S>& fades, int64_t count, int64_t key, int64_t value) {
+  for (int64_t i = 0; i < count; ++i) scale_row(k + i * key, key, fades.to_end(i));
+  scale_row(state, key * value, fades.since_start(count - 1));
   transposed_multiply_add(k, v, state, key, value, count);
 }
 
@@ -267,8 +297,10 @@ std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, con
     parallel_for(0, n.sequences * n.heads, 1, [&](int64_t begin, int64_t end) {
       std::vector<S> qc(c * n.key), kc(c * n.key), vc(c * n.value), oc(c * n.value), scores(c * c);
       std::vector<double> a(c);
+      Fades<S> fades(c);
       for (int64_t task = begin; task < end; ++task) {
         const int64_t sequence = task / n.heads, head = task % n.heads, stop = n.starts[sequence + 1];
+        fades.forget();
         S* s = ps + task * size;  // [K, V]
         if (first_state)
           std::copy_n(first_state + task * size, size, s);
@@ -280,16 +312,19 @@ std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, con
           gather(pk, n, first, count, head, n.key, S(1), kc.data());
           gather(pv, n, first, count, head, n.value, S(1), vc.data());
           sum_decays(pg, n, first, count, head, a.data());
+          fades.fill(a.data(), count, !n.per_token);
           std::fill_n(oc.begin(), count * n.value, S(0));
           multiply_add(qc.data(), s, oc.data(), count, n.value, n.key);  // [n, V]
           for (int64_t i = 0; i < count; ++i)
-            scale_row(oc.data() + i * n.value, n.value, std::exp(static_cast<S>(a[i])));
+            scale_row(oc.data() + i * n.value, n.value, fades.since_start(i));
           multiply_transposed(qc.data(), kc.data(), scores.data(), count, count, n.key);  // [n, n]
-          for (int64_t i = 0; i < count; ++i)
-            for (int64_t j = 0; j < i; ++j) scores[i * count + j] *= std::exp(static_cast<S>(a[i] - a[j]));
+          for (int64_t i = 0; i < count; ++i) {
+            const S* fade = fades.within(i);
+            for (int64_t j = 0; j < i; ++j) scores[i * count + j] *= fade[j];
+          }
           lower_multiply_add(scores.data(), vc.data(), oc.data(), count, n.value);
           scatter(oc.data(), n, first, count, head, n.value, S(1), po);
-          advance(s, kc.data(), vc.data(), a.data(), count, n.key, n.value);
+          advance(s, kc.data(), vc.data(), fades, count, n.key, n.value);
         }
       }
     });
@@ -337,8 +372,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
       std::vector<S> qc(c * n.key), kc(c * n.key), vc(c * n.value), oc(c * n.value), dc(c * widest);
       std::vector<S> scores(c * c), dscores(c * c), ds(size), states;
       std::vector<double> a(c), da(c);
+      Fades<S> fades(c);
       for (int64_t task = begin; task < end; ++task) {
         const int64_t sequence = task / n.heads, head = task % n.heads;
+        fades.forget();
         const int64_t start = n.starts[sequence], stop = n.starts[sequence + 1];
         const int64_t chunks = (stop - start + n.chunk - 1) / n.chunk;
         states.resize((chunks + 1) * size);
@@ -351,9 +388,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
           gather(pk, n, first, n.chunk, head, n.key, S(1), kc.data());
           gather(pv, n, first, n.chunk, head, n.value, S(1), vc.data());
           sum_decays(pg, n, first, n.chunk, head, a.data());
+          fades.fill(a.data(), n.chunk, !n.per_token);
           S* next = states.data() + (b + 1) * size;
           std::copy_n(next - size, size, next);
-          advance(next, kc.data(), vc.data(), a.data(), n.chunk, n.key, n.value);
+          advance(next, kc.data(), vc.data(), fades, n.chunk, n.key, n.value);
         }
         if (last_grad)
           std::copy_n(last_grad + task * size, size, ds.begin());
@@ -370,27 +408,26 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
           else
             std::fill_n(oc.begin(), count * n.value, S(0));
           sum_decays(pg, n, first, count, head, a.data());
+          fades.fill(a.data(), count, !n.per_token);
           std::fill(da.begin(), da.end(), 0.0);
-          const double last = a[count - 1];
 
           multiply_transposed(qc.data(), kc.data(), scores.data(), count, count, n.key);     // Q K^T
           multiply_transposed(oc.data(), vc.data(), dscores.data(), count, count, n.value);  // dO V^T
-          for (int64_t i = 0; i < count; ++i)
-            for (int64_t j = 0; j < i; ++j) {
-              S &score = scores[i * count + j], &dscore = dscores[i * count + j];
-              const S fade = std::exp(static_cast<S>(a[i] - a[j]));
-              score *= fade;
-              const double pair = static_cast<double>(score) * static_cast<double>(dscore);
-              da[i] += pair;
-              da[j] -= pair;
-              dscore *= fade;
-            }
+          for (int64_t i = 0; i < count; ++i) {
+            const S* fade = fades.within(i);
+            S *score = scores.data() + i * count, *dscore = dscores.data() + i * count;
+            for (int64_t j = 0; j < i; ++j) score[j] *= fade[j];
+            da[i] += dot(score, dscore, i);
+            for (int64_t j = 0; j < i; ++j)
+              da[j] -= static_cast<double>(score[j]) * static_cast<double>(dscore[j]);
+            for (int64_t j = 0; j < i; ++j) dscore[j] *= fade[j];
+          }
 
           multiply_transposed(oc.data(), s, dc.data(), count, n.key, n.value);  // dO S^T
           for (int64_t i = 0; i < count; ++i) {
             S* row = dc.data() + i * n.key;
-            scale_row(row, n.key, std::exp(static_cast<S>(a[i])));
-            for (int64_t d = 0; d < n.key; ++d) da[i] += static_cast<double>(row[d] * qc[i * n.key + d]);
+            scale_row(row, n.key, fades.since_start(i));
+            da[i] += dot(row, qc.data() + i * n.key, n.key);
           }
           lower_multiply_add(dscores.data(), kc.data(), dc.data(), count, n.key);
           scatter(dc.data(), n, first, count, head, n.key, static_cast<S>(scale), out_q);
@@ -398,11 +435,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
           multiply_transposed(vc.data(), ds.data(), dc.data(), count, n.key, n.value);  // V dS^T
           for (int64_t j = 0; j < count; ++j) {
             S* row = dc.data() + j * n.key;
-            scale_row(row, n.key, std::exp(static_cast<S>(last - a[j])));
+            scale_row(row, n.key, fades.to_end(j));
             // The last step's own k v^T reaches the state undecayed.
             if (j == count - 1) break;
-            double pair = 0;
-            for (int64_t d = 0; d < n.key; ++d) pair += static_cast<double>(row[d] * kc[j * n.key + d]);
+            const double pair = dot(row, kc.data() + j * n.key, n.key);
             da[j] -= pair;
             da[count - 1] += pair;
           }
@@ -411,16 +447,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
 
           std::fill_n(dc.begin(), count * n.value, S(0));
           multiply_add(kc.data(), ds.data(), dc.data(), count, n.value, n.key);  // K dS
-          for (int64_t j = 0; j < count; ++j)
-            scale_row(dc.data() + j * n.value, n.value, std::exp(static_cast<S>(last - a[j])));
+          for (int64_t j = 0; j < count; ++j) scale_row(dc.data() + j * n.value, n.value, fades.to_end(j));
           lower_transposed_multiply_add(scores.data(), oc.data(), dc.data(), count, n.value);
           scatter(dc.data(), n, first, count, head, n.value, S(1), out_v);
 
-          scale_row(ds.data(), size, std::exp(static_cast<S>(last)));
-          for (int64_t i = 0; i < size; ++i)
-            da[count - 1] += static_cast<double>(s[i]) * static_cast<double>(ds[i]);
-          for (int64_t i = 0; i < count; ++i)
-            scale_row(qc.data() + i * n.key, n.key, std::exp(static_cast<S>(a[i])));
+          scale_row(ds.data(), size, fades.since_start(count - 1));
+          da[count - 1] += dot(s, ds.data(), size);
+          for (int64_t i = 0; i < count; ++i) scale_row(qc.data() + i * n.key, n.key, fades.since_start(i));
           transposed_multiply_add(qc.data(), oc.data(), ds.data(), n.key, n.value, count);
 
           double sum = 0;

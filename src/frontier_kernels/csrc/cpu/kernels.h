@@ -255,6 +255,29 @@ TARGET void multiply(const Factor& a, const Factor& b, REAL* c, int64_t m, int64
   }
 }
 
+// Four columns of vectors at a time stay in registers while one row of C is summed.
+TARGET void triangle(const REAL* a, int64_t stride, const REAL* b, REAL* c, int64_t n, int64_t m,
+                     bool transposed) {
+  int64_t d = 0;
+  for (; d + 4 * LANES <= m; d += 4 * LANES)
+    for (int64_t i = 0; i < n; ++i) {
+      V sum[4];
+      UNROLL for (int u = 0; u < 4; ++u) sum[u] = load(c + i * m + d + u * LANES);
+      for (int64_t j = transposed ? i : 0; j < (transposed ? n : i + 1); ++j) {
+        const REAL x = transposed ? a[j * stride + i] : a[i * stride + j];
+        UNROLL for (int u = 0; u < 4; ++u) sum[u] += x * load(b + j * m + d + u * LANES);
+      }
+      UNROLL for (int u = 0; u < 4; ++u) store(c + i * m + d + u * LANES, sum[u]);
+    }
+  for (; d < m; d += LANES)
+    for (int64_t i = 0; i < n; ++i) {
+      V sum = load_some(c + i * m + d, m - d);
+      for (int64_t j = transposed ? i : 0; j < (transposed ? n : i + 1); ++j)
+        sum += (transposed ? a[j * stride + i] : a[i * stride + j]) * load_some(b + j * m + d, m - d);
+      store_some(c + i * m + d, sum, m - d);
+    }
+}
+
 // ---- activations ----
 
 // exp x: for float by reduction to |x| <= ln 2 / 2 and Taylor's polynomial of degree 7, clamped where it
@@ -284,6 +307,21 @@ INLINE V exponential(V x) {
   store(lanes, x);
   for (int i = 0; i < LANES; ++i) lanes[i] = std::exp(lanes[i]);
   return load(lanes);
+}
+
+// Below -87 a factor is taken as zero: exp would leave the normal numbers there, and what has faded that far
+// is forgotten.
+TARGET void exponentials(const REAL* x, REAL* y, int64_t count) {
+  for (int64_t i = 0; i < count; i += LANES) {
+    const V from = load_some(x + i, count - i);
+#if defined(__GNUC__)
+    const V to =
+        sizeof(REAL) == 4 && LANES > 1 ? (from < REAL(-87) ? V{} : exponential(from)) : exponential(from);
+#else
+    const V to = exponential(from);
+#endif
+    store_some(y + i, to, count - i);
+  }
 }
 
 INLINE V error_function(V x) {
