@@ -18,7 +18,7 @@
 // Every exponent is a difference that is zero or less, so nothing overflows; a is summed in double, because
 // after a strong decay the difference of two large numbers has to give a small one. The decay's gradient is
 // collected from pairs (i, j), j < i: each adds to g_{j+1} ... g_i. Both ends of a pair take the same number
-// in double, so that what cancels does so exactly.
+// in double, so that what cancels leaves only rounding in double.
 
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
