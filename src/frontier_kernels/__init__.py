@@ -14,7 +14,9 @@ from frontier_kernels.router import (
     load_balancing_loss,
     route,
     router_z_loss,
+    sequence_balance_loss,
     update_expert_bias,
+    with_shared_experts,
 )
 
 __all__ = [
@@ -32,5 +34,7 @@ __all__ = [
     "retention_step",
     "route",
     "router_z_loss",
+    "sequence_balance_loss",
     "update_expert_bias",
+    "with_shared_experts",
 ]

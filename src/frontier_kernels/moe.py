@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
 from frontier_kernels.ops import library, sum_dtype
-from frontier_kernels.router import FLOATS, Routing, expert_capacity, route
+from frontier_kernels.router import (
+    FLOATS,
+    Routing,
+    Scoring,
+    check_choice,
+    expert_capacity,
+    route,
+    update_expert_bias,
+    with_shared_experts,
+)
 
 Activation = Literal["gelu", "silu", "swiglu"]
 
@@ -22,6 +31,13 @@ def _check_tokens(name: str, x: Tensor, rows: int, meaning: str) -> None:
     if x.device.type != "cpu":
         raise ValueError(
             f"{name}: got a tensor on {x.device}, wanted cpu: this build has no {x.device.type} kernels"
+        )
+
+
+def _check_routing(routing: Routing, device: torch.device) -> None:
+    if routing.slot_to_row.device != device:
+        raise ValueError(
+            f"routing: got a plan on {routing.slot_to_row.device}, wanted {device}, as the tokens"
         )
 
 
@@ -38,9 +54,10 @@ def dispatch(x: Tensor, routing: Routing) -> Tensor:
 
     Raises:
         TypeError: the dtype is not supported.
-        ValueError: ``x`` does not have the routing's tokens.
+        ValueError: ``x`` does not have the routing's tokens, or its device.
     """
     _check_tokens("x", x, routing.experts.shape[0], "the routing's tokens")
+    _check_routing(routing, x.device)
     return cast(Tensor, library.dispatch(x, routing.slot_to_row, routing.row_to_slot))
 
 
@@ -56,9 +73,10 @@ def combine(ys: Tensor, routing: Routing) -> Tensor:
 
     Raises:
         TypeError: the dtype is not supported.
-        ValueError: ``ys`` does not have one row for each slot.
+        ValueError: ``ys`` does not have one row for each slot, or not the routing's device.
     """
     _check_tokens("ys", ys, routing.row_to_slot.shape[0], "tokens times top_k")
+    _check_routing(routing, ys.device)
     weights = routing.weights.to(sum_dtype(ys.dtype))
     return cast(Tensor, library.combine(ys, weights, routing.slot_to_row, routing.row_to_slot))
 
@@ -76,7 +94,7 @@ def moe_mlp(
 
     Args:
         x: tokens, ``[T, D]``, float32, float64 or bfloat16.
-        routing: from ``route``.
+        routing: from ``route``, or ``with_shared_experts``, whose E counts the shared ones too.
         w_in: ``[E, H, D]``; for SwiGLU ``[E, 2H, D]``, gate rows first, then up.
         w_out: ``[E, D, H]``.
         b_in: ``[E, H]`` (SwiGLU ``[E, 2H]``) or ``None``.
@@ -93,6 +111,7 @@ def moe_mlp(
     Source: Guo et al., "SonicMoE" (2025), for the gradient of the weights without the experts' outputs.
     """
     _check_tokens("x", x, routing.experts.shape[0], "the routing's tokens")
+    _check_routing(routing, x.device)
     if activation not in get_args(Activation):
         raise ValueError(f"activation: got {activation!r}, wanted 'gelu', 'silu' or 'swiglu'")
     width, experts = x.shape[1], routing.counts.shape[0]
@@ -154,13 +173,24 @@ class MoELayer(nn.Module):
         activation: ``"gelu"`` (the chapter's), ``"silu"`` or ``"swiglu"`` (Mixtral's).
         bias: whether the experts' two products have biases.
         capacity_factor: ``None`` for dropless; else an expert serves ``ceil(factor · T · k / E)`` slots.
+        shared_experts: S experts of the same width that every token visits with weight 1; S of width H are
+            one of width S H.
+        scoring, renormalize, num_groups, top_k_groups, routed_scaling_factor: as in ``route``.
+        expert_bias: whether the choice is balanced by a bias that ``update_expert_bias`` moves.
 
     Attributes:
         gate: the router, ``nn.Linear(D, E, bias=False)``.
-        w_in, w_out, b_in, b_out: the experts' parameters, in the layout of ``moe_mlp``.
+        w_in, w_out, b_in, b_out: the experts' parameters, in the layout of ``moe_mlp``: E routed experts,
+            then S shared ones.
+        expert_bias: ``[E]``, float32 whatever the layer is converted to, or ``None``.
         router_logits: ``[T, E]`` of the last call, attached to its graph, for the losses.
-        routing: the plan of the last call.
+        routing: the plan of the last call, of the routed experts alone.
+
+    Raises:
+        ValueError: an argument does not fit; the message says which, what came and what was wanted.
     """
+
+    expert_bias: Tensor | None
 
     def __init__(
         self,
@@ -172,16 +202,44 @@ class MoELayer(nn.Module):
         activation: Activation = "gelu",
         bias: bool = True,
         capacity_factor: float | None = None,
+        shared_experts: int = 0,
+        scoring: Scoring = "softmax",
+        renormalize: bool = True,
+        expert_bias: bool = False,
+        num_groups: int | None = None,
+        top_k_groups: int | None = None,
+        routed_scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
+        sizes = {
+            "hidden_size": hidden_size,
+            "num_experts": num_experts,
+            "expert_hidden_size": expert_hidden_size,
+        }
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name}: got {size}, wanted 1 or more")
+        if shared_experts < 0:
+            raise ValueError(f"shared_experts: got {shared_experts}, wanted 0 or more")
+        if activation not in get_args(Activation):
+            raise ValueError(f"activation: got {activation!r}, wanted 'gelu', 'silu' or 'swiglu'")
+        check_choice(num_experts, top_k, scoring, num_groups, top_k_groups, routed_scaling_factor)
+        if capacity_factor is not None:
+            expert_capacity(1, num_experts, top_k, capacity_factor)  # refuses a factor that does not fit
+        total = num_experts + shared_experts
         inner = 2 * expert_hidden_size if activation == "swiglu" else expert_hidden_size
         self.num_experts, self.top_k, self.capacity_factor = num_experts, top_k, capacity_factor
+        self.shared_experts = shared_experts
+        self.scoring: Scoring = scoring
+        self.renormalize, self.routed_scaling_factor = renormalize, routed_scaling_factor
+        self.num_groups, self.top_k_groups = num_groups, top_k_groups
         self.activation: Activation = activation
         self.gate = nn.Linear(hidden_size, num_experts, bias=False)
-        self.w_in = nn.Parameter(torch.empty(num_experts, inner, hidden_size))
-        self.w_out = nn.Parameter(torch.empty(num_experts, hidden_size, expert_hidden_size))
-        self.b_in = nn.Parameter(torch.empty(num_experts, inner)) if bias else None
-        self.b_out = nn.Parameter(torch.empty(num_experts, hidden_size)) if bias else None
+        self.w_in = nn.Parameter(torch.empty(total, inner, hidden_size))
+        self.w_out = nn.Parameter(torch.empty(total, hidden_size, expert_hidden_size))
+        self.b_in = nn.Parameter(torch.empty(total, inner)) if bias else None
+        self.b_out = nn.Parameter(torch.empty(total, hidden_size)) if bias else None
+        self.register_buffer("expert_bias", torch.zeros(num_experts) if expert_bias else None)
         self.router_logits: Tensor | None = None
         self.routing: Routing | None = None
         self.reset_parameters()
@@ -194,6 +252,16 @@ class MoELayer(nn.Module):
             nn.init.uniform_(weight, -bound, bound)
             if bias is not None:
                 nn.init.uniform_(bias, -bound, bound)
+        if self.expert_bias is not None:
+            nn.init.zeros_(self.expert_bias)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> MoELayer:
+        """Move and convert as every module, but leave the bias in float32: bfloat16 rounds its steps away."""
+        bias = self.expert_bias
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if bias is not None and self.expert_bias is not None and self.expert_bias.dtype != bias.dtype:
+            self.expert_bias = bias.to(self.expert_bias.device)
+        return self
 
     @classmethod
     def from_modules(cls, gate: nn.Linear, experts: Iterable[nn.Sequential], top_k: int = 2) -> MoELayer:
@@ -223,17 +291,27 @@ class MoELayer(nn.Module):
         return layer
 
     @classmethod
-    def from_mixtral(cls, gate: Tensor, gate_up_proj: Tensor, down_proj: Tensor, top_k: int = 2) -> MoELayer:
-        """Take over transformers' Mixtral block, copied.
+    def from_mixtral(
+        cls,
+        gate: Tensor,
+        gate_up_proj: Tensor,
+        down_proj: Tensor,
+        top_k: int = 2,
+        *,
+        renormalize: bool = True,
+    ) -> MoELayer:
+        """Take over transformers' Mixtral block, or Qwen3-MoE's, copied.
 
         Args:
             gate: ``[E, D]``.
             gate_up_proj: ``[E, 2H, D]``, gate rows first, then up.
             down_proj: ``[E, D, H]``.
             top_k: experts a token takes.
+            renormalize: Qwen3-MoE's ``norm_topk_prob``.
         """
         experts, width, hidden = down_proj.shape
-        layer = cls(width, experts, top_k, hidden, activation="swiglu", bias=False).to(down_proj.dtype)
+        layer = cls(width, experts, top_k, hidden, activation="swiglu", bias=False, renormalize=renormalize)
+        layer.to(down_proj.dtype)
         with torch.no_grad():
             layer.gate.weight.copy_(gate)
             layer.w_in.copy_(gate_up_proj)
@@ -241,12 +319,50 @@ class MoELayer(nn.Module):
         return layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """Route and compute: ``x [..., D]``, any memory layout, to the same shape."""
+        """Route and compute: ``x [..., D]``, any memory layout, to the same shape.
+
+        Raises:
+            TypeError: ``x`` does not have the dtype of the parameters.
+            ValueError: ``x`` does not have the layer's width or its device.
+        """
+        width = self.gate.in_features
+        if x.ndim == 0 or x.shape[-1] != width:
+            raise ValueError(f"x: got shape {tuple(x.shape)}, wanted [..., {width}]")
+        if x.dtype != self.w_in.dtype:
+            raise TypeError(f"x: got {x.dtype}, wanted {self.w_in.dtype}, as the layer's parameters")
+        if x.device != self.w_in.device:
+            raise ValueError(f"x: got a tensor on {x.device}, wanted {self.w_in.device}, as the layer")
         tokens = x.reshape(-1, x.shape[-1])  # [T, D]
         self.router_logits = self.gate(tokens)  # [T, E]
         capacity = None
         if self.capacity_factor is not None:
             capacity = expert_capacity(tokens.shape[0], self.num_experts, self.top_k, self.capacity_factor)
-        self.routing = route(self.router_logits, self.top_k, capacity=capacity)
-        y = moe_mlp(tokens, self.routing, self.w_in, self.w_out, self.b_in, self.b_out, self.activation)
+        self.routing = route(
+            self.router_logits,
+            self.top_k,
+            scoring=self.scoring,
+            renormalize=self.renormalize,
+            expert_bias=self.expert_bias,
+            num_groups=self.num_groups,
+            top_k_groups=self.top_k_groups,
+            routed_scaling_factor=self.routed_scaling_factor,
+            capacity=capacity,
+        )
+        plan = with_shared_experts(self.routing, self.shared_experts)
+        y = moe_mlp(tokens, plan, self.w_in, self.w_out, self.b_in, self.b_out, self.activation)
         return y.reshape(x.shape)
+
+    @torch.no_grad()
+    def update_expert_bias(self, update_rate: float = 1e-3) -> None:
+        """One step of loss-free balancing from the demand of the last call.
+
+        Raises:
+            RuntimeError: the layer has no ``expert_bias``, or was not called yet.
+        """
+        if self.expert_bias is None or self.routing is None:
+            raise RuntimeError(
+                "update_expert_bias: wanted a layer with expert_bias=True that has been called, "
+                f"got expert_bias={self.expert_bias is not None}, called={self.routing is not None}"
+            )
+        step = update_expert_bias(self.expert_bias, self.routing.demand, update_rate=update_rate)
+        self.expert_bias.copy_(step)

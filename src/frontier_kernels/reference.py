@@ -56,10 +56,15 @@ def moe_mlp(
     b_in: Tensor | None = None,
     b_out: Tensor | None = None,
     activation: str = "gelu",
+    shared_experts: int = 0,
 ) -> Tensor:
-    """Every expert on every token, ``[T, D]``; a token keeps its k, weighted, less what was dropped."""
+    """Every expert on every token, ``[T, D]``; a token keeps its k, weighted, less what was dropped.
+
+    The last ``shared_experts`` of the experts are kept by every token as they are.
+    """
     kept = weights.masked_fill(dropped, 0)  # [T, k]
     mix = torch.zeros(x.shape[0], w_in.shape[0], dtype=weights.dtype).scatter_add(1, experts, kept)
+    mix[:, w_in.shape[0] - shared_experts :] = 1
     y = torch.zeros_like(x, dtype=weights.dtype)
     for e in range(w_in.shape[0]):
         hidden = activate(F.linear(x, w_in[e], None if b_in is None else b_in[e]), activation)
@@ -72,6 +77,17 @@ def load_balancing_loss(logits: Tensor, experts: Tensor) -> Tensor:
     num_experts = logits.shape[1]
     f = torch.stack([(experts == e).float().mean() for e in range(num_experts)])
     return num_experts * (f * logits.softmax(-1).mean(0)).sum()
+
+
+def sequence_balance_loss(logits: Tensor, experts: Tensor, scoring: str = "sigmoid") -> Tensor:
+    """Σ f_i P_i of every sequence of ``logits [B, T, E]``, ``experts [B, T, k]``, then their mean."""
+    num_experts, losses = logits.shape[-1], []
+    for z, chosen in zip(logits, experts, strict=True):
+        scores = z.sigmoid() if scoring == "sigmoid" else z.softmax(-1)
+        mean = (scores / scores.sum(-1, keepdim=True)).mean(0)  # [E]
+        f = torch.stack([num_experts * (chosen == e).to(z.dtype).mean() for e in range(num_experts)])
+        losses.append((f * mean).sum())
+    return torch.stack(losses).mean()
 
 
 def retention(

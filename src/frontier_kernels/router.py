@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from frontier_kernels.ops import library, sum_dtype
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16)
+Scoring = Literal["softmax", "sigmoid"]
+SMALLEST_SUM = 1e-20
+"""Added to a sum of weights that may be zero, as DeepSeek-V3's released code adds it."""
 
 
 class Routing(NamedTuple):
@@ -58,32 +62,85 @@ def check_logits(logits: Tensor) -> None:
 
 
 def expert_capacity(num_tokens: int, num_experts: int, top_k: int, capacity_factor: float) -> int:
-    """Slots that each expert may serve: ``ceil(capacity_factor · T · k / E)``.
+    """Slots that each expert may serve: ``ceil(capacity_factor · T · k / E)``, the factor to six decimals.
 
     Raises:
-        ValueError: the factor is not positive.
+        ValueError: the factor is no number of at least 0.000001.
 
     Source: Fedus et al., "Switch Transformers" (2022), eq. 3, with k choices for each token.
     """
-    if capacity_factor <= 0:
+    if not 1e-6 <= capacity_factor < math.inf:
         raise ValueError(
             f"capacity_factor: got {capacity_factor}, wanted more than 0 (leave capacity out for dropless)"
         )
-    return math.ceil(capacity_factor * num_tokens * top_k / num_experts)
+    # In whole numbers: 1.1 times 10 slots are 11, where floats round up to 12, and a compiled graph keeps the
+    # number of tokens open.
+    millionths = round(capacity_factor * 1_000_000)
+    return -(-millionths * num_tokens * top_k // (1_000_000 * num_experts))
+
+
+def check_choice(
+    num_experts: int,
+    top_k: int,
+    scoring: str,
+    num_groups: int | None,
+    top_k_groups: int | None,
+    routed_scaling_factor: float,
+) -> tuple[int, int]:
+    """Raise a ``ValueError`` that names the option of ``route`` that does not fit; return group counts."""
+    if not 1 <= top_k <= num_experts:
+        raise ValueError(f"top_k: got {top_k}, wanted 1 to {num_experts} (the number of experts)")
+    if scoring not in get_args(Scoring):
+        raise ValueError(f"scoring: got {scoring!r}, wanted 'softmax' or 'sigmoid'")
+    if not 0 < routed_scaling_factor < math.inf:
+        raise ValueError(f"routed_scaling_factor: got {routed_scaling_factor}, wanted a number above 0")
+    if num_groups is None:
+        if top_k_groups is not None:
+            raise ValueError(f"top_k_groups: got {top_k_groups} without num_groups, wanted both or neither")
+        return 1, 1
+    if num_groups < 1 or num_experts % num_groups:
+        raise ValueError(
+            f"num_groups: got {num_groups}, wanted a divisor of {num_experts} (the number of experts)"
+        )
+    chosen = num_groups if top_k_groups is None else top_k_groups
+    if not 1 <= chosen <= num_groups:
+        raise ValueError(f"top_k_groups: got {chosen}, wanted 1 to {num_groups} (num_groups)")
+    if chosen * (num_experts // num_groups) < top_k:
+        raise ValueError(
+            f"top_k_groups: got {chosen} groups of {num_experts // num_groups} experts, "
+            f"wanted at least top_k = {top_k} experts in them"
+        )
+    return num_groups, chosen
+
+
+def _check_expert_bias(expert_bias: Tensor, logits: Tensor) -> None:
+    if not expert_bias.is_floating_point():
+        raise TypeError(f"expert_bias: got {expert_bias.dtype}, wanted a float dtype")
+    if expert_bias.shape != logits.shape[1:]:
+        raise ValueError(f"expert_bias: got shape {tuple(expert_bias.shape)}, wanted [{logits.shape[1]}]")
+    if expert_bias.device != logits.device:
+        raise ValueError(
+            f"expert_bias: got a tensor on {expert_bias.device}, wanted {logits.device}, as logits"
+        )
 
 
 def route(
     logits: Tensor,
     top_k: int,
     *,
-    scoring: Literal["softmax", "sigmoid"] = "softmax",
+    scoring: Scoring = "softmax",
     renormalize: bool = True,
     expert_bias: Tensor | None = None,
     num_groups: int | None = None,
     top_k_groups: int | None = None,
+    routed_scaling_factor: float = 1.0,
     capacity: int | None = None,
 ) -> Routing:
     """Choose each token's experts and group the slots by expert, without sorting.
+
+    Logits that are NaN raise nothing, since looking for them would cost a pass: the token still gets k
+    different experts, its weights are NaN and so is its output, and every other token is untouched (a full
+    expert may drop it all the same). An expert whose logit is ``-inf`` weighs nothing.
 
     Args:
         logits: router scores before softmax or sigmoid, ``[T, E]``, float32, float64 or bfloat16.
@@ -94,6 +151,7 @@ def route(
             balance).
         num_groups: split the experts into this many equal groups and choose within the best of them only.
         top_k_groups: how many groups stay open; a group scores the sum of its two best experts.
+        routed_scaling_factor: multiplies the weights last, so that they keep up with shared experts.
         capacity: slots that an expert serves, in token order; later ones are dropped. ``None``: no limit.
 
     Returns:
@@ -104,21 +162,17 @@ def route(
         ValueError: an argument does not fit; the message says which, what came and what was wanted.
 
     Source: Shazeer et al. (2017); Fedus et al. (2022) for the capacity; DeepSeek-AI, "DeepSeek-V3" (2024),
-    section 2.1.2, for the bias and the groups.
+    section 2.1.2, for the bias and the groups; its released code for the scaling factor.
     """
     check_logits(logits)
     experts_total = logits.shape[1]
-    if not 1 <= top_k <= experts_total:
-        raise ValueError(f"top_k: got {top_k}, wanted 1 to {experts_total} (the number of experts)")
-    if scoring not in ("softmax", "sigmoid"):
-        raise ValueError(f"scoring: got {scoring!r}, wanted 'softmax' or 'sigmoid'")
+    groups, open_groups = check_choice(
+        experts_total, top_k, scoring, num_groups, top_k_groups, routed_scaling_factor
+    )
     if capacity is not None and capacity < 0:
         raise ValueError(f"capacity: got {capacity}, wanted 0 or more slots for each expert, or None")
-    if expert_bias is not None and not expert_bias.is_floating_point():
-        raise TypeError(f"expert_bias: got {expert_bias.dtype}, wanted a float dtype")
-    if expert_bias is not None and expert_bias.shape != (experts_total,):
-        raise ValueError(f"expert_bias: got shape {tuple(expert_bias.shape)}, wanted [{experts_total}]")
-    groups, open_groups = _groups(experts_total, top_k, num_groups, top_k_groups)
+    if expert_bias is not None:
+        _check_expert_bias(expert_bias, logits)
 
     wide = logits.to(sum_dtype(logits.dtype))  # [T, E]
     scores = wide.softmax(-1) if scoring == "softmax" else wide.sigmoid()  # [T, E]
@@ -128,30 +182,111 @@ def route(
     experts = library.select_experts(biased, top_k, groups, open_groups)  # [T, k]
     weights = scores.gather(1, experts)  # [T, k]
     if renormalize:
-        weights = weights / weights.sum(-1, keepdim=True)
+        total = weights.sum(-1, keepdim=True)
+        # The k best of a softmax sum to k/E or more; those that a bias chose, or sigmoids, can all underflow.
+        weights = weights / (total if scoring == "softmax" and expert_bias is None else total + SMALLEST_SUM)
+    if routed_scaling_factor != 1:
+        weights = weights * routed_scaling_factor
     plan = library.permute_slots(experts, experts_total, -1 if capacity is None else capacity)
     counts, demand, offsets, slot_to_row, row_to_slot = plan
     return Routing(weights, experts, counts, demand, offsets, slot_to_row, row_to_slot, slot_to_row < 0)
 
 
-def _groups(experts: int, top_k: int, num_groups: int | None, top_k_groups: int | None) -> tuple[int, int]:
-    if num_groups is None:
-        if top_k_groups is not None:
-            raise ValueError(f"top_k_groups: got {top_k_groups} without num_groups, wanted both or neither")
-        return 1, 1
-    if num_groups < 1 or experts % num_groups:
+def with_shared_experts(routing: Routing, shared_experts: int) -> Routing:
+    """Let every token visit some more experts with weight 1: more rows of the same plan, for the same kernel.
+
+    The shared experts follow the routed ones, so ``moe_mlp`` takes weights of E + S experts, and one call
+    computes both. No capacity limits them and no token is dropped from them. Balance losses and the bias rule
+    are about the choice alone: give them the plan from before.
+
+    Args:
+        routing: from ``route``, of E experts and k slots for each token.
+        shared_experts: S, zero or more.
+
+    Returns:
+        A plan of E + S experts and k + S slots for each token, the shared ones last.
+
+    Raises:
+        ValueError: ``shared_experts`` is negative.
+
+    Source: Dai et al., "DeepSeekMoE" (2024), section 3.2.
+    """
+    if shared_experts < 0:
+        raise ValueError(f"shared_experts: got {shared_experts}, wanted 0 or more")
+    if shared_experts == 0:
+        return routing
+    tokens, top_k = routing.experts.shape
+    device, slots = routing.experts.device, tokens * (top_k + shared_experts)
+    each = torch.arange(shared_experts, device=device)  # [S]
+    used = routing.offsets[-1:]  # [1], kept slots of the routed experts
+    rows = used + tokens * each + torch.arange(tokens, device=device)[:, None]  # [T, S]
+    slot_to_row = torch.cat([routing.slot_to_row, rows], 1)  # [T, k + S]
+    # The inverse map; dropped slots have no row and all land in one more place, which is cut off.
+    place = torch.where(slot_to_row < 0, slots, slot_to_row).flatten()
+    row_to_slot = place.new_full((slots + 1,), -1).scatter(0, place, torch.arange(slots, device=device))
+    served = routing.counts.new_full((shared_experts,), tokens)
+    return Routing(
+        weights=torch.cat([routing.weights, routing.weights.new_ones(tokens, shared_experts)], 1),
+        experts=torch.cat([routing.experts, (routing.counts.shape[0] + each).expand(tokens, -1)], 1),
+        counts=torch.cat([routing.counts, served]),
+        demand=torch.cat([routing.demand, served]),
+        offsets=torch.cat([routing.offsets, used + tokens * (each + 1)]),
+        slot_to_row=slot_to_row,
+        row_to_slot=row_to_slot[:slots],
+        dropped=slot_to_row < 0,
+    )
+
+
+def _check_scores(logits: Tensor, axes: str) -> None:
+    """Raise unless ``logits`` is a float tensor with these axes and at least one expert, on any device."""
+    if not logits.is_floating_point():
+        raise TypeError(f"logits: got {logits.dtype}, wanted a float dtype")
+    if logits.ndim != len(axes.split(", ")) or logits.shape[-1] == 0:
+        raise ValueError(f"logits: got shape {tuple(logits.shape)}, wanted [{axes}] with at least one expert")
+
+
+def _check_chosen(experts: Tensor, logits: Tensor) -> None:
+    """Raise unless ``experts`` holds the choices ``[..., k]`` of the tokens of ``logits [..., E]``."""
+    num_experts = logits.shape[-1]
+    if experts.dtype != torch.int64:
+        raise TypeError(f"experts: got {experts.dtype}, wanted torch.int64")
+    if experts.ndim != logits.ndim or experts.shape[:-1] != logits.shape[:-1] or experts.shape[-1] == 0:
+        wanted = ", ".join(str(size) for size in logits.shape[:-1])
         raise ValueError(
-            f"num_groups: got {num_groups}, wanted a divisor of {experts} (the number of experts)"
+            f"experts: got shape {tuple(experts.shape)}, wanted [{wanted}, top_k] with a top_k of 1 or more"
         )
-    chosen = num_groups if top_k_groups is None else top_k_groups
-    if not 1 <= chosen <= num_groups:
-        raise ValueError(f"top_k_groups: got {chosen}, wanted 1 to {num_groups} (num_groups)")
-    if chosen * (experts // num_groups) < top_k:
-        raise ValueError(
-            f"top_k_groups: got {chosen} groups of {experts // num_groups} experts, "
-            f"wanted at least top_k = {top_k} experts in them"
-        )
-    return num_groups, chosen
+    if experts.device != logits.device:
+        raise ValueError(f"experts: got a tensor on {experts.device}, wanted {logits.device}, as logits")
+    # A compiled graph cannot look at values, and on a GPU looking would wait for it: there the scatter
+    # refuses an index out of range itself.
+    if not torch.compiler.is_compiling() and experts.device.type == "cpu" and experts.numel():
+        low, high = experts.aminmax()
+        if low < 0 or high >= num_experts:
+            wrong = low if low < 0 else high
+            raise ValueError(f"experts: got index {wrong.item()}, wanted 0 to {num_experts - 1}")
+
+
+def _check_mask(mask: Tensor, logits: Tensor) -> None:
+    if mask.shape != logits.shape[:-1]:
+        raise ValueError(f"mask: got shape {tuple(mask.shape)}, wanted {list(logits.shape[:-1])}")
+    if mask.device != logits.device:
+        raise ValueError(f"mask: got a tensor on {mask.device}, wanted {logits.device}, as logits")
+
+
+def _balance(probability: Tensor, experts: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """E Σ f_i P_i of each sequence, 1 when even, and how many tokens of it count: both ``[B]``.
+
+    ``probability [B, T, E]``, ``experts [B, T, k]``, ``mask [B, T]``.
+    """
+    sequences, tokens, num_experts = probability.shape
+    one = probability.new_ones(sequences, tokens) if mask is None else (mask != 0).to(probability.dtype)
+    length = one.sum(1)  # [B]
+    # Whole numbers up to 2^24, so the order in which they are added does not matter, and f is exact.
+    slots = one[..., None].expand_as(experts).flatten(1)
+    times = probability.new_zeros(sequences, num_experts).scatter_add(1, experts.flatten(1), slots)
+    mean = (one[..., None] * probability).sum(1)  # [B, E], times the length
+    scale = num_experts / experts.shape[-1]
+    return scale * (times * mean).sum(-1) / length.square().clamp_min(1), length
 
 
 def load_balancing_loss(
@@ -167,28 +302,62 @@ def load_balancing_loss(
             do.
 
     Returns:
-        Scalar in float32 (float64 for float64 logits). Its gradient flows through P only.
+        Scalar in float32 (float64 for float64 logits), 0 if no token counts. Its gradient flows through P
+        only.
 
     Raises:
-        ValueError: a shape does not fit.
+        TypeError: ``logits`` is no float, or ``experts`` not int64.
+        ValueError: a shape, a device or an expert's index does not fit. On a GPU and in a compiled graph an
+            index out of range is the scatter's own error.
 
     Source: Fedus et al., "Switch Transformers" (2022), eq. 4 to 6.
     """
-    if logits.ndim != 2:
-        raise ValueError(f"logits: got shape {tuple(logits.shape)}, wanted [tokens, experts]")
-    tokens, num_experts = logits.shape
-    if experts.ndim != 2 or experts.shape[0] != tokens:
-        raise ValueError(f"experts: got shape {tuple(experts.shape)}, wanted [{tokens}, top_k]")
-    if mask is not None and mask.shape != (tokens,):
-        raise ValueError(f"mask: got shape {tuple(mask.shape)}, wanted [{tokens}]")
+    _check_scores(logits, "tokens, experts")
+    _check_chosen(experts, logits)
+    if mask is not None:
+        _check_mask(mask, logits)
     probability = logits.to(sum_dtype(logits.dtype)).softmax(-1)  # [T, E]
-    share = probability.new_ones(tokens) if mask is None else (mask != 0).to(probability.dtype)
-    share = share / share.sum().clamp_min(1)  # [T]
-    chosen = torch.nn.functional.one_hot(experts, num_experts).to(probability.dtype).sum(1)
-    f = (share[:, None] * chosen).sum(0)  # [E], sums to k
-    mean = (share[:, None] * probability).sum(0)  # [E]
-    loss = num_experts * (f * mean).sum()
-    return loss if sum_over_top_k else loss / experts.shape[1]
+    loss, _ = _balance(probability[None], experts[None], None if mask is None else mask[None])
+    return loss[0] * experts.shape[1] if sum_over_top_k else loss[0]
+
+
+def sequence_balance_loss(
+    logits: Tensor, experts: Tensor, *, scoring: Scoring = "sigmoid", mask: Tensor | None = None
+) -> Tensor:
+    """DeepSeek-V3's sequence-wise balance loss Σ f_i P_i, averaged over sequences: 1 when each one is even.
+
+    The loss of a batch is even as soon as its sequences make up for each other; this one is not.
+
+    Args:
+        logits: router scores before softmax or sigmoid, ``[B, T, E]``, any float dtype.
+        experts: the chosen experts, ``[B, T, k]`` int64. The paper counts the k best scores without the bias;
+            ``Routing.experts`` of a biased router differs from that.
+        scoring: how scores come from logits, as in ``route``; P averages each token's scores over their sum.
+        mask: ``[B, T]``, nonzero where a token counts. ``None``: every token counts. A sequence in which none
+            counts is left out of the average.
+
+    Returns:
+        Scalar in float32 (float64 for float64 logits), before the balance factor α; 0 if no token counts. Its
+        gradient flows through P only.
+
+    Raises:
+        TypeError: ``logits`` is no float, or ``experts`` not int64.
+        ValueError: a shape, a device, an expert's index or ``scoring`` does not fit. On a GPU and in a
+            compiled graph an index out of range is the scatter's own error.
+
+    Source: DeepSeek-AI, "DeepSeek-V3" (2024), eq. 17 to 20.
+    """
+    _check_scores(logits, "sequences, tokens, experts")
+    _check_chosen(experts, logits)
+    if scoring not in get_args(Scoring):
+        raise ValueError(f"scoring: got {scoring!r}, wanted 'softmax' or 'sigmoid'")
+    if mask is not None:
+        _check_mask(mask, logits)
+    wide = logits.to(sum_dtype(logits.dtype))  # [B, T, E]
+    # Sigmoids over their sum are a softmax of their logarithms, which does not underflow.
+    probability = wide.softmax(-1) if scoring == "softmax" else logsigmoid(wide).softmax(-1)
+    loss, length = _balance(probability, experts, mask)
+    return loss.sum() / (length > 0).sum().clamp_min(1)
 
 
 def router_z_loss(logits: Tensor) -> Tensor:
@@ -201,14 +370,12 @@ def router_z_loss(logits: Tensor) -> Tensor:
         Scalar in float32 (float64 for float64 logits), in nats squared; 0 for no tokens.
 
     Raises:
+        TypeError: ``logits`` is no float.
         ValueError: ``logits`` is not two-dimensional or has no experts.
 
     Source: Zoph et al., "ST-MoE" (2022), eq. 5.
     """
-    if logits.ndim != 2 or logits.shape[1] == 0:
-        raise ValueError(
-            f"logits: got shape {tuple(logits.shape)}, wanted [tokens, experts] with at least one expert"
-        )
+    _check_scores(logits, "tokens, experts")
     partition = logits.to(sum_dtype(logits.dtype)).logsumexp(-1)  # [T]
     return partition.square().sum() / max(1, logits.shape[0])
 

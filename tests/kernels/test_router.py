@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -84,6 +86,8 @@ def test_capacity_drops_late_tokens_and_reports_them() -> None:
 
 def test_expert_capacity_rounds_up() -> None:
     assert fk.expert_capacity(num_tokens=10, num_experts=4, top_k=2, capacity_factor=1.25) == 7
+    assert fk.expert_capacity(num_tokens=40, num_experts=4, top_k=1, capacity_factor=1.1) == 11
+    assert fk.expert_capacity(num_tokens=0, num_experts=4, top_k=1, capacity_factor=1.1) == 0
 
 
 @pytest.mark.parametrize(
@@ -94,7 +98,15 @@ def test_expert_capacity_rounds_up() -> None:
         ({"top_k": 2, "scoring": "relu"}, "scoring: got 'relu'"),
         ({"top_k": 2, "capacity": -1}, "capacity: got -1"),
         ({"top_k": 2, "expert_bias": torch.zeros(3)}, r"expert_bias: got shape \(3,\), wanted \[4\]"),
+        ({"top_k": -1}, "top_k: got -1, wanted 1 to 4"),
+        ({"top_k": 2, "expert_bias": torch.zeros(4, device="meta")}, "expert_bias: got a tensor on meta"),
+        (
+            {"top_k": 2, "routed_scaling_factor": 0.0},
+            r"routed_scaling_factor: got 0\.0, wanted a number above",
+        ),
+        ({"top_k": 2, "routed_scaling_factor": float("nan")}, "routed_scaling_factor: got nan"),
         ({"top_k": 2, "num_groups": 3}, "num_groups: got 3, wanted a divisor of 4"),
+        ({"top_k": 2, "num_groups": 2, "top_k_groups": 3}, r"top_k_groups: got 3, wanted 1 to 2"),
         ({"top_k": 2, "top_k_groups": 1}, "top_k_groups: got 1 without num_groups"),
         (
             {"top_k": 3, "num_groups": 2, "top_k_groups": 1},
@@ -114,5 +126,108 @@ def test_bad_logits_are_named() -> None:
         fk.route(torch.randn(6, 4), 2, expert_bias=torch.zeros(4, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"logits: got shape \(4,\)"):
         fk.route(torch.randn(4), 2)
-    with pytest.raises(ValueError, match="wanted cpu"):
+    with pytest.raises(ValueError, match="logits: got a tensor on meta, wanted cpu"):
         fk.route(torch.empty(6, 4, device="meta"), 2)
+    with pytest.raises(ValueError, match=r"logits: got shape \(6, 0\), wanted \[tokens, experts\]"):
+        fk.route(torch.randn(6, 0), 1)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 1e-9, float("nan"), float("inf")])
+def test_a_capacity_factor_that_does_not_fit_is_named(factor: float) -> None:
+    with pytest.raises(ValueError, match="capacity_factor: got"):
+        fk.expert_capacity(8, 4, 2, factor)
+
+
+@pytest.mark.parametrize("scoring", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("num_groups", [None, 4])
+def test_nan_logits_stay_in_their_token(
+    scoring: Literal["softmax", "sigmoid"], num_groups: int | None
+) -> None:
+    logits = torch.randn(9, 8)
+    broken = logits.clone()
+    broken[3] = torch.nan
+    broken[5, 2] = torch.nan
+    options = {"num_groups": num_groups, "top_k_groups": num_groups and 2}
+    clean = fk.route(logits, 3, scoring=scoring, **options)  # type: ignore[arg-type]
+    routing = fk.route(broken, 3, scoring=scoring, **options)  # type: ignore[arg-type]
+    assert ((routing.experts >= 0) & (routing.experts < 8)).all()
+    assert all(len(set(row)) == 3 for row in routing.experts.tolist())
+    assert routing.weights[3].isnan().all()
+    others = [0, 1, 2, 4, 6, 7, 8]
+    assert torch.equal(routing.weights[others], clean.weights[others])
+    assert torch.equal(routing.experts[others], clean.experts[others])
+    x, w_in, w_out = torch.randn(9, 5), torch.randn(8, 4, 5), torch.randn(8, 5, 4)
+    y = fk.moe_mlp(x, routing, w_in, w_out)
+    assert y[3].isnan().all()
+    assert torch.equal(y[others], fk.moe_mlp(x, clean, w_in, w_out)[others])
+
+
+def test_an_expert_with_a_logit_of_minus_infinity_weighs_nothing() -> None:
+    logits = torch.randn(12, 4)
+    logits[:, 1] = -torch.inf
+    for scoring in ("softmax", "sigmoid"):
+        routing = fk.route(logits, 4, scoring=scoring)  # type: ignore[arg-type]
+        assert (routing.experts[:, 3] == 1).all()
+        assert not routing.weights[:, 3].any()
+        torch.testing.assert_close(routing.weights.sum(-1), torch.ones(12))
+
+
+def test_sigmoids_that_all_underflow_weigh_nothing_instead_of_nan() -> None:
+    logits = torch.full((5, 4), -200.0, requires_grad=True)
+    routing = fk.route(logits, 2, scoring="sigmoid")
+    routing.weights.sum().backward()
+    assert not routing.weights.any()
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+def test_the_scaling_factor_comes_after_renormalisation() -> None:
+    logits = torch.randn(20, 6)
+    plain = fk.route(logits, 3, scoring="sigmoid")
+    scaled = fk.route(logits, 3, scoring="sigmoid", routed_scaling_factor=2.5)
+    assert torch.equal(plain.experts, scaled.experts)
+    torch.testing.assert_close(scaled.weights, 2.5 * plain.weights)
+    torch.testing.assert_close(scaled.weights.sum(-1), torch.full((20,), 2.5))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(0, 30), st.integers(1, 9), st.integers(1, 4))
+def test_shared_experts_are_more_rows_of_the_same_plan(
+    data: st.DataObject, tokens: int, experts: int, shared: int
+) -> None:
+    top_k = data.draw(st.integers(1, experts))
+    capacity = data.draw(st.none() | st.integers(0, 8))
+    torch.manual_seed(data.draw(st.integers(0, 2**16)))
+    routing = fk.route(torch.randn(tokens, experts), top_k, capacity=capacity)
+    plan = fk.with_shared_experts(routing, shared)
+    everyone = torch.arange(experts, experts + shared).expand(tokens, shared)
+    assert torch.equal(plan.experts, torch.cat([routing.experts, everyone], 1))
+    # Without a capacity the plan is that of a router that always chooses the shared experts too. With one,
+    # slots are dropped as before, and the others keep their order.
+    kept = ~torch.cat([routing.dropped, torch.zeros(tokens, shared, dtype=torch.bool)], 1)
+    queues = [
+        [
+            slot
+            for slot, e in enumerate(plan.experts.flatten().tolist())
+            if e == expert and kept.flatten()[slot]
+        ]
+        for expert in range(experts + shared)
+    ]
+    rows = [slot for queue in queues for slot in queue]
+    assert plan.row_to_slot.tolist() == rows + [-1] * (plan.experts.numel() - len(rows))
+    assert plan.counts.tolist() == [len(queue) for queue in queues]
+    assert plan.offsets.diff().tolist() == plan.counts.tolist()
+    assert plan.offsets[0] == 0
+    assert plan.demand.tolist() == [*routing.demand.tolist(), *[tokens] * shared]
+    assert torch.equal(plan.dropped, ~kept)
+    row_of = {slot: row for row, slot in enumerate(rows)}
+    assert plan.slot_to_row.flatten().tolist() == [row_of.get(s, -1) for s in range(plan.experts.numel())]
+    assert torch.equal(plan.weights, torch.cat([routing.weights, torch.ones(tokens, shared)], 1))
+    assert plan.row_to_slot.is_contiguous()
+
+
+def test_no_shared_experts_leave_the_plan_as_it_is() -> None:
+    routing = fk.route(torch.randn(6, 4), 2)
+    assert fk.with_shared_experts(routing, 0) is routing
+    with pytest.raises(ValueError, match="shared_experts: got -1, wanted 0 or more"):
+        fk.with_shared_experts(routing, -1)
