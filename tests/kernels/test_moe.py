@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from numerics import relative_error
 
 import frontier_kernels as fk
@@ -109,6 +110,20 @@ def test_gradcheck_of_dispatch_and_combine(capacity: int | None) -> None:
     weights = routing.weights.double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: fk.dispatch(x, routing), (x,))
     assert torch.autograd.gradcheck(lambda y, w: fk.combine(y, routing._replace(weights=w)), (ys, weights))
+
+
+@pytest.mark.parametrize("activation", ["gelu", "silu"])
+def test_activations_hold_over_their_whole_range(activation: str) -> None:
+    """One expert whose weights are one is the activation itself; the float polynomials end nowhere early."""
+    x = torch.linspace(-30, 30, 60_001).reshape(-1, 1).requires_grad_()  # [T, 1]
+    one = torch.ones(1, 1, 1)
+    y = fk.moe_mlp(x, fk.route(torch.zeros(len(x), 1), 1), one, one, activation=activation)  # type: ignore[arg-type]
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    exact = x.detach().double().requires_grad_()
+    expected = {"gelu": F.gelu, "silu": F.silu}[activation](exact)
+    (expected_slope,) = torch.autograd.grad(expected.sum(), exact)
+    assert (y.double() - expected).abs().max() < 2e-6
+    assert (slope.double() - expected_slope).abs().max() < 1e-6
 
 
 def test_dropped_tokens_keep_their_residual() -> None:

@@ -324,10 +324,25 @@ TARGET void exponentials(const REAL* x, REAL* y, int64_t count) {
   }
 }
 
-INLINE V error_function(V x) {
+// The normal distribution's cumulative function, and its density times sqrt(2 pi), which comes along. For
+// float the tail beyond |x| is Abramowitz and Stegun's 7.1.26, at most 1.5e-7 / 2 off; below zero it is the
+// result as it stands, not a difference. For double erfc is the standard library's, lane by lane.
+INLINE V normal_cdf(V x, V* density) {
+  *density = exponential(REAL(-0.5) * x * x);
+  if constexpr (sizeof(REAL) == 4 && LANES > 1) {
+#if defined(__GNUC__)
+    const V t = REAL(1) / (REAL(1) + REAL(0.3275911 * 0.70710678118654752440) * (x < REAL(0) ? -x : x));
+    V tail = t * REAL(1.061405429) - REAL(1.453152027);
+    tail = tail * t + REAL(1.421413741);
+    tail = tail * t - REAL(0.284496736);
+    tail = tail * t + REAL(0.254829592);
+    tail *= REAL(0.5) * t * *density;
+    return x < REAL(0) ? tail : REAL(1) - tail;
+#endif
+  }
   REAL lanes[LANES];
   store(lanes, x);
-  for (int i = 0; i < LANES; ++i) lanes[i] = std::erf(lanes[i]);
+  for (int i = 0; i < LANES; ++i) lanes[i] = REAL(0.5) * std::erfc(lanes[i] * REAL(-0.70710678118654752440));
   return load(lanes);
 }
 
@@ -335,8 +350,9 @@ INLINE V error_function(V x) {
 template <Activation K>
 INLINE V activation(V x, V* slope) {
   if constexpr (K == Activation::gelu) {
-    const V cdf = REAL(0.5) * (REAL(1) + error_function(x * REAL(0.70710678118654752440)));
-    if (slope) *slope = cdf + x * REAL(0.39894228040143267794) * exponential(REAL(-0.5) * x * x);
+    V density;
+    const V cdf = normal_cdf(x, &density);
+    if (slope) *slope = cdf + x * REAL(0.39894228040143267794) * density;
     return x * cdf;
   } else {
     const V s = REAL(1) / (REAL(1) + exponential(-x));
