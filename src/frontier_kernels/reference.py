@@ -11,7 +11,7 @@ def select_experts(scores: Tensor, top_k: int, num_groups: int = 1, top_k_groups
     """The k largest scores of each row, lower index first among equals: ``[T, E]`` to ``[T, k]``."""
     tokens, experts = scores.shape
     if num_groups > 1:
-        grouped = scores.reshape(tokens, num_groups, -1)  # [T, G, E/G]
+        grouped = scores.reshape(tokens, num_groups, experts // num_groups)  # [T, G, E/G]
         value = grouped.topk(min(2, grouped.shape[-1]), dim=-1).values.sum(-1)  # [T, G]
         open_groups = value.sort(dim=-1, descending=True, stable=True).indices[:, :top_k_groups]
         closed = torch.ones(tokens, num_groups, dtype=torch.bool).scatter(1, open_groups, False)
