@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from frontier_kernels.ops import library
+from frontier_kernels.ops import NOT_COMPILED, library
 from frontier_kernels.router import FLOATS
 
 PATHS = {
@@ -19,9 +19,10 @@ PATHS = {
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """Facts about the extension that is loaded.
+    """Facts about the extension that is loaded, ``"none"`` where there is none.
 
     Attributes:
+        compiled: whether there is one; if not, the operators run as plain PyTorch.
         compiler: that built it, with its version.
         standard: C++ standard it was compiled as.
         headers: torch whose headers it was compiled against.
@@ -33,6 +34,7 @@ class BuildInfo:
         note: why something is missing, in one sentence.
     """
 
+    compiled: bool
     compiler: str
     standard: str
     headers: str
@@ -45,16 +47,31 @@ class BuildInfo:
 
 
 def build_info() -> BuildInfo:
-    """Describe the loaded extension, from what it says about itself."""
+    """Describe the loaded extension, from what it says about itself, or why there is none."""
+    dtypes = tuple(str(dtype).removeprefix("torch.") for dtype in FLOATS)
+    if NOT_COMPILED:
+        return BuildInfo(
+            compiled=False,
+            compiler="none",
+            standard="none",
+            headers="none",
+            oldest_torch="none",
+            torch=str(torch.__version__),
+            dtypes=dtypes,
+            cpu="plain PyTorch",
+            cuda=False,
+            note=f"Plain PyTorch: {NOT_COMPILED}.",
+        )
     facts = library.build_facts().split("\n")
     compiler, standard, instructions, headers, oldest_torch, path = facts
     return BuildInfo(
+        compiled=True,
         compiler=compiler,
         standard=standard,
         headers=headers,
         oldest_torch=oldest_torch,
-        torch=torch.__version__,
-        dtypes=tuple(str(dtype).removeprefix("torch.") for dtype in FLOATS),
+        torch=str(torch.__version__),
+        dtypes=dtypes,
         cpu=f"{PATHS[path]}, the rest compiled for {instructions}",
         cuda=False,
         note="No CUDA sources yet: CUDA tensors are refused with an error, never moved silently.",

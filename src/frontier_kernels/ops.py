@@ -5,6 +5,7 @@ Nothing here checks its arguments for users; ``router.py``, ``moe.py`` and ``ret
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -12,12 +13,14 @@ import torch
 from torch import Tensor
 
 try:
-    from frontier_kernels import _C  # noqa: F401  (importing it registers the operators)
+    # Importing it registers the operators. A from-import would hide why it fails behind a circular import.
+    importlib.import_module("frontier_kernels._C")
+    NOT_COMPILED = ""
 except ImportError as error:
-    raise ImportError(
-        "frontier_kernels is not compiled for this Python and torch: run "
-        f"`pip install --no-build-isolation .` in the repository ({error})"
-    ) from error
+    from frontier_kernels import fallback  # noqa: F401  (so does this)
+
+    NOT_COMPILED = f"no compiled library for this Python and torch ({error})"
+"""Why the operators are those of ``fallback.py``; empty where they are compiled."""
 
 Backward = tuple[Tensor | None, ...]
 Shapes = TypeVar("Shapes", bound=Callable[..., Any])

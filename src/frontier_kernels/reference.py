@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -122,12 +124,42 @@ def retention(
             states.append(state)
         return torch.cat(outputs, 1), torch.cat(states)
     state = (
-        q.new_zeros(batch, heads, key, v.shape[-1], dtype=wide) if initial_state is None else initial_state
+        q.new_zeros(batch, heads, key, v.shape[-1], dtype=wide)
+        if initial_state is None
+        else initial_state.clone()
     )
     steps = []
     for t in range(time):
         written = k[:, t, :, :, None].to(wide) * v[:, t, :, None, :].to(wide)  # [B, H, K, V]
         state = decay[:, t, :, None, None] * state + written
         steps.append((scale * q[:, t, :, None].to(wide) @ state).squeeze(2))  # [B, H, V]
-    o = torch.stack(steps, 1) if steps else v.to(wide)
+    o = torch.stack(steps, 1) if steps else v.to(wide, copy=True)
     return o.to(v.dtype), state
+
+
+def retention_backward(
+    grads: tuple[Tensor, Tensor], inputs: Sequence[Tensor], initial_state: Tensor, scale: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of q, k, v, log_decay and the initial state: back through ``retention``, step by step.
+
+    ``grads`` are those of the output ``[B, T, H, V]`` and of the last state ``[B, H, K, V]``; ``inputs`` are
+    q, k, v and log_decay, the last as ``[B, T, H]``; all in one float type. The states of all steps are kept,
+    T K V numbers a head.
+
+    Source: the chain rule on S_t = γ_t S_{t-1} + k_t v_tᵀ, o_t = scale · q_t S_t.
+    """
+    (grad, grad_state), (q, k, v, log_decay) = grads, inputs
+    decay = log_decay.exp()  # [B, T, H]
+    states = [initial_state]
+    for t in range(q.shape[1]):
+        written = k[:, t, :, :, None] * v[:, t, :, None, :]  # [B, H, K, V]
+        states.append(decay[:, t, :, None, None] * states[-1] + written)
+    dq, dk, dv, dlog_decay = (torch.empty_like(t) for t in (q, k, v, log_decay))
+    for t in reversed(range(q.shape[1])):
+        dq[:, t] = scale * (states[t + 1] @ grad[:, t, :, :, None]).squeeze(-1)
+        grad_state = grad_state + scale * q[:, t, :, :, None] * grad[:, t, :, None, :]  # [B, H, K, V]
+        dk[:, t] = (grad_state @ v[:, t, :, :, None]).squeeze(-1)
+        dv[:, t] = (k[:, t, :, None, :] @ grad_state).squeeze(-2)
+        grad_state = decay[:, t, :, None, None] * grad_state
+        dlog_decay[:, t] = (grad_state * states[t]).sum((-2, -1))
+    return dq, dk, dv, dlog_decay, grad_state

@@ -1,0 +1,88 @@
+"""Calls every public function and writes down what comes out, and every gradient: see test_fallback.py."""
+
+import itertools
+import sys
+import warnings
+
+import torch
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import frontier_kernels as fk
+    from frontier_kernels.ops import library
+
+ours = [warning for warning in caught if "frontier_kernels" in str(warning.message)]
+warned = [(warning.category.__name__, warning.filename, str(warning.message)) for warning in ours]
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+results = {}
+
+
+def keep(name, outputs, leaves):
+    outputs = [t for t in outputs if t is not None]
+    smooth = [t for t in outputs if t.requires_grad]
+    seeds = [torch.randn(t.shape).to(t.dtype) for t in smooth]
+    grads = torch.autograd.grad(smooth, leaves, seeds) if leaves else []
+    results.setdefault(name, []).extend(t.detach() for t in (*outputs, *grads))
+
+
+def leaf(dtype, *shape, scale=1.0):
+    return (scale * torch.randn(shape)).to(dtype).requires_grad_()
+
+
+FLOATS = (torch.float32, torch.float64, torch.bfloat16)
+grouped = {"scoring": "sigmoid", "num_groups": 4, "top_k_groups": 2, "expert_bias": torch.randn(8)}
+for dtype, tokens, options in itertools.product(
+    FLOATS, (0, 1, 37), ({}, {"renormalize": False, "capacity": 3}, grouped)
+):
+    logits = leaf(dtype, tokens, 8)
+    routing = fk.route(logits, 2, **options)
+    keep("route", routing, [logits])
+    x = leaf(dtype, tokens, 6)
+    keep("dispatch", [fk.dispatch(x, routing)], [x])
+    ys, routed = leaf(dtype, 2 * tokens, 6), routing.weights.detach().requires_grad_()
+    keep("combine", [fk.combine(ys, routing._replace(weights=routed))], [ys, routed])
+    keep("load_balancing_loss", [fk.load_balancing_loss(logits, routing.experts)], [logits])
+    keep("router_z_loss", [fk.router_z_loss(logits)], [logits])
+    keep("update_expert_bias", [fk.update_expert_bias(torch.randn(8), routing.demand)], [])
+    for activation, biased in itertools.product(("gelu", "silu", "swiglu"), (False, True)):
+        inner = 10 if activation == "swiglu" else 5
+        network = [leaf(dtype, 8, inner, 6, scale=6**-0.5), leaf(dtype, 8, 6, 5, scale=5**-0.5)]
+        network += [leaf(dtype, 8, inner), leaf(dtype, 8, 6)] if biased else []
+        y = fk.moe_mlp(x, routing._replace(weights=routed), *network, activation=activation)
+        keep("moe_mlp", [y], [x, routed, *network])
+results["expert_capacity"] = [torch.tensor(fk.expert_capacity(37, 8, 2, 1.25))]
+
+forms = ({"form": "parallel"}, {"form": "recurrent"}, {"form": "chunkwise", "chunk_size": 4})
+for dtype, time, packed, per_token, options in itertools.product(FLOATS, (0, 1, 11), (0, 1), (0, 1), forms):
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    cu_seqlens = torch.tensor([0, time // 3, time // 3, time]) if packed else None
+    q, k = (leaf(dtype, 1 if packed else 2, time, 2, 3) for _ in "qk")
+    v = leaf(dtype, *q.shape[:3], 5)
+    g = (-torch.rand(*(q.shape[:3] if per_token else (2,)), dtype=wide)).requires_grad_()
+    state = leaf(wide, 3 if packed else 2, 2, 3, 5)
+    o = fk.retention(q, k, v, g, initial_state=state, return_state=True, cu_seqlens=cu_seqlens, **options)
+    keep("retention", o, [q, k, v, g, state])
+    keep("retention", [fk.retention(q, k, v, g, cu_seqlens=cu_seqlens, **options)[0]], [q, k, v, g])
+    if time:
+        state = torch.randn(q.shape[0], 2, 3, 5, dtype=wide)
+        with torch.no_grad():
+            step = fk.retention_step(q[:, 0], k[:, 0], v[:, 0], state, g[:, 0] if per_token else g)
+        keep("retention_step", [step, state], [])
+
+layers = {
+    "MoELayer": fk.MoELayer(12, 4, 2, 6, capacity_factor=1.0),
+    "RetentionLayer": fk.RetentionLayer(12, 3),
+}
+for name, layer in layers.items():
+    x = leaf(torch.float32, 2, 11, 12)
+    keep(name, [layer(x)], [x, *layer.parameters()])
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    keep(name, [compiled(x)], [x, *layer.parameters()])
+
+PREFIX = "frontier_kernels::"
+names = torch._C._dispatch_get_all_op_names()
+names = {name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)}
+schemas = {name: str(getattr(library, name).default._schema) for name in names}
+torch.save((results, warned, schemas, vars(fk.build_info())), sys.argv[1])
