@@ -45,6 +45,9 @@ for dtype, tokens, options in itertools.product(
     keep("combine", [fk.combine(ys, routing._replace(weights=routed))], [ys, routed])
     keep("load_balancing_loss", [fk.load_balancing_loss(logits, routing.experts)], [logits])
     keep("router_z_loss", [fk.router_z_loss(logits)], [logits])
+    sequence = logits.reshape(1, tokens, 8)
+    keep("sequence_balance_loss", [fk.sequence_balance_loss(sequence, routing.experts[None])], [logits])
+    keep("with_shared_experts", [*fk.with_shared_experts(fk.route(logits, 2, **options), 2)], [logits])
     keep("update_expert_bias", [fk.update_expert_bias(torch.randn(8), routing.demand)], [])
     for activation, biased in itertools.product(("gelu", "silu", "swiglu"), (False, True)):
         inner = 10 if activation == "swiglu" else 5

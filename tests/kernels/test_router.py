@@ -159,7 +159,8 @@ def test_nan_logits_stay_in_their_token(
     x, w_in, w_out = torch.randn(9, 5), torch.randn(8, 4, 5), torch.randn(8, 5, 4)
     y = fk.moe_mlp(x, routing, w_in, w_out)
     assert y[3].isnan().all()
-    assert torch.equal(y[others], fk.moe_mlp(x, clean, w_in, w_out)[others])
+    # Close, not equal: without the library torch's product rounds a row by how many rows the expert has.
+    torch.testing.assert_close(y[others], fk.moe_mlp(x, clean, w_in, w_out)[others])
 
 
 def test_an_expert_with_a_logit_of_minus_infinity_weighs_nothing() -> None:
