@@ -13,8 +13,9 @@ PATHS = {
     "scalar": "products in portable C++",
     "avx2": "products for AVX2 with FMA",
     "avx512": "products for AVX-512",
+    "avx512bf16": "products for AVX-512, those of bfloat16 for AVX-512-BF16",
 }
-"""Paths of the float32 and bfloat16 products, by the names that ``FRONTIER_KERNELS_ISA`` takes."""
+"""Paths of the products of all types but float64, by the names that ``FRONTIER_KERNELS_ISA`` takes."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ Activation = Literal["gelu", "silu", "swiglu"]
 
 def _check_tokens(name: str, x: Tensor, rows: int, meaning: str) -> None:
     if x.dtype not in FLOATS:
-        raise TypeError(f"{name}: got {x.dtype}, wanted float32, float64 or bfloat16")
+        raise TypeError(f"{name}: got {x.dtype}, wanted float32, float64, bfloat16 or float16")
     if x.ndim != 2 or x.shape[0] != rows:
         raise ValueError(f"{name}: got shape {tuple(x.shape)}, wanted [{rows}, width] ({meaning})")
     if x.device.type != "cpu":
@@ -45,7 +45,7 @@ def dispatch(x: Tensor, routing: Routing) -> Tensor:
     """Copy the tokens into rows grouped by expert.
 
     Args:
-        x: tokens, ``[T, D]``, float32, float64 or bfloat16.
+        x: tokens, ``[T, D]``, float32, float64, bfloat16 or float16.
         routing: from ``route``.
 
     Returns:
@@ -93,7 +93,7 @@ def moe_mlp(
     """All experts on the tokens routed to them, weighted and summed: one operator forward, one backward.
 
     Args:
-        x: tokens, ``[T, D]``, float32, float64 or bfloat16.
+        x: tokens, ``[T, D]``, float32, float64, bfloat16 or float16.
         routing: from ``route``, or ``with_shared_experts``, whose E counts the shared ones too.
         w_in: ``[E, H, D]``; for SwiGLU ``[E, 2H, D]``, gate rows first, then up.
         w_out: ``[E, D, H]``.

@@ -34,7 +34,7 @@ def _check_rows(q: Tensor, k: Tensor, v: Tensor, axes: str) -> None:
                 f"{name}: got shape {tuple(tensor.shape)}, wanted [{axes}, width] with a width of 1 or more"
             )
     if q.dtype not in FLOATS:
-        raise TypeError(f"q: got {q.dtype}, wanted float32, float64 or bfloat16")
+        raise TypeError(f"q: got {q.dtype}, wanted float32, float64, bfloat16 or float16")
     _check("q", q, q.dtype, tuple(q.shape), axes)
     _check("k", k, q.dtype, tuple(q.shape), "as q")
     _check("v", v, q.dtype, (*q.shape[:-1], v.shape[-1]), f"{axes} as q")
@@ -94,7 +94,7 @@ def retention(
     log_decay and initial_state, from the output and from the last state.
 
     Args:
-        q: queries, ``[B, T, H, K]``, float32, float64 or bfloat16.
+        q: queries, ``[B, T, H, K]``, float32, float64, bfloat16 or float16.
         k: keys, as ``q``.
         v: values, ``[B, T, H, V]``; V need not be K.
         log_decay: natural logarithm of γ, zero or less (``-inf`` forgets everything), one for each head
@@ -155,7 +155,7 @@ def retention_step(
     """Decode one step; the state is updated in place. No gradient: call it under ``torch.no_grad()``.
 
     Args:
-        q: query, ``[B, H, K]``, float32, float64 or bfloat16.
+        q: query, ``[B, H, K]``, float32, float64, bfloat16 or float16.
         k: key, as ``q``.
         v: value, ``[B, H, V]``.
         state: ``[B, H, K, V]``, contiguous, float32 (float64 with float64 inputs); changed by the call.

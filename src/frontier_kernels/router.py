@@ -11,7 +11,7 @@ from torch.nn.functional import logsigmoid
 
 from frontier_kernels.ops import library, sum_dtype
 
-FLOATS = (torch.float32, torch.float64, torch.bfloat16)
+FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 Scoring = Literal["softmax", "sigmoid"]
 SMALLEST_SUM = 1e-20
 """Added to a sum of weights that may be zero, as DeepSeek-V3's released code adds it."""
@@ -49,7 +49,7 @@ class Routing(NamedTuple):
 def check_logits(logits: Tensor) -> None:
     """Raise unless ``logits`` is ``[tokens, experts]``, of a float type that the kernels have, on the CPU."""
     if logits.dtype not in FLOATS:
-        raise TypeError(f"logits: got {logits.dtype}, wanted float32, float64 or bfloat16")
+        raise TypeError(f"logits: got {logits.dtype}, wanted float32, float64, bfloat16 or float16")
     if logits.ndim != 2 or logits.shape[1] == 0:
         raise ValueError(
             f"logits: got shape {tuple(logits.shape)}, wanted [tokens, experts] with at least one expert"
@@ -143,7 +143,7 @@ def route(
     expert may drop it all the same). An expert whose logit is ``-inf`` weighs nothing.
 
     Args:
-        logits: router scores before softmax or sigmoid, ``[T, E]``, float32, float64 or bfloat16.
+        logits: router scores before softmax or sigmoid, ``[T, E]``, float32, float64, bfloat16 or float16.
         top_k: experts a token takes, 1 to E; the lower index wins a tie.
         scoring: ``"softmax"`` over the experts, or ``"sigmoid"`` of each (DeepSeek-V3).
         renormalize: divide a token's k weights by their sum, as Mixtral does.

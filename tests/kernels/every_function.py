@@ -31,7 +31,7 @@ def leaf(dtype, *shape, scale=1.0):
     return (scale * torch.randn(shape)).to(dtype).requires_grad_()
 
 
-FLOATS = (torch.float32, torch.float64, torch.bfloat16)
+FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 grouped = {"scoring": "sigmoid", "num_groups": 4, "top_k_groups": 2, "expert_bias": torch.randn(8)}
 for dtype, tokens, options in itertools.product(
     FLOATS, (0, 1, 37), ({}, {"renormalize": False, "capacity": 3}, grouped)

@@ -48,6 +48,10 @@ def run(folder: Path, into: Path) -> Record:
     return torch.load(into)  # type: ignore[no-any-return]
 
 
+# Halves may round to another neighbour than the compiled sums do, and bfloat16 an activation too.
+BOUND = {torch.bfloat16: 5e-3, torch.float16: 6e-4}
+
+
 @pytest.fixture(scope="module")
 def records(uncompiled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Record]:
     """Without the library, and with it."""
@@ -63,7 +67,7 @@ def test_outputs_and_gradients_equal_the_compiled_ones(records: tuple[Record, Re
         for got, truth in zip(plain[name], wanted, strict=True):
             assert (got.dtype, got.shape) == (truth.dtype, truth.shape), name
             if truth.is_floating_point():
-                assert relative_error(got, truth) <= (5e-3 if truth.dtype == torch.bfloat16 else 1e-5), name
+                assert relative_error(got, truth) <= BOUND.get(truth.dtype, 1e-5), name
             else:
                 assert torch.equal(got, truth), name
             tensors += truth.numel() > 0

@@ -10,7 +10,9 @@ from numerics import relative_error
 import frontier_kernels as fk
 from frontier_kernels import reference
 
-BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 8e-3}
+BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-3}
+SEEDS = 6
+"""Errors of all seeds are measured together: four numbers alone may all round the same way."""
 SHAPES = [
     (1, 1, 1, 4, 3),
     (33, 7, 2, 10, 12),
@@ -45,33 +47,48 @@ def problem(
 def test_output_and_every_gradient_equal_the_reference(
     shape: tuple[int, ...], dtype: torch.dtype, activation: str, bias: bool, capacity: int | None
 ) -> None:
-    inputs = problem(shape, dtype, activation, bias)
-    x, logits, w_in, w_out, b_in, b_out = inputs
-    assert x is not None
-    assert logits is not None
-    routing = fk.route(logits, shape[2], capacity=capacity)
-    y = fk.moe_mlp(x, routing, w_in, w_out, b_in, b_out, activation=activation)  # type: ignore[arg-type]
-    # The truth is computed in float64 from the same numbers and the same choice of experts.
-    exact = [t if t is None else t.detach().double().requires_grad_() for t in inputs]
-    ex, elogits, *eweights = exact
-    assert elogits is not None
-    chosen = elogits.softmax(-1).gather(1, routing.experts)
-    weights = chosen / chosen.sum(-1, keepdim=True)
-    wanted = reference.moe_mlp(
-        ex, weights, routing.experts, routing.dropped, *eweights, activation=activation
-    )  # type: ignore[arg-type]
-    assert relative_error(y, wanted) <= BOUND[dtype]
-    grad = torch.randn_like(y)
-    leaves = [(t, e) for t, e in zip(inputs, exact, strict=True) if t is not None and e is not None]
-    got = torch.autograd.grad(y, [t for t, _ in leaves], grad)
-    truth = torch.autograd.grad(wanted, [e for _, e in leaves], grad.double(), allow_unused=True)
-    for (leaf, _), g, t in zip(leaves, got, truth, strict=True):
-        assert g.dtype == leaf.dtype
-        if t is not None and t.numel() and t.abs().max() > 1e-12:
-            assert relative_error(g, t) <= 4 * BOUND[dtype]
+    names = ("y", "x", "logits", "w_in", "w_out", "b_in", "b_out")
+    found: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {name: [] for name in names}
+    for seed in range(SEEDS):
+        torch.manual_seed(seed)
+        inputs = problem(shape, dtype, activation, bias)
+        x, logits, w_in, w_out, b_in, b_out = inputs
+        assert x is not None
+        assert logits is not None
+        routing = fk.route(logits, shape[2], capacity=capacity)
+        y = fk.moe_mlp(x, routing, w_in, w_out, b_in, b_out, activation=activation)  # type: ignore[arg-type]
+        # The truth is computed in float64 from the same numbers and the same choice of experts.
+        exact = [t if t is None else t.detach().double().requires_grad_() for t in inputs]
+        ex, elogits, *eweights = exact
+        assert elogits is not None
+        chosen = elogits.softmax(-1).gather(1, routing.experts)
+        weights = chosen / chosen.sum(-1, keepdim=True)
+        wanted = reference.moe_mlp(
+            ex, weights, routing.experts, routing.dropped, *eweights, activation=activation
+        )  # type: ignore[arg-type]
+        found["y"].append((y, wanted))
+        grad = torch.randn_like(y)
+        leaves = [
+            (name, t, e)
+            for name, t, e in zip(names[1:], inputs, exact, strict=True)
+            if t is not None and e is not None
+        ]
+        got = torch.autograd.grad(y, [t for _, t, _ in leaves], grad)
+        truth = torch.autograd.grad(
+            wanted, [e for _, _, e in leaves], grad.double(), allow_unused=True, materialize_grads=True
+        )
+        for (name, leaf, _), g, t in zip(leaves, got, truth, strict=True):
+            assert g.dtype == leaf.dtype
+            found[name].append((g, t))
+    for name, pairs in found.items():
+        if not pairs:
+            continue
+        g, t = (torch.cat([pair[i].flatten() for pair in pairs]) for i in range(2))
+        if t.numel() and t.abs().max() > 1e-12:
+            assert relative_error(g, t) <= BOUND[dtype], name
         else:
             # Nothing to learn here, up to rounding: one expert of k = 1 has weight one whatever its logit.
-            assert g.numel() == 0 or g.abs().max() <= BOUND[dtype]
+            assert g.numel() == 0 or g.abs().max() <= BOUND[dtype], name
 
 
 @pytest.mark.parametrize("activation", ["gelu", "silu", "swiglu"])
@@ -177,7 +194,7 @@ def test_empty_experts_get_gradients_of_exactly_zero() -> None:
     ("change", "error", "message"),
     [
         ({"x": torch.randn(5, 6)}, ValueError, r"x: got shape \(5, 6\), wanted \[8, width\]"),
-        ({"x": torch.randn(8, 6).half()}, TypeError, "x: got torch.float16"),
+        ({"x": torch.ones(8, 6).int()}, TypeError, "x: got torch.int32"),
         ({"w_in": torch.randn(4, 7, 6)}, ValueError, r"w_in: got shape \(4, 7, 6\), wanted \[4, 5, 6\]"),
         ({"w_out": torch.randn(3, 6, 5)}, ValueError, r"w_out: got shape \(3, 6, 5\)"),
         ({"b_in": torch.randn(4, 6)}, ValueError, "b_in: got shape"),

@@ -75,7 +75,7 @@ WRONG: list[tuple[tuple[str, ...], str, Change, str]] = [
     (("dispatch", *NETWORK), "x", lambda t: t[:-1], "x: got 5 in dimension 0, wanted 6"),
     (("dispatch", *NETWORK), "x", lambda t: t[0], "x: got 1 dimensions, wanted 2"),
     (("dispatch", *NETWORK), "x", lambda t: torch.tensor(1.0), "x: got 0 dimensions, wanted 2"),
-    (("dispatch", *NETWORK), "x", lambda t: t.half(), "must be float32, float64 or bfloat16"),
+    (("dispatch", *NETWORK), "x", lambda t: t.int(), "must be float32, float64, bfloat16 or float16"),
     (("combine", "combine_backward"), "ys", lambda t: t[:-1], "ys: got 11 in dimension 0, wanted 12"),
     (("combine", "combine_backward"), "ys", lambda t: torch.tensor(1.0), "ys: got 0 dimensions, wanted 2"),
     (
@@ -139,7 +139,7 @@ def test_a_row_of_an_expert_must_hold_a_slot(inputs: dict[str, Tensor | str | No
         ((torch.rand(3, 4), 1, 3, 1), "num_groups: got 3, wanted a divisor of 4"),
         ((torch.rand(3, 4), 1, 0, 1), "num_groups: got 0"),
         ((torch.rand(3, 4), 1, 2, 3), "top_k_groups: got 3, wanted 1 to 2"),
-        ((torch.rand(3, 4).half(), 1, 1, 1), "must be float32, float64 or bfloat16"),
+        ((torch.ones(3, 4).int(), 1, 1, 1), "must be float32, float64, bfloat16 or float16"),
     ],
 )
 def test_selection_refuses_what_does_not_fit(arguments: tuple[object, ...], message: str) -> None:

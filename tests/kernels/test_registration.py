@@ -55,7 +55,7 @@ def arguments(name: str, dtype: torch.dtype, capacity: int | None) -> tuple[obje
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("capacity", [None, 2])
 def test_opcheck(name: str, dtype: torch.dtype, capacity: int | None) -> None:
     torch.library.opcheck(getattr(library, name).default, arguments(name, dtype, capacity))
@@ -139,7 +139,7 @@ def test_build_info_lists_the_element_types_that_operators_take() -> None:
         if str(dtype).removeprefix("torch.") in fk.build_info().dtypes:
             assert fk.dispatch(x, routing).dtype == dtype
         else:
-            with pytest.raises(RuntimeError, match="must be float32, float64 or bfloat16"):
+            with pytest.raises(RuntimeError, match="must be float32, float64, bfloat16 or float16"):
                 library.dispatch(x, routing.slot_to_row, routing.row_to_slot)
 
 

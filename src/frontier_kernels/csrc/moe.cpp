@@ -175,14 +175,11 @@ struct Shape {
   }
 };
 
-template <typename T>
-constexpr bool IS_BFLOAT16 = std::is_same_v<T, frontier::BFloat16>;
-
 // A matrix in memory as a factor of a product; see gemm.h.
 template <typename T>
 Factor factor(const T* data, int64_t stride, bool along_k, const int64_t* slots = nullptr,
               int64_t top_k = 1) {
-  return {data, stride, IS_BFLOAT16<T>, along_k, slots, top_k};
+  return {data, stride, frontier::ELEMENT<T>, along_k, slots, top_k};
 }
 
 // Fills the rows of C with a bias and says whether there is one, that is, whether a product goes on top.
@@ -200,6 +197,55 @@ S* landing(T* result, Scratch<S>& scratch, int64_t count) {
     return result;
   else
     return scratch.get(count);
+}
+
+// Calls f with a zero of the type that activations and their gradients are kept in for the next product: that
+// of the tokens where its products are faster than those of sums, else that of sums.
+template <typename T, typename F>
+void for_kept(const F& f) {
+  using S = Sum<T>;
+  if constexpr (std::is_same_v<T, frontier::BFloat16>)
+    if (frontier::kernels<S>().pairs) return f(T{});
+  f(S{});
+}
+
+// A part of one expert's work, rows or columns `first` to `first + count`, that one thread does. What the
+// parts are depends on the routing alone, so the number of threads cannot change a result.
+struct Part {
+  int64_t expert, first, count, cost;
+};
+
+// Cuts `count` into even parts of at most `limit`.
+void cut(std::vector<Part>& parts, int64_t expert, int64_t first, int64_t count, int64_t limit,
+         int64_t unit_cost) {
+  const int64_t pieces = (count + limit - 1) / limit;
+  for (int64_t i = 0; i < pieces; ++i) {
+    const int64_t begin = i * count / pieces, end = (i + 1) * count / pieces;
+    parts.push_back({expert, first + begin, end - begin, (end - begin) * unit_cost});
+  }
+}
+
+// Every expert's rows in parts: of 448, which a product reads its weights once for, or fewer where that would
+// leave less than eight parts to share out, but not below 112, where packing weights starts to cost.
+std::vector<Part> cut_rows(const int64_t* start, int64_t experts) {
+  const int64_t limit = std::clamp<int64_t>(start[experts] / 8, 112, 448);
+  std::vector<Part> parts;
+  for (int64_t e = 0; e < experts; ++e) cut(parts, e, start[e], start[e + 1] - start[e], limit, 1);
+  return parts;
+}
+
+// Runs f on each part, shared out among the threads by cost.
+template <typename F>
+void for_parts(const std::vector<Part>& parts, const F& f) {
+  int64_t total = 0;
+  for (const Part& part : parts) total += part.cost;
+  parallel_for(0, total, 1, [&](int64_t begin, int64_t end) {
+    int64_t before = 0;
+    for (const Part& part : parts) {
+      if (before >= begin && before < end) f(part);
+      before += part.cost;
+    }
+  });
 }
 
 std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in,
@@ -226,29 +272,34 @@ std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in,
     const frontier::Kernels<S>& run = frontier::kernels<S>();
     const auto ys = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
     std::fill(pp + start[n.experts] * n.inner, pp + n.rows * n.inner, T(0));
-    parallel_for(0, n.experts, 1, [&](int64_t begin, int64_t end) {
-      Scratch<S> hidden, wide;
-      for (int64_t e = begin; e < end; ++e) {
-        const int64_t first = start[e], count = start[e + 1] - first;
-        if (count == 0) continue;
+    for_kept<T>([&](auto kept_zero) {
+      using P = decltype(kept_zero);
+      for_parts(cut_rows(start, n.experts), [&](const Part& part) {
+        static thread_local Scratch<S> wide, line;
+        static thread_local Scratch<P> hidden;
+        const int64_t e = part.expert, first = part.first, count = part.count;
         T* kept = pp + first * n.inner;
         S* up = landing(kept, wide, count * n.inner);  // [count, inner]
         bool add = start_from(bi ? bi + e * n.inner : nullptr, up, count, n.inner);
         run.multiply(factor(px, n.width, true, slot_of + first, n.top_k),
                      factor(pi + e * n.inner * n.width, n.width, true), up, count, n.inner, n.width, add);
-        if constexpr (!std::is_same_v<T, S>) {
-          // The activation starts from the stored value, so that backward sees exactly what forward used.
-          frontier::convert(up, kept, count * n.inner);
-          frontier::convert(kept, up, count * n.inner);
+        P* a = hidden.get(count * n.hidden);  // [count, H]
+        for (int64_t r = 0; r < count; ++r) {
+          S* row = up + r * n.inner;
+          if constexpr (!std::is_same_v<T, S>) {
+            // The activation starts from the stored value, so that backward sees exactly what forward used.
+            frontier::convert(row, kept + r * n.inner, n.inner);
+            frontier::convert(kept + r * n.inner, row, n.inner);
+          }
+          S* active = landing(a + r * n.hidden, line, n.hidden);
+          run.activate(n.activation, row, active, n.hidden);
+          if constexpr (!std::is_same_v<P, S>) frontier::convert(active, a + r * n.hidden, n.hidden);
         }
-        S* a = hidden.get(count * n.hidden);  // [count, H]
-        for (int64_t r = 0; r < count; ++r)
-          run.activate(n.activation, up + r * n.inner, a + r * n.hidden, n.hidden);
         S* out = ys.get() + first * n.width;  // [count, D]
         add = start_from(bo ? bo + e * n.width : nullptr, out, count, n.width);
         run.multiply(factor(a, n.hidden, true), factor(po + e * n.width * n.hidden, n.hidden, true), out,
                      count, n.width, n.hidden, add);
-      }
+      });
     });
     sum_slots<S>(ys.get(), weights.const_data_ptr<S>(), slot_to_row.const_data_ptr<int64_t>(),
                  y.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
@@ -273,8 +324,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
   Tensor dweights = new_zeros(weights, {n.tokens, n.top_k});
   Tensor dw_in = new_empty(w_in, {n.experts, n.inner, n.width});
   Tensor dw_out = new_empty(w_out, {n.experts, n.width, n.hidden});
-  Tensor db_in = new_zeros(w_in, {b_in ? n.experts : 0, n.inner});
-  Tensor db_out = new_zeros(w_out, {b_out ? n.experts : 0, n.width});
+  Tensor db_in = new_empty(w_in, {b_in ? n.experts : 0, n.inner});
+  Tensor db_out = new_empty(w_out, {b_out ? n.experts : 0, n.width});
   const int64_t* start = offsets.const_data_ptr<int64_t>();
   const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
   frontier::for_real(x, "moe_mlp_backward", [&](auto zero) {
@@ -290,58 +341,116 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     T* dbo = b_out ? db_out.mutable_data_ptr<T>() : nullptr;
     const frontier::Kernels<S>& run = frontier::kernels<S>();
     const auto dxs = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
-    parallel_for(0, n.experts, 1, [&](int64_t begin, int64_t end) {
-      Scratch<S> sums, rows_u, rows_a, rows_p, row_g, bias_in, bias_out;
-      for (int64_t e = begin; e < end; ++e) {
-        const int64_t first = start[e], count = start[e + 1] - first;
-        T *die = di + e * n.inner * n.width, *doe = dout + e * n.width * n.hidden;
-        if (count == 0) {
-          std::fill_n(die, n.inner * n.width, T(0));
-          std::fill_n(doe, n.width * n.hidden, T(0));
-          continue;
-        }
+    for_kept<T>([&](auto kept_zero) {
+      using P = decltype(kept_zero);
+      Scratch<P> kept_a, kept_dpre;  // w A and dpre of the rows from `origin` on
+      int64_t origin = 0;
+      const auto reserve = [&](int64_t from, int64_t rows) {
+        origin = from, kept_a.get(rows * n.hidden), kept_dpre.get(rows * n.inner);
+      };
+      // dy W_out, the activation's gradient, dx by row and the routing weights' gradient.
+      const auto rows_of = [&](const Part& part) {
+        static thread_local Scratch<S> rows_u, row_pre, row_a, row_dpre, row_g;
+        const int64_t e = part.expert, first = part.first, count = part.count;
         const int64_t* slots = slot_of + first;
-        S *u = rows_u.get(count * n.hidden), *a = rows_a.get(count * n.hidden);
-        S *dpre = rows_p.get(count * n.inner), *g = row_g.get(n.width);
-        S *sum_in = bias_in.get(n.inner), *sum_out = bias_out.get(n.width), *p = sums.get(n.inner);
-        std::fill_n(sum_in, n.inner, S(0));
-        std::fill_n(sum_out, n.width, S(0));
+        S *u = rows_u.get(count * n.hidden), *g = row_g.get(n.width);
+        P* a = kept_a.get(0) + (first - origin) * n.hidden;
+        P* dpre = kept_dpre.get(0) + (first - origin) * n.inner;
         run.multiply(factor(pg, n.width, true, slots, n.top_k),
                      factor(po + e * n.width * n.hidden, n.hidden, false), u, count, n.hidden, n.width,
-                     false);  // dy W_out
+                     false);
         for (int64_t r = 0; r < count; ++r) {
           const int64_t s = slots[r];
           const T* kept = pp + (first + r) * n.inner;
-          const S* row;
+          const S* pre_row;
           if constexpr (std::is_same_v<T, S>) {
-            row = kept;
+            pre_row = kept;
           } else {
-            frontier::convert(kept, p, n.inner);
-            row = p;
+            frontier::convert(kept, row_pre.get(n.inner), n.inner);
+            pre_row = row_pre.get(n.inner);
           }
-          dw[s] = run.activate_backward(n.activation, row, u + r * n.hidden, w[s], a + r * n.hidden,
-                                        dpre + r * n.inner, n.hidden);
-          if (dbi)
-            for (int64_t h = 0; h < n.inner; ++h) sum_in[h] += dpre[r * n.inner + h];
+          S* to_a = landing(a + r * n.hidden, row_a, n.hidden);
+          S* to_dpre = landing(dpre + r * n.inner, row_dpre, n.inner);
+          dw[s] =
+              run.activate_backward(n.activation, pre_row, u + r * n.hidden, w[s], to_a, to_dpre, n.hidden);
+          if constexpr (!std::is_same_v<P, S>) {
+            frontier::convert(to_a, a + r * n.hidden, n.hidden);
+            frontier::convert(to_dpre, dpre + r * n.inner, n.inner);
+          }
           if (!bo) continue;
           frontier::convert(pg + s / n.top_k * n.width, g, n.width);
-          for (int64_t d = 0; d < n.width; ++d) {
-            dw[s] += g[d] * static_cast<S>(bo[e * n.width + d]);
-            sum_out[d] += w[s] * g[d];
-          }
+          for (int64_t d = 0; d < n.width; ++d) dw[s] += g[d] * static_cast<S>(bo[e * n.width + d]);
         }
-        if (dbi) frontier::convert(sum_in, dbi + e * n.inner, n.inner);
-        if (dbo) frontier::convert(sum_out, dbo + e * n.width, n.width);
-        S* to = landing(doe, sums, n.width * n.hidden);
-        run.multiply(factor(pg, n.width, false, slots, n.top_k), factor(a, n.hidden, false), to, n.width,
-                     n.hidden, count, false);  // dy^T (w A)
-        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, doe, n.width * n.hidden);
-        to = landing(die, sums, n.inner * n.width);
-        run.multiply(factor(dpre, n.inner, false), factor(px, n.width, false, slots, n.top_k), to, n.inner,
-                     n.width, count, false);  // dpre^T x
-        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, die, n.inner * n.width);
         run.multiply(factor(dpre, n.inner, true), factor(pi + e * n.inner * n.width, n.width, false),
                      dxs.get() + first * n.width, count, n.width, n.inner, false);  // dpre W_in
+      };
+      // Rows of dW_out = dy^T (w A) and db_out = sum of w dy.
+      const auto out_of = [&](const Part& part) {
+        static thread_local Scratch<S> sums, row_g;
+        const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, d0 = part.first;
+        T* result = dout + (e * n.width + d0) * n.hidden;
+        S* to = landing(result, sums, part.count * n.hidden);
+        run.multiply(factor(pg + d0, n.width, false, slot_of + first, n.top_k),
+                     factor(kept_a.get(0) + (first - origin) * n.hidden, n.hidden, false), to, part.count,
+                     n.hidden, count, false);
+        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.hidden);
+        if (!dbo) return;
+        S* sum = sums.get(part.count);
+        std::fill_n(sum, part.count, S(0));
+        S* g = row_g.get(part.count);
+        for (int64_t r = first; r < first + count; ++r) {
+          frontier::convert(pg + slot_of[r] / n.top_k * n.width + d0, g, part.count);
+          for (int64_t d = 0; d < part.count; ++d) sum[d] += w[slot_of[r]] * g[d];
+        }
+        frontier::convert(sum, dbo + e * n.width + d0, part.count);
+      };
+      // Rows of dW_in = dpre^T x and db_in = sum of dpre.
+      const auto in_of = [&](const Part& part) {
+        static thread_local Scratch<S> sums, row_p;
+        const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, h0 = part.first;
+        T* result = di + (e * n.inner + h0) * n.width;
+        const P* dpre = kept_dpre.get(0) + (first - origin) * n.inner + h0;
+        S* to = landing(result, sums, part.count * n.width);
+        run.multiply(factor(dpre, n.inner, false), factor(px, n.width, false, slot_of + first, n.top_k), to,
+                     part.count, n.width, count, false);
+        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.width);
+        if (!dbi) return;
+        S* sum = sums.get(part.count);
+        std::fill_n(sum, part.count, S(0));
+        S* p = row_p.get(part.count);
+        for (int64_t r = 0; r < count; ++r) {
+          frontier::convert(dpre + r * n.inner, p, part.count);
+          for (int64_t h = 0; h < part.count; ++h) sum[h] += p[h];
+        }
+        frontier::convert(sum, dbi + e * n.inner + h0, part.count);
+      };
+      const auto weights_of = [&](const Part& part) {
+        return part.first < n.width ? out_of(part)
+                                    : in_of({part.expert, part.first - n.width, part.count, part.cost});
+      };
+      // Rows of both weights' gradients, those of dW_in counted on from those of dW_out.
+      const auto cut_weights = [&](std::vector<Part>& parts, int64_t e) {
+        const int64_t count = start[e + 1] - start[e] + 1;
+        cut(parts, e, 0, n.width, 448, n.hidden * count);
+        cut(parts, e, n.width, n.inner, 448, n.width * count);
+      };
+      const std::vector<Part> row_parts = cut_rows(start, n.experts);
+      if (torch::stable::get_num_threads() > 1) {
+        reserve(0, start[n.experts]);
+        std::vector<Part> weight_parts;
+        for (int64_t e = 0; e < n.experts; ++e) cut_weights(weight_parts, e);
+        for_parts(row_parts, rows_of);
+        for_parts(weight_parts, weights_of);
+        return;
+      }
+      // One thread takes one expert after the other, while what the first half leaves is in the cache.
+      auto part = row_parts.begin();
+      for (int64_t e = 0; e < n.experts; ++e) {
+        reserve(start[e], start[e + 1] - start[e]);
+        for (; part != row_parts.end() && part->expert == e; ++part) rows_of(*part);
+        std::vector<Part> weight_parts;
+        cut_weights(weight_parts, e);
+        for (const Part& each : weight_parts) weights_of(each);
       }
     });
     sum_slots<S, S, T>(dxs.get(), nullptr, slot_to_row.const_data_ptr<int64_t>(), dx.mutable_data_ptr<T>(),

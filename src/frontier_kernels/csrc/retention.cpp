@@ -221,21 +221,24 @@ void scale_row(S* row, int64_t width, S factor) {
 // C[m, n] += A[m, k] B[k, n], all contiguous, on the products of this machine's instruction set.
 template <typename S>
 void multiply_add(const S* a, const S* b, S* c, int64_t m, int64_t n, int64_t k) {
-  const frontier::Factor left{a, k, false, true}, right{b, n, false, false};
+  const frontier::Factor left{a, k, frontier::Element::real, true},
+      right{b, n, frontier::Element::real, false};
   frontier::kernels<S>().multiply(left, right, c, m, n, k, true);
 }
 
 // C[m, n] = A[m, k] B[n, k]^T.
 template <typename S>
 void multiply_transposed(const S* a, const S* b, S* c, int64_t m, int64_t n, int64_t k) {
-  const frontier::Factor left{a, k, false, true}, right{b, k, false, true};
+  const frontier::Factor left{a, k, frontier::Element::real, true},
+      right{b, k, frontier::Element::real, true};
   frontier::kernels<S>().multiply(left, right, c, m, n, k, false);
 }
 
 // C[m, n] += A[k, m]^T B[k, n].
 template <typename S>
 void transposed_multiply_add(const S* a, const S* b, S* c, int64_t m, int64_t n, int64_t k) {
-  const frontier::Factor left{a, m, false, false}, right{b, n, false, false};
+  const frontier::Factor left{a, m, frontier::Element::real, false},
+      right{b, n, frontier::Element::real, false};
   frontier::kernels<S>().multiply(left, right, c, m, n, k, true);
 }
 
@@ -250,7 +253,8 @@ void lower_multiply_add(const S* a, const S* b, S* c, int64_t n, int64_t m) {
   for (int64_t i = 0; i < n; i += kTriangle) {
     const int64_t height = std::min(kTriangle, n - i);
     if (i > 0)
-      kernels.multiply({a + i * n, n, false, true}, {b, m, false, false}, c + i * m, height, m, i, true);
+      kernels.multiply({a + i * n, n, frontier::Element::real, true}, {b, m, frontier::Element::real, false},
+                       c + i * m, height, m, i, true);
     kernels.triangle(a + i * n + i, n, b + i * m, c + i * m, height, m, false);
   }
 }
@@ -263,8 +267,9 @@ void lower_transposed_multiply_add(const S* a, const S* b, S* c, int64_t n, int6
     const int64_t height = std::min(kTriangle, n - j), below = j + height;
     kernels.triangle(a + j * n + j, n, b + j * m, c + j * m, height, m, true);
     if (below < n)
-      kernels.multiply({a + below * n + j, n, false, false}, {b + below * m, m, false, false}, c + j * m,
-                       height, m, n - below, true);
+      kernels.multiply({a + below * n + j, n, frontier::Element::real, false},
+                       {b + below * m, m, frontier::Element::real, false}, c + j * m, height, m, n - below,
+                       true);
   }
 }
 

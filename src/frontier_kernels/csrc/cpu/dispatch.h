@@ -6,14 +6,16 @@
 #include <torch/headeronly/core/ScalarType.h>
 #include <torch/headeronly/util/BFloat16.h>
 #include <torch/headeronly/util/Exception.h>
+#include <torch/headeronly/util/Half.h>
 
 #include <type_traits>
 
 namespace frontier {
 
 using torch::headeronly::BFloat16;
+using torch::headeronly::Half;
 
-// What sums are kept in: float for bfloat16, otherwise the type itself.
+// What sums are kept in: double for double, otherwise float.
 template <typename T>
 using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
@@ -27,8 +29,10 @@ void for_real(const torch::stable::Tensor& tensor, const char* name, const F& f)
       return f(double{});
     case ScalarType::BFloat16:
       return f(BFloat16{});
+    case ScalarType::Half:
+      return f(Half{});
     default:
-      STD_TORCH_CHECK(false, name, ": the element type must be float32, float64 or bfloat16");
+      STD_TORCH_CHECK(false, name, ": the element type must be float32, float64, bfloat16 or float16");
   }
 }
 

@@ -6,19 +6,35 @@
 
 #pragma once
 
+#include <torch/headeronly/util/BFloat16.h>
+#include <torch/headeronly/util/Half.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 
 #include "activation.h"
 
 namespace frontier {
 
-// One factor of a product, read while it is packed. In memory it is rows of `stride` elements, of the sum's
-// type or of bfloat16, taken in the order of `slots` where there is one: row r is slots[r] / top_k.
+using torch::headeronly::BFloat16;
+using torch::headeronly::Half;
+
+// What lies in memory: numbers of the sum's own type, or half as wide as a float.
+enum class Element { real, bfloat16, float16 };
+
+template <typename T>
+constexpr Element ELEMENT = std::is_same_v<T, BFloat16> ? Element::bfloat16
+                            : std::is_same_v<T, Half>   ? Element::float16
+                                                        : Element::real;
+
+// One factor of a product, read while it is packed. In memory it is rows of `stride` elements, taken in the
+// order of `slots` where there is one: row r is slots[r] / top_k.
 struct Factor {
   const void* data;
   int64_t stride;
-  bool bfloat16;
+  Element element;
   bool along_k;  // a row in memory runs along k (A as it stands, B transposed), else across it
   const int64_t* slots = nullptr;
   int64_t top_k = 1;
@@ -32,6 +48,8 @@ struct Factor {
 template <typename S>
 struct Kernels {
   const char* name;
+  // Whether a product of two bfloat16 factors runs on instructions of its own, faster than on floats.
+  bool pairs;
   // C[m, n] = A[m, k] B[k, n], on top of what C holds if `add`; C is contiguous.
   void (*multiply)(const Factor& a, const Factor& b, S* c, int64_t m, int64_t n, int64_t k, bool add);
   // C[i, :] += sum over j <= i of A[i, j] B[j, :], or with `transposed` over j >= i of A[j, i] B[j, :]; A has
@@ -43,15 +61,25 @@ struct Kernels {
   void (*activate)(Activation kind, const S* pre, S* a, int64_t hidden);
   // From u = dy W_out of one row of weight w: a = w act(pre), dpre, and <u, act(pre)>, which is returned.
   S (*activate_backward)(Activation kind, const S* pre, const S* u, S w, S* a, S* dpre, int64_t hidden);
+  // Between sums and halves in memory; see convert.
+  void (*widen)(Element element, const void* from, S* to, int64_t count);
+  void (*narrow)(Element element, const S* from, void* to, int64_t count);
 };
 
-// The table of this machine, chosen once; FRONTIER_KERNELS_ISA=scalar, avx2 or avx512 asks for another.
+// The table of this machine, chosen once; FRONTIER_KERNELS_ISA=scalar, avx2, avx512 or avx512bf16 asks for
+// another.
 template <typename S>
 const Kernels<S>& kernels();
 
+// Copies numbers into sums or sums into numbers, rounded to nearest even.
 template <typename T, typename S>
-void convert(const T* a, S* b, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) b[i] = static_cast<S>(a[i]);
+void convert(const T* from, S* to, int64_t count) {
+  if constexpr (std::is_same_v<T, S>)
+    std::copy_n(from, count, to);
+  else if constexpr (ELEMENT<S> == Element::real)
+    kernels<S>().widen(ELEMENT<T>, from, to, count);
+  else
+    kernels<T>().narrow(ELEMENT<S>, from, to, count);
 }
 
 // Memory that only grows and starts uninitialised.

@@ -1,11 +1,12 @@
 // Products and activations for one instruction set: gemm.cpp includes this file once for each, in a namespace
 // of its own, with REAL (element), LANES (elements of a vector), ROWS (height of a tile) and TARGET (function
-// attribute) defined. No lambdas here: they would not inherit TARGET.
+// attribute) defined, and WIDEN_HALF and NARROW_HALF where float16 has instructions. No lambdas here: they
+// would not inherit TARGET.
 //
 // C = A B is cut into tiles of ROWS x 2 LANES that stay in registers while k runs: 14 x 32 with AVX-512 takes
 // 28 of 32 registers and does 28 multiply-adds for 2 loads of B. A block of A, 448 x 256 at most, is packed
 // into panels [k, rows] and stays in L2; each panel of B, [k, 2 LANES], is packed right before its use and
-// stays in L1. Packing gathers rows, transposes them in registers and widens bfloat16, so every factor is
+// stays in L1. Packing gathers rows, transposes them in registers and widens halves, so every factor is
 // read once for each block and no gathered copy exists. Rows are divided evenly among panels, so no tile is
 // nearly empty. Few rows of A against rows of B (decoding) are dot products: nothing is packed and B is read
 // once. The scheme is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
@@ -13,19 +14,17 @@
 
 #if defined(__GNUC__)
 typedef REAL V __attribute__((vector_size(sizeof(REAL) * LANES)));
-#define INLINE TARGET inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
 #else
 typedef REAL V;
-#define INLINE TARGET inline
-#define UNROLL
 #endif
 
 constexpr int64_t COLUMNS = 2 * LANES, BLOCK_ROWS = 448, BLOCK_K = 256, DOT_ROWS = 4, DOT_COLUMNS = 4;
 
 INLINE REAL widen(REAL x) { return x; }
 
-INLINE REAL widen(uint16_t x) { return static_cast<REAL>(__builtin_bit_cast(float, uint32_t(x) << 16)); }
+INLINE REAL widen(BFloat16 x) { return static_cast<REAL>(__builtin_bit_cast(float, uint32_t(x.x) << 16)); }
+
+INLINE REAL widen(Half x) { return static_cast<REAL>(static_cast<float>(x)); }
 
 INLINE V load(const REAL* from) {
   V v;
@@ -33,21 +32,68 @@ INLINE V load(const REAL* from) {
   return v;
 }
 
-INLINE V load(const uint16_t* from) {
 #if defined(__GNUC__)
-  typedef uint16_t Half __attribute__((vector_size(2 * LANES)));
-  typedef uint32_t Word __attribute__((vector_size(4 * LANES)));
-  typedef float Wide __attribute__((vector_size(4 * LANES)));
-  Half half;
-  std::memcpy(&half, from, sizeof half);
-  const Word word = __builtin_convertvector(half, Word) << 16;
-  return __builtin_convertvector(__builtin_bit_cast(Wide, word), V);
+typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
+typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
+typedef float Floats __attribute__((vector_size(4 * LANES)));
+
+INLINE Words extend(const BFloat16* from) {
+#if defined(EXTEND)
+  return EXTEND(from);
+#else
+  Halves halves;
+  std::memcpy(&halves, from, sizeof halves);
+  return __builtin_convertvector(halves, Words);
+#endif
+}
+#endif
+
+INLINE V load(const BFloat16* from) {
+#if defined(__GNUC__)
+  return __builtin_convertvector(__builtin_bit_cast(Floats, extend(from) << 16), V);
 #else
   return widen(*from);
 #endif
 }
 
+INLINE V load(const Half* from) {
+#if defined(WIDEN_HALF)
+  return WIDEN_HALF(from);
+#else
+  REAL lanes[LANES];
+  for (int i = 0; i < LANES; ++i) lanes[i] = widen(from[i]);
+  return load(lanes);
+#endif
+}
+
 INLINE void store(REAL* to, V v) { std::memcpy(to, &v, sizeof v); }
+
+INLINE void store(BFloat16* to, V v) {
+#if defined(__GNUC__)
+  const Floats floats = __builtin_convertvector(v, Floats);
+  const Words words = __builtin_bit_cast(Words, floats);
+  const Words rounded = (words + 0x7fff + (words >> 16 & 1)) >> 16;
+  const Words kept = floats == floats ? rounded : Words{} + 0x7fc0;
+#if defined(SHORTEN)
+  SHORTEN(to, kept);
+#else
+  const Halves halves = __builtin_convertvector(kept, Halves);
+  std::memcpy(to, &halves, sizeof halves);
+#endif
+#else
+  *to = static_cast<float>(v);
+#endif
+}
+
+INLINE void store(Half* to, V v) {
+#if defined(NARROW_HALF)
+  NARROW_HALF(to, v);
+#else
+  REAL lanes[LANES];
+  store(lanes, v);
+  for (int i = 0; i < LANES; ++i) to[i] = static_cast<float>(lanes[i]);
+#endif
+}
 
 INLINE V load_some(const REAL* from, int64_t count) {
   if (count >= LANES) return load(from);
@@ -69,6 +115,30 @@ INLINE REAL sum_lanes(V v) {
   for (int64_t step = LANES / 2; step; step /= 2)
     for (int64_t i = 0; i < step; ++i) lanes[i] += lanes[i + step];
   return lanes[0];
+}
+
+template <typename T>
+TARGET void widen_all(const T* from, REAL* to, int64_t count) {
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) store(to + i, load(from + i));
+  for (; i < count; ++i) to[i] = widen(from[i]);
+}
+
+TARGET void widen(Element element, const void* from, REAL* to, int64_t count) {
+  if (element == Element::bfloat16) return widen_all(static_cast<const BFloat16*>(from), to, count);
+  widen_all(static_cast<const Half*>(from), to, count);
+}
+
+template <typename T>
+TARGET void narrow_all(const REAL* from, T* to, int64_t count) {
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) store(to + i, load(from + i));
+  for (; i < count; ++i) to[i] = static_cast<T>(static_cast<float>(from[i]));
+}
+
+TARGET void narrow(Element element, const REAL* from, void* to, int64_t count) {
+  if (element == Element::bfloat16) return narrow_all(from, static_cast<BFloat16*>(to), count);
+  narrow_all(from, static_cast<Half*>(to), count);
 }
 
 // ---- products ----
@@ -110,7 +180,34 @@ INLINE void exchange(V* rows, std::index_sequence<J...>) {
     rows[i + STEP] = __builtin_shufflevector(low, high, (J & STEP ? J + LANES : J + STEP)...);
   }
 }
+
+// low = what low and high hold, each pair of lanes `STEP` apart added up, low's in the places of the first.
+template <int STEP, size_t... J>
+INLINE void fold(V& low, V high, std::index_sequence<J...>) {
+  low = __builtin_shufflevector(low, high, (J & STEP ? J - STEP + LANES : J)...) +
+        __builtin_shufflevector(low, high, (J & STEP ? J + LANES : J + STEP)...);
+}
 #endif
+
+// to[j] = sum of the lanes of sums[j], j < DOT_COLUMNS. Halves of two vectors are added at a time, so that
+// four sums take as many steps as one.
+INLINE void sum_columns(V* sums, REAL* to) {
+#if defined(__GNUC__)
+  if constexpr (LANES >= DOT_COLUMNS) {
+    constexpr auto lanes = std::make_index_sequence<LANES>{};
+    fold<LANES / 2>(sums[0], sums[2], lanes);
+    fold<LANES / 2>(sums[1], sums[3], lanes);
+    fold<LANES / 4>(sums[0], sums[1], lanes);
+    if constexpr (LANES >= 8) fold<LANES / 8>(sums[0], sums[0], lanes);
+    if constexpr (LANES >= 16) fold<LANES / 16>(sums[0], sums[0], lanes);
+    REAL all[LANES];
+    store(all, sums[0]);
+    for (int j = 0; j < DOT_COLUMNS; ++j) to[j] = all[j * (LANES / DOT_COLUMNS)];
+    return;
+  }
+#endif
+  for (int j = 0; j < DOT_COLUMNS; ++j) to[j] = sum_lanes(sums[j]);
+}
 
 INLINE void transpose(V* rows) {
 #if defined(__GNUC__)
@@ -161,16 +258,23 @@ TARGET void pack_across(const Factor& factor, int64_t first, int64_t count, int6
   }
 }
 
-TARGET void pack(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k, int64_t wide,
-                 int64_t width, REAL* to) {
-  if (factor.along_k && factor.bfloat16)
-    pack_along<uint16_t>(factor, first, count, k0, k, wide, to);
-  else if (factor.along_k)
-    pack_along<REAL>(factor, first, count, k0, k, wide, to);
-  else if (factor.bfloat16)
-    pack_across<uint16_t>(factor, first, count, k0, k, wide, width, to);
-  else
-    pack_across<REAL>(factor, first, count, k0, k, wide, width, to);
+template <typename T>
+TARGET void pack_as(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k, int64_t wide,
+                    int64_t width, REAL* to) {
+  if (factor.along_k) return pack_along<T>(factor, first, count, k0, k, wide, to);
+  pack_across<T>(factor, first, count, k0, k, wide, width, to);
+}
+
+TARGET void pack_panel(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k,
+                       int64_t wide, int64_t width, REAL* to) {
+  switch (factor.element) {
+    case Element::real:
+      return pack_as<REAL>(factor, first, count, k0, k, wide, width, to);
+    case Element::bfloat16:
+      return pack_as<BFloat16>(factor, first, count, k0, k, wide, width, to);
+    case Element::float16:
+      return pack_as<Half>(factor, first, count, k0, k, wide, width, to);
+  }
 }
 
 // C[R, n] from R contiguous rows of A and the rows of B.
@@ -178,22 +282,28 @@ template <int R, typename T>
 TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
   for (int64_t j0 = 0; j0 < n; j0 += DOT_COLUMNS) {
     const int64_t columns = std::min(DOT_COLUMNS, n - j0);
-    const T* from[DOT_COLUMNS];
-    for (int64_t j = 0; j < DOT_COLUMNS; ++j) from[j] = b.row<T>(j0 + std::min(j, columns - 1));
+    const T *from[DOT_COLUMNS], *next[DOT_COLUMNS];
+    for (int64_t j = 0; j < DOT_COLUMNS; ++j) {
+      from[j] = b.row<T>(j0 + std::min(j, columns - 1));
+      next[j] = b.row<T>(std::min(j0 + DOT_COLUMNS + j, n - 1));
+    }
     V sum[R][DOT_COLUMNS] = {};
+    REAL totals[DOT_COLUMNS];
     int64_t p = 0;
     for (; p + LANES <= k; p += LANES) {
       UNROLL for (int j = 0; j < DOT_COLUMNS; ++j) {
         const V x = load(from[j] + p);
+        PREFETCH(next[j] + p);
         UNROLL for (int i = 0; i < R; ++i) sum[i][j] += x * load(a + i * k + p);
       }
     }
-    for (int64_t i = 0; i < R; ++i)
+    UNROLL for (int64_t i = 0; i < R; ++i) {
+      sum_columns(sum[i], totals);
       for (int64_t j = 0; j < columns; ++j) {
-        REAL total = sum_lanes(sum[i][j]);
-        for (int64_t q = p; q < k; ++q) total += a[i * k + q] * widen(from[j][q]);
-        c[i * n + j0 + j] = add ? c[i * n + j0 + j] + total : total;
+        for (int64_t q = p; q < k; ++q) totals[j] += a[i * k + q] * widen(from[j][q]);
+        c[i * n + j0 + j] = add ? c[i * n + j0 + j] + totals[j] : totals[j];
       }
+    }
   }
 }
 
@@ -204,42 +314,60 @@ TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t m, int64_t n, 
   rows[m - 1](a, b, c, n, k, add);
 }
 
-TARGET void multiply(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
-  if (m == 0 || n == 0) return;
-  if (k == 0 && !add) std::fill_n(c, m * n, REAL(0));
+TARGET void few_rows(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
   static thread_local Scratch<REAL> scratch;
-  if (m <= DOT_ROWS && a.along_k && b.along_k) {
-    REAL* rows = scratch.get(m * k);
-    for (int64_t i = 0; i < m; ++i)
-      for (int64_t p = 0; p < k; ++p)
-        rows[i * k + p] = a.bfloat16 ? widen(a.row<uint16_t>(i)[p]) : a.row<REAL>(i)[p];
-    return b.bfloat16 ? dots<uint16_t>(rows, b, c, m, n, k, add) : dots<REAL>(rows, b, c, m, n, k, add);
+  REAL* rows = scratch.get(m * k);
+  for (int64_t i = 0; i < m; ++i) {
+    if (a.element == Element::real)
+      std::copy_n(a.row<REAL>(i), k, rows + i * k);
+    else
+      widen(a.element, a.row<BFloat16>(i), rows + i * k, k);  // either kind of half is as wide
   }
+  if (b.element == Element::real) return dots<REAL>(rows, b, c, m, n, k, add);
+  if (b.element == Element::bfloat16) return dots<BFloat16>(rows, b, c, m, n, k, add);
+  dots<Half>(rows, b, c, m, n, k, add);
+}
+
+// How blocked() packs and multiplies: one k in each number of a panel.
+struct Single {
+  static constexpr int64_t STEP = 1;
+  static constexpr const std::array<Tile, ROWS>& TILES_OF = TILES;
+  static void pack(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k, int64_t wide,
+                   int64_t width, REAL* to) {
+    return pack_panel(factor, first, count, k0, k, wide, width, to);
+  }
+};
+
+// C = A B in blocks; P packs STEP values of k into one number of a panel and has the tiles for such panels.
+template <typename P>
+TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+  static thread_local Scratch<REAL> scratch;
   REAL* left = scratch.get(BLOCK_ROWS * BLOCK_K + LANES + BLOCK_K * COLUMNS + 64 / sizeof(REAL));
   REAL* right = left + BLOCK_ROWS * BLOCK_K + LANES;
   right += (64 - reinterpret_cast<uintptr_t>(right) % 64) % 64 / sizeof(REAL);
   // B can be read where it lies if its rows run across k; that pays when few tiles use them.
-  const bool in_place = !b.along_k && !b.bfloat16 && !b.slots && m <= 2 * ROWS;
-  const int64_t k_blocks = (k + BLOCK_K - 1) / BLOCK_K;
+  const bool in_place = P::STEP == 1 && !b.along_k && b.element == Element::real && !b.slots && m <= 2 * ROWS;
+  const int64_t steps = (k + P::STEP - 1) / P::STEP, k_blocks = (steps + BLOCK_K - 1) / BLOCK_K;
   for (int64_t i0 = 0; i0 < m; i0 += BLOCK_ROWS) {
     const int64_t rows = std::min(BLOCK_ROWS, m - i0), panels = (rows + ROWS - 1) / ROWS;
     for (int64_t block = 0; block < k_blocks; ++block) {
-      const int64_t k0 = block * k / k_blocks, depth = (block + 1) * k / k_blocks - k0;
+      const int64_t first = block * steps / k_blocks, depth = (block + 1) * steps / k_blocks - first;
+      const int64_t k0 = first * P::STEP, taken = std::min(depth * P::STEP, k - k0);
       const bool on_top = add || block > 0;
       for (int64_t q = 0; q < panels; ++q) {
         const int64_t begin = q * rows / panels, end = (q + 1) * rows / panels;
-        pack(a, i0 + begin, end - begin, k0, depth, end - begin, m, left + begin * depth);
+        P::pack(a, i0 + begin, end - begin, k0, taken, end - begin, m, left + begin * depth);
       }
       for (int64_t j0 = 0; j0 < n; j0 += COLUMNS) {
         const int64_t columns = std::min(COLUMNS, n - j0);
         const bool direct = in_place && columns == COLUMNS;
-        if (!direct) pack(b, j0, columns, k0, depth, COLUMNS, n, right);
+        if (!direct) P::pack(b, j0, columns, k0, taken, COLUMNS, n, right);
         const REAL* panel = direct ? b.row<REAL>(k0) + j0 : right;
         for (int64_t q = 0; q < panels; ++q) {
           const int64_t begin = q * rows / panels, height = (q + 1) * rows / panels - begin;
           REAL* to = c + (i0 + begin) * n + j0;
           const REAL* from = left + begin * depth;
-          const Tile run = TILES[height - 1];
+          const Tile run = P::TILES_OF[height - 1];
           if (columns == COLUMNS) {
             run(depth, from, panel, direct ? b.stride : COLUMNS, to, n, on_top);
             continue;
@@ -253,6 +381,13 @@ TARGET void multiply(const Factor& a, const Factor& b, REAL* c, int64_t m, int64
       }
     }
   }
+}
+
+TARGET void multiply(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+  if (m == 0 || n == 0) return;
+  if (k == 0 && !add) std::fill_n(c, m * n, REAL(0));
+  if (m <= DOT_ROWS && a.along_k && b.along_k) return few_rows(a, b, c, m, n, k, add);
+  blocked<Single>(a, b, c, m, n, k, add);
 }
 
 // Four columns of vectors at a time stay in registers while one row of C is summed.
@@ -404,6 +539,3 @@ TARGET REAL activate_backward(Activation kind, const REAL* pre, const REAL* u, R
   if (kind == Activation::silu) return activate_backward_as<Activation::silu>(pre, u, w, a, dpre, hidden);
   return activate_backward_as<Activation::swiglu>(pre, u, w, a, dpre, hidden);
 }
-
-#undef INLINE
-#undef UNROLL
