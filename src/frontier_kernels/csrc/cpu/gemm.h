@@ -52,9 +52,6 @@ struct Kernels {
   bool pairs;
   // C[m, n] = A[m, k] B[k, n], on top of what C holds if `add`; C is contiguous.
   void (*multiply)(const Factor& a, const Factor& b, S* c, int64_t m, int64_t n, int64_t k, bool add);
-  // C[i, :] += sum over j <= i of A[i, j] B[j, :], or with `transposed` over j >= i of A[j, i] B[j, :]; A has
-  // n rows of `stride` elements, B and C are contiguous [n, m]. What lies above A's diagonal is not read.
-  void (*triangle)(const S* a, int64_t stride, const S* b, S* c, int64_t n, int64_t m, bool transposed);
   // y[i] = exp(x[i]) for x[i] <= 0; y may be x.
   void (*exponentials)(const S* x, S* y, int64_t count);
   // a[h] = act(pre); for SwiGLU pre holds the gate's H values and then the up-projection's.
