@@ -120,6 +120,9 @@ struct Shape {
   }
 };
 
+// Numbers that a thread keeps from call to call.
+constexpr int64_t kKept = 4 << 20;
+
 // The head of a sequence that task number `task` works on.
 template <typename T, typename S>
 frontier::Sequence<S> head_of(const Shape& n, int64_t task, const T* q, const T* k, const T* v,
@@ -159,13 +162,14 @@ std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, con
     S* ps = state.mutable_data_ptr<S>();
     const int64_t size = n.key * n.value;
     parallel_for(0, n.sequences * n.heads, 1, [&](int64_t begin, int64_t end) {
-      Scratch<S> memory;
+      static thread_local Scratch<S> memory;
       for (int64_t task = begin; task < end; ++task) {
         const frontier::Sequence<S> one = head_of(n, task, pq, pk, pv, pg, scale);
         T* out = po + (n.starts[task / n.heads] * n.heads + task % n.heads) * n.value;
         frontier::retain<S>().forward(one, first_state ? first_state + task * size : nullptr, out,
                                       ps + task * size, memory);
       }
+      memory.shrink(kKept);
     });
   });
   return {o, state};
@@ -209,7 +213,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     const int64_t size = n.key * n.value;
     std::vector<double> head_decay(n.sequences * n.heads, 0);
     parallel_for(0, n.sequences * n.heads, 1, [&](int64_t begin, int64_t end) {
-      Scratch<S> memory;
+      static thread_local Scratch<S> memory;
       for (int64_t task = begin; task < end; ++task) {
         const frontier::Sequence<S> one = head_of(n, task, pq, pk, pv, pg, scale);
         const int64_t row = n.starts[task / n.heads] * n.heads + task % n.heads;
@@ -226,6 +230,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
         frontier::retain<S>().backward(one, first_state ? first_state + task * size : nullptr, gradients,
                                        memory);
       }
+      memory.shrink(kKept);
     });
     if (decay && !n.per_token)
       for (int64_t h = 0; h < n.heads; ++h) {

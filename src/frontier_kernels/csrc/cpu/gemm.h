@@ -79,10 +79,15 @@ void convert(const T* from, S* to, int64_t count) {
     kernels<T>().narrow(ELEMENT<S>, from, to, count);
 }
 
-// Memory that only grows and starts uninitialised.
+// Memory that starts uninitialised and grows, until it is told to shrink.
 template <typename S>
 class Scratch {
  public:
+  // Gives memory back if it is more than this; what is kept spares the next call its page faults.
+  void shrink(int64_t count) {
+    if (size_ > count) memory_.reset(), size_ = 0;
+  }
+
   S* get(int64_t count) {
     if (count > size_) memory_ = std::make_unique_for_overwrite<S[]>(size_ = count);
     return memory_.get();
