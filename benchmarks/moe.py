@@ -20,6 +20,7 @@ import frontier_kernels
 from benchmarks.case import OURS, Call, Contestant, Goals, Tensors, Work, differentiate
 from frontier_kernels import reference
 
+SEED = 11
 NAMES = ("y", "dx", "dlogits", "dw_in", "dw_out")
 
 
@@ -71,8 +72,12 @@ class MoECase:
         return torch.randn(self.tokens, self.experts, generator=generator)
 
     def inputs(self, dtype: torch.dtype) -> Inputs:
-        """Unit-scale inputs that bfloat16 can hold, so that every dtype has the same truth; fixed seed."""
-        generator = torch.Generator().manual_seed(self.tokens)
+        """Unit-scale inputs that bfloat16 can hold, so that every dtype has the same truth; fixed seed.
+
+        A single token's gradient of the logits is one number, the difference of two experts: the seed is one
+        that does not let them cancel, which would leave but rounding to compare.
+        """
+        generator = torch.Generator().manual_seed(SEED + self.tokens)
 
         def normal(*shape: int, scale: float = 1.0) -> Tensor:
             return (torch.randn(shape, generator=generator) * scale).bfloat16().to(dtype)
@@ -96,8 +101,8 @@ class MoECase:
         inputs = self.inputs(getattr(torch, self.dtype))
         forwards: dict[str, Forward] = {
             OURS: partial(_ours, self),
-            "transformers eager": _transformers(self, "eager"),
-            "transformers grouped_mm": _transformers(self, "grouped_mm"),
+            "transformers eager": _transformers(self, inputs, "eager"),
+            "transformers grouped_mm": _transformers(self, inputs, "grouped_mm"),
         }
         if hasattr(F, "grouped_mm"):
             forwards["torch grouped_mm"] = partial(_torch_grouped_mm, self)
@@ -106,7 +111,7 @@ class MoECase:
             # transformers' form: torch refuses to compile its own grouped_mm in float32, and an eager loop
             # over experts breaks the graph at each. Without the reset torch would give up after a few shapes.
             torch.compiler.reset()
-            forwards["torch.compile"] = torch.compile(_transformers(self, "grouped_mm"), dynamic=False)
+            forwards["torch.compile"] = torch.compile(forwards["transformers grouped_mm"], dynamic=False)
         return [
             Contestant(name, partial(self.bind, forward, inputs), counts=name != OURS)
             for name, forward in forwards.items()
@@ -160,8 +165,8 @@ def _top_k(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     return weights, experts
 
 
-def _transformers(case: MoECase, implementation: str) -> Forward:
-    """transformers' Mixtral experts, with the given ``experts_implementation``, on the shared weights."""
+def _transformers(case: MoECase, inputs: Inputs, implementation: str) -> Forward:
+    """transformers' Mixtral experts, with the given ``experts_implementation``, on the weights of inputs."""
     config = MixtralConfig(
         hidden_size=case.width,
         intermediate_size=case.hidden,
@@ -174,9 +179,9 @@ def _transformers(case: MoECase, implementation: str) -> Forward:
     with torch.device("meta"):
         experts = MixtralExperts(config)
 
+    experts.gate_up_proj, experts.down_proj = inputs.w_in, inputs.w_out
+
     def forward(inputs: Inputs) -> Tensor:
-        if experts.gate_up_proj is not inputs.w_in:
-            experts.gate_up_proj, experts.down_proj = inputs.w_in, inputs.w_out
         weights, chosen = _top_k(inputs.logits, case.top_k)
         y: Tensor = experts(inputs.x, chosen, weights)
         return y
