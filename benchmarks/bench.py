@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -295,6 +296,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not cases:
         parser.error(f"no case contains {options.cases}; there are: {', '.join(c.name for c in registry)}")
 
+    # Of transformers' own caches, which are right in a compiled graph too.
+    warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
     print(f"{description(machine())}\n{LEGEND}\n\n{HEADER}", flush=True)
 
     def report(result: Result) -> None:
