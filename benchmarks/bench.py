@@ -265,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[1, 2] if cores > 1 else [1],
         help="numbers of threads (1 2)",
     )
-    parser.add_argument("--seconds", type=float, default=2.0, help="about how long to time each row (2)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="about how long to time each row (1.5)")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out: minutes less")
     parser.add_argument("--everyone", action="store_true", help="print every contestant's time under its row")
     parser.add_argument("--quick", action="store_true", help="tiny cases, two rounds: only whether it runs")

@@ -16,7 +16,8 @@ from torch import Tensor
 # twice as much; either bound is far below what a wrong answer has.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 5e-3, "float16": 5e-3}
 PEER_SLACK = 2.0
-MIN_ROUNDS, MAX_ROUNDS = 4, 1000
+MIN_ROUNDS, MAX_ROUNDS = 2, 1000
+"""Rounds after the trials."""
 TRIALS = 3
 """Calls that say how long a contestant takes; one alone may meet a busy moment."""
 SLOW = 4.0
