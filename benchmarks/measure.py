@@ -12,6 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from frontier_kernels.ops import library
+
 # Relative root mean square against float64. The peers round each intermediate of bfloat16, so that they get
 # twice as much; either bound is far below what a wrong answer has.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 5e-3, "float16": 5e-3}
@@ -21,7 +23,7 @@ MIN_ROUNDS, MAX_ROUNDS = 2, 1000
 TRIALS = 3
 """Calls that say how long a contestant takes; one alone may meet a busy moment."""
 SLOW = 4.0
-"""How many times the fastest's time makes a contestant slow, whose time no ratio will take."""
+"""How many times the first one's time makes a contestant slow."""
 
 Clock = Callable[[], float]
 
@@ -56,8 +58,8 @@ def interleave(
 ) -> dict[str, Timing]:
     """Time all calls in turn, so that a busy moment of the machine falls on everyone.
 
-    A slow contestant takes part in a few rounds only, evenly among the others', so that a peer that takes
-    seconds does not use up the time of those that the ratio compares.
+    A contestant that is much slower than the first takes part in a few rounds only, evenly among the others',
+    so that a peer that takes seconds does not use up the time of those that matter.
 
     Args:
         calls: what to time, by name; each has run once, to be warm.
@@ -99,7 +101,8 @@ def interleave(
 def plan(once: Mapping[str, float], seconds: float) -> dict[str, int]:
     """Rounds of each contestant from the time that it took once."""
     once = {name: max(taken, 1e-9) for name, taken in once.items()}
-    slow = {name for name, taken in once.items() if taken > SLOW * min(once.values())}
+    # The first is whom the others are compared with: it is never slow, however busy its first moments were.
+    slow = {name for name, taken in once.items() if taken > SLOW * next(iter(once.values()))}
     count = int(seconds / sum(taken for name, taken in once.items() if name not in slow))
     count = min(MAX_ROUNDS, max(MIN_ROUNDS, count))
     # A quarter of the time for all slow ones; those that have none left keep what they already have.
@@ -147,7 +150,7 @@ def measure_roofline(dtypes: Sequence[str], quick: bool, clock: Clock = time.per
         best = interleave(products, 0.0, rounds, clock)
         flops[dtype] = 2 * size**3 / min(timing.minimum for timing in best.values())
         peak[dtype] = max(
-            torch.ops.frontier_kernels.gemm_peak(dtype, size, 1 if quick else (1 << 27) // size**3 * 4)
+            library.gemm_peak(dtype, size, 1 if quick else (1 << 27) // size**3 * 4)
             for size in ((64,) if quick else (256, 448, 512))
         )
     source, target = torch.zeros(copied, dtype=torch.uint8), torch.ones(copied, dtype=torch.uint8)
