@@ -20,6 +20,9 @@ flags = (
     if windows
     else ["-O3", "-std=c++20", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 )
+if not windows and platform.machine() in ("x86_64", "AMD64"):
+    # gcc may move eight bytes through an MMX register and leave the x87 unit unusable: fmod then gives NaN.
+    flags.append("-mno-mmx")
 
 setup(
     ext_modules=[
