@@ -302,9 +302,16 @@ class RetentionLayer(nn.Module):
         """One step after the other, constant memory: for generation, usually with T = 1.
 
         Args:
-            x: ``[B, T, D]``.
+            x: ``[B, T, D]``, in the dtype of the layer's parameters.
             state: what the last call returned, ``None`` at the start.
             position: steps before ``x``.
+
+        Returns:
+            The output ``[B, T, D]`` and the last state.
+
+        Raises:
+            TypeError: the dtype of ``x`` is not the layer's, or that of ``state`` not the one of sums.
+            ValueError: a shape, a device or ``position`` does not fit; the message names the argument.
         """
         return self._retain(x, "recurrent", state, position)
 
@@ -321,7 +328,20 @@ class RetentionLayer(nn.Module):
     def _retain(self, x: Tensor, form: Form, state: Tensor | None, position: int) -> tuple[Tensor, Tensor]:
         if x.ndim != 3 or x.shape[-1] != self.d_model:
             raise ValueError(f"x: got shape {tuple(x.shape)}, wanted [batch, time, {self.d_model}]")
+        weight = self.q_proj.weight
+        if x.dtype != weight.dtype:
+            raise TypeError(f"x: got {x.dtype}, wanted {weight.dtype}, as the layer's parameters")
+        if x.device != weight.device:
+            raise ValueError(f"x: got a tensor on {x.device}, wanted {weight.device}, as the layer")
+        if position < 0:
+            raise ValueError(f"position: got {position}, wanted 0 or more steps before x")
         batch, time, _ = x.shape
+        if state is not None:
+            widths = [
+                d // self.num_heads + int(self.normalize_scores) for d in (self.d_model, self.value_dim)
+            ]
+            wanted = (batch, self.num_heads, *widths)
+            _check("state", state, sum_dtype(x.dtype), wanted, "that of an earlier call")
         pairs = self.d_model // self.num_heads // 2
         turn = self.rotary_base ** -torch.linspace(0, 1, pairs, dtype=torch.float64)  # [K/2]
         # In float64: at step 10⁵ a float32 angle would be off by up to 0.004.

@@ -393,14 +393,24 @@ def update_expert_bias(expert_bias: Tensor, demand: Tensor, *, update_rate: floa
         The new bias, ``[E]``; the argument is left as it was.
 
     Raises:
-        ValueError: the shapes differ.
+        TypeError: ``expert_bias`` is no float, or ``demand`` not real.
+        ValueError: a shape does not fit, or the devices differ.
 
     Source: Wang et al., "Auxiliary-Loss-Free Load Balancing Strategy" (2024), algorithm 1.
     """
-    if expert_bias.shape != demand.shape or expert_bias.ndim != 1:
+    if not expert_bias.is_floating_point():
+        raise TypeError(f"expert_bias: got {expert_bias.dtype}, wanted a float dtype")
+    if expert_bias.ndim != 1:
+        raise ValueError(f"expert_bias: got shape {tuple(expert_bias.shape)}, wanted [experts]")
+    if demand.is_complex():
+        raise TypeError(f"demand: got {demand.dtype}, wanted numbers of slots")
+    if demand.shape != expert_bias.shape:
         raise ValueError(
-            f"demand: got shape {tuple(demand.shape)} for a bias of {tuple(expert_bias.shape)}, "
-            "wanted both [experts]"
+            f"demand: got shape {tuple(demand.shape)}, wanted {list(expert_bias.shape)}, as expert_bias"
+        )
+    if demand.device != expert_bias.device:
+        raise ValueError(
+            f"demand: got a tensor on {demand.device}, wanted {expert_bias.device}, as expert_bias"
         )
     error = demand.to(torch.float64).mean() - demand.to(torch.float64)  # [E]
     return expert_bias + update_rate * error.sign().to(expert_bias.dtype)
