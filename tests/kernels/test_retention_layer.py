@@ -180,6 +180,45 @@ def test_layer_compiles_without_graph_breaks(form: str, options: dict[str, Any])
         torch.testing.assert_close(p.grad, g, rtol=1e-4, atol=1e-5)
 
 
+def test_one_graph_serves_every_length() -> None:
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
+    layer = fk.RetentionLayer(16, 2, chunk_size=8, normalize_scores=True)
+    compiled = torch.compile(layer.chunkwise_forward, fullgraph=True, backend="aot_eager", dynamic=True)
+    for time in (9, 14, 33):
+        x = torch.randn(2, time, 16)
+        torch.testing.assert_close(compiled(x), layer.chunkwise_forward(x))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_the_same_input_gives_the_same_bits_on_one_thread_and_on_two(options: dict[str, Any]) -> None:
+    layer = fk.RetentionLayer(32, 4, **options)
+    x = torch.randn(2, 90, 32, requires_grad=True)
+
+    def run(threads: int) -> list[torch.Tensor]:
+        torch.set_num_threads(threads)
+        y, state = layer.chunkwise_forward(x)
+        return [y, state, *torch.autograd.grad(y.square().sum() + state.sum(), [x, *layer.parameters()])]
+
+    # The layer's own products are torch's, which promises these bits for one number of threads only.
+    for threads in (1, 2):
+        for a, b in zip(run(threads), run(threads), strict=True):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_strided_input_and_expanded_gradients_are_taken(options: dict[str, Any]) -> None:
+    layer = fk.RetentionLayer(16, 2, **options).double()
+    x = torch.randn(16, 2, 21, dtype=torch.float64).permute(1, 2, 0).requires_grad_()
+    assert not x.is_contiguous()
+    leaves = [x, *layer.parameters()]
+    got = torch.autograd.grad(layer(x).sum(), leaves)  # the gradient of a sum is one number, expanded
+    wanted = torch.autograd.grad(paper_layer(layer, x).sum(), leaves)
+    for a, b in zip(got, wanted, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -201,3 +240,5 @@ def test_widths_that_do_not_fit_are_named(arguments: dict[str, Any], message: st
 def test_an_input_of_another_width_is_named() -> None:
     with pytest.raises(ValueError, match=r"x: got shape \(2, 3\), wanted \[batch, time, 16\]"):
         fk.RetentionLayer(16, 2)(torch.randn(2, 3))
+    with pytest.raises(ValueError, match="position: got -1, wanted 0 or more steps"):
+        fk.RetentionLayer(16, 2).recurrent_forward(torch.randn(2, 1, 16), None, -1)
