@@ -159,7 +159,11 @@ def test_rows_past_two_to_the_31st_element_are_found() -> None:
 def narrowing(source: Path) -> list[str]:
     """What g++ says about whole numbers of 64 bits that are put where fewer fit."""
     flags = ["-std=c++20", "-fsyntax-only", "-Wconversion", "-Wno-sign-conversion", "-Wno-float-conversion"]
-    macros = ["-DTORCH_TARGET_VERSION=0x020a000000000000", "-DPy_LIMITED_API=0x030a0000"]
+    macros = [
+        "-DTORCH_TARGET_VERSION=0x020a000000000000",
+        "-DPy_LIMITED_API=0x030a0000",
+        "-DFRONTIER_CUDA=forced_off",
+    ]
     includes = [
         *(f"-isystem{path}" for path in include_paths()),
         f"-I{sysconfig.get_path('include')}",
