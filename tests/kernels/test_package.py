@@ -1,4 +1,4 @@
-"""What a user of the package meets: its README, which tells the truth, and the time that importing it takes."""
+"""What a user of the package meets: a README that tells the truth, and the time that importing it takes."""
 
 from __future__ import annotations
 
