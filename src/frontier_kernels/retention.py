@@ -104,7 +104,7 @@ def retention(
         log_decay: natural logarithm of γ, zero or less (``-inf`` forgets everything), one for each head
             ``[H]`` or one for each step ``[B, T, H]``.
         form: ``"chunkwise"``; ``"parallel"``, all steps as one chunk, whose scores take T² numbers a head; or
-            ``"recurrent"``, one step after the other.
+            ``"recurrent"``, one step after the other, which rounds γ to the dtype of sums in every step.
         initial_state: ``[B, H, K, V]`` in float32 (float64 with float64 inputs), zero if ``None``;
             ``[B, H, K + 1, V + 1]`` with ``normalize_scores``.
         return_state: whether to return the last state.
@@ -188,6 +188,8 @@ def retention_step(
     Raises:
         TypeError: a dtype is not supported, or differs from that of ``q``.
         ValueError: a shape or a value does not fit, the state is not contiguous, or a gradient is wanted.
+
+    Source: Sun et al., "Retentive Network" (2023), section 2.1, the recurrent representation.
     """
     _check_rows(q, k, v, "batch, heads")
     _check_decay(log_decay, tuple(q.shape[:2]), "batch, heads")
@@ -293,7 +295,10 @@ class RetentionLayer(nn.Module):
     def parallel_forward(
         self, x: Tensor, state: Tensor | None = None, position: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """All steps at once, scores of T² a head: for training on short sequences."""
+        """All steps at once, scores of T² a head: for training on short sequences.
+
+        Arguments, results and errors are those of ``recurrent_forward``.
+        """
         return self._retain(x, "parallel", state, position)
 
     def recurrent_forward(
@@ -318,7 +323,10 @@ class RetentionLayer(nn.Module):
     def chunkwise_forward(
         self, x: Tensor, state: Tensor | None = None, position: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """Parallel within a chunk, recurrent between chunks: for long sequences."""
+        """Parallel within a chunk, recurrent between chunks: for long sequences.
+
+        Arguments, results and errors are those of ``recurrent_forward``.
+        """
         return self._retain(x, "chunkwise", state, position)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -64,6 +64,12 @@ def check_logits(logits: Tensor) -> None:
 def expert_capacity(num_tokens: int, num_experts: int, top_k: int, capacity_factor: float) -> int:
     """Slots that each expert may serve: ``ceil(capacity_factor · T · k / E)``, the factor to six decimals.
 
+    Args:
+        num_tokens: T, zero or more.
+        num_experts: E.
+        top_k: slots of each token.
+        capacity_factor: 1 for just enough room when the load is even.
+
     Raises:
         ValueError: the factor is no number of at least 0.000001.
 
