@@ -194,7 +194,7 @@ class MoELayer(nn.Module):
         ValueError: an argument does not fit; the message says which, what came and what was wanted.
 
     Source: Shazeer et al. (2017) for the gated sum; Jiang et al., "Mixtral of Experts" (2024), for SwiGLU and
-    the weights of the k chosen; DeepSeek-AI, "DeepSeek-V3" (2024), for shared experts, bias, groups and scale.
+    the weights of the k chosen; DeepSeek-AI, "DeepSeek-V3" (2024), for shared experts, bias, groups, scale.
     """
 
     expert_bias: Tensor | None
