@@ -27,7 +27,8 @@ if not windows and platform.machine() in ("x86_64", "AMD64"):
 # Reads past an end, undefined arithmetic and the like stop the process: for `make sanitize`, not for use.
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 sanitize = SANITIZE if os.environ.get("FRONTIER_KERNELS_SANITIZE") == "1" else []
-flags += [*sanitize, "-g", "-O1"] if sanitize else []
+# Lines are enough for a report: -g would follow every variable of the unrolled kernels, for minutes.
+flags += [*sanitize, "-g1", "-O1"] if sanitize else []
 
 setup(
     ext_modules=[
