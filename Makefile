@@ -19,7 +19,7 @@ WIDGET_SOURCES := $(shell find widgets/src -type f 2>/dev/null) $(wildcard widge
 BUNDLES := widgets/frontier_widgets/static/host.js
 say = printf '\033[1m==> %s\033[0m\n'
 
-.PHONY: help setup kernels book serve zip messages test lint test-python test-widgets nbval notebooks zoo bench lock clean
+.PHONY: help setup kernels book serve zip messages test lint sanitize test-python test-widgets nbval notebooks zoo bench lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -103,6 +103,10 @@ lint: setup
 	@mypy src/frontier_kernels src/frontier_lab widgets/frontier_widgets tools/*.py site/*.py benchmarks/*.py
 	@clang-format --dry-run --Werror $$(find src/frontier_kernels/csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 	@cd widgets && npm run --silent typecheck
+
+sanitize: setup  ## the kernel tests with AddressSanitizer and UBSan, in a library of its own (about 10 minutes)
+	@$(say) "kernel tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@$(PY) tools/sanitize.py $(SANITIZE)
 
 test-widgets: setup
 	@$(say) "vitest"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -18,8 +19,16 @@ windows = platform.system() == "Windows"
 flags = (
     ["/O2", "/std:c++20"]
     if windows
-    else ["-O3", "-std=c++20", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+    else ["-O3", "-g0", "-std=c++20", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 )
+if not windows and platform.machine() in ("x86_64", "AMD64"):
+    # gcc may move eight bytes through an MMX register and leave the x87 unit unusable: fmod then gives NaN.
+    flags.append("-mno-mmx")
+# Reads past an end, undefined arithmetic and the like stop the process: for `make sanitize`, not for use.
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+sanitize = SANITIZE if os.environ.get("FRONTIER_KERNELS_SANITIZE") == "1" else []
+# Lines are enough for a report: -g would follow every variable of the unrolled kernels, for minutes.
+flags += [*sanitize, "-g1", "-O1"] if sanitize else []
 
 setup(
     ext_modules=[
@@ -30,6 +39,7 @@ setup(
             py_limited_api=True,
             define_macros=[("TORCH_TARGET_VERSION", TARGET), ("Py_LIMITED_API", "0x030a0000")],
             extra_compile_args={"cxx": flags},
+            extra_link_args=sanitize,
         )
     ],
     cmdclass={"build_ext": BuildExtension.with_options(no_python_abi_suffix=True, use_ninja=True)},

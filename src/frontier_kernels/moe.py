@@ -56,6 +56,8 @@ def dispatch(x: Tensor, routing: Routing) -> Tensor:
     Raises:
         TypeError: the dtype is not supported.
         ValueError: ``x`` does not have the routing's tokens, or its device.
+
+    Source: Gale et al., "MegaBlocks" (2022), for rows grouped by expert without padding.
     """
     _check_tokens("x", x, routing.experts.shape[0], "the routing's tokens")
     _check_routing(routing, x.device)
@@ -75,6 +77,8 @@ def combine(ys: Tensor, routing: Routing) -> Tensor:
     Raises:
         TypeError: the dtype is not supported.
         ValueError: ``ys`` does not have one row for each slot, or not the routing's device.
+
+    Source: Shazeer et al., "Outrageously Large Neural Networks" (2017), eq. 1.
     """
     _check_tokens("ys", ys, routing.row_to_slot.shape[0], "tokens times top_k")
     _check_routing(routing, ys.device)
@@ -189,6 +193,9 @@ class MoELayer(nn.Module):
 
     Raises:
         ValueError: an argument does not fit; the message says which, what came and what was wanted.
+
+    Source: Shazeer et al. (2017) for the gated sum; Jiang et al., "Mixtral of Experts" (2024), for SwiGLU and
+    the weights of the k chosen; DeepSeek-AI, "DeepSeek-V3" (2024), for shared experts, bias, groups, scale.
     """
 
     expert_bias: Tensor | None
@@ -267,6 +274,11 @@ class MoELayer(nn.Module):
     @classmethod
     def from_modules(cls, gate: nn.Linear, experts: Iterable[nn.Sequential], top_k: int = 2) -> MoELayer:
         """Take over the chapter's layer: a gate and experts of ``Sequential(Linear, GELU, Linear)``, copied.
+
+        Args:
+            gate: D to E, without a bias.
+            experts: E modules from D to H and back, with biases and the exact GELU.
+            top_k: experts a token takes.
 
         Raises:
             ValueError: an expert is built otherwise; the gate has a bias, or not one output for each expert.

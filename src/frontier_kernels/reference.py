@@ -137,6 +137,28 @@ def retention(
     return o.to(v.dtype), state
 
 
+def normalized_retention(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, scale: float | None = None
+) -> Tensor:
+    """Retention with its scores normalised, as the paper writes it, from the T x T scores of each head.
+
+    ``q, k [B, T, H, K]``, ``v [B, T, H, V]``, ``log_decay [H]`` or ``[B, T, H]``; gives ``o [B, T, H, V]``.
+
+    Source: Sun et al., "Retentive Network" (2023), section 2.2, "Retention Score Normalization".
+    """
+    batch, time, heads, key = q.shape
+    scale = key**-0.5 if scale is None else scale
+    q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # [B, H, T, width]
+    steps = log_decay.expand(batch, time, heads).transpose(1, 2)  # [B, H, T]
+    # Step n keeps of step m what the decays of steps m + 1 to n leave.
+    between = steps[..., None].expand(batch, heads, time, time).tril(-1).cumsum(-2)
+    decay = between.exp().tril()  # [B, H, T, T]
+    decay = decay / decay.sum(-1, keepdim=True).sqrt()
+    scores = scale * q @ k.mT * decay  # [B, H, T, T]
+    scores = scores / scores.sum(-1, keepdim=True).abs().clamp_min(1)
+    return (scores @ v).transpose(1, 2)
+
+
 def retention_backward(
     grads: tuple[Tensor, Tensor], inputs: Sequence[Tensor], initial_state: Tensor, scale: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, cast, get_args
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from frontier_kernels import ops
 from frontier_kernels.ops import library, run, sum_dtype
 from frontier_kernels.router import FLOATS
+from frontier_kernels.score_normalization import normalized_retention, normalized_retention_step
+from frontier_kernels.xpos import query_factors, retain_in_segments
 
 Form = Literal["chunkwise", "parallel", "recurrent"]
 
@@ -88,6 +91,7 @@ def retention(
     chunk_size: int | None = None,
     cu_seqlens: Tensor | None = None,
     scale: float | None = None,
+    normalize_scores: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Read a state that fades and takes in one outer product a step: S = γ S + k vᵀ, o = scale · q S.
 
@@ -102,12 +106,16 @@ def retention(
             ``[H]`` or one for each step ``[B, T, H]``.
         form: ``"chunkwise"``; ``"parallel"``, all steps as one chunk, whose scores take T² numbers a head; or
             ``"recurrent"``, one step after the other.
-        initial_state: ``[B, H, K, V]`` in float32 (float64 with float64 inputs), zero if ``None``.
+        initial_state: ``[B, H, K, V]`` in float32 (float64 with float64 inputs), zero if ``None``;
+            ``[B, H, K + 1, V + 1]`` with ``normalize_scores``.
         return_state: whether to return the last state.
         chunk_size: steps in a chunk of the chunkwise form, 64 if ``None``.
         cu_seqlens: ``[N + 1]`` int64, rising from 0 to T: B is 1, time holds N sequences one after the other,
             each with a state of its own, and states are ``[N, H, K, V]``.
         scale: multiplies q, ``K ** -0.5`` if ``None``.
+        normalize_scores: whether to divide each step's output by the larger of the size of its scores' sum
+            and the root of its decays' sum, as the paper does before its group norm. The state then holds
+            these sums too, ``[B, H, K + 1, V + 1]``: see ``score_normalization.py``.
 
     Returns:
         The output ``[B, T, H, V]`` in the dtype of ``q``, and the last state in float32 (float64) or
@@ -127,8 +135,10 @@ def retention(
         _check_cu_seqlens(cu_seqlens, batch, time)
     if initial_state is not None:
         sequences = batch if cu_seqlens is None else cu_seqlens.shape[0] - 1
-        wanted = (sequences, heads, key, v.shape[-1])
-        _check("initial_state", initial_state, sum_dtype(q.dtype), wanted, "sequences, heads, K, V")
+        extra = int(normalize_scores)
+        wanted = (sequences, heads, key + extra, v.shape[-1] + extra)
+        meaning = "sequences, heads, K + 1, V + 1" if normalize_scores else "sequences, heads, K, V"
+        _check("initial_state", initial_state, sum_dtype(q.dtype), wanted, meaning)
     if form not in get_args(Form):
         raise ValueError(f"form: got {form!r}, wanted 'chunkwise', 'parallel' or 'recurrent'")
     if chunk_size is not None and form != "chunkwise":
@@ -137,7 +147,8 @@ def retention(
         raise ValueError(f"chunk_size: got {chunk_size}, wanted 1 or more")
     # The operator takes 0 for one chunk as long as the sequence, which a graph of any length can hold.
     steps = {"chunkwise": 64 if chunk_size is None else chunk_size, "parallel": 0, "recurrent": 1}[form]
-    o, state = ops.retention(
+    operator = normalized_retention if normalize_scores else ops.retention
+    o, state = operator(
         q,
         k,
         v,
@@ -151,7 +162,14 @@ def retention(
 
 
 def retention_step(
-    q: Tensor, k: Tensor, v: Tensor, state: Tensor, log_decay: Tensor, *, scale: float | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    state: Tensor,
+    log_decay: Tensor,
+    *,
+    scale: float | None = None,
+    normalize_scores: bool = False,
 ) -> Tensor:
     """Decode one step; the state is updated in place. No gradient: call it under ``torch.no_grad()``.
 
@@ -160,8 +178,10 @@ def retention_step(
         k: key, as ``q``.
         v: value, ``[B, H, V]``.
         state: ``[B, H, K, V]``, contiguous, float32 (float64 with float64 inputs); changed by the call.
+            ``[B, H, K + 1, V + 1]`` with ``normalize_scores``.
         log_decay: ``[H]`` or ``[B, H]``, zero or less.
         scale: multiplies q, ``K ** -0.5`` if ``None``.
+        normalize_scores: as in ``retention``.
 
     Returns:
         ``[B, H, V]``, what ``retention`` gives for this step.
@@ -169,20 +189,28 @@ def retention_step(
     Raises:
         TypeError: a dtype is not supported, or differs from that of ``q``.
         ValueError: a shape or a value does not fit, the state is not contiguous, or a gradient is wanted.
+
+    Source: Sun et al., "Retentive Network" (2023), section 2.1, the recurrent representation.
     """
     factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
     if torch.is_grad_enabled():
         _refuse_gradients(q=q, k=k, v=v, state=state, log_decay=log_decay)
-    if torch.compiler.is_compiling():
-        _check_step(q, k, v, state, log_decay)
-        return cast(Tensor, library.retention_step(q, k, v, state, log_decay.to(sum_dtype(q.dtype)), factor))
+    if normalize_scores or torch.compiler.is_compiling():
+        _check_step(q, k, v, state, log_decay, normalize_scores)
+        operator = normalized_retention_step if normalize_scores else library.retention_step
+        o = operator(q, k, v, state, log_decay.to(sum_dtype(q.dtype)), factor)
+        if not torch.compiler.is_compiling() and not state.is_inference():
+            torch.autograd.graph.increment_version(state)
+        return cast(Tensor, o)
     # The operator checks all that could hurt, in a tenth of the time; what it says, users hear in our words.
     try:
-        if log_decay.dtype != state.dtype:
-            log_decay = log_decay.to(state.dtype)
+        wide = sum_dtype(q.dtype)
+        decay = log_decay if log_decay.dtype == wide else log_decay.to(wide)
         if not (q.device == k.device == v.device == state.device == log_decay.device):
             raise RuntimeError("the tensors lie on different devices")
-        o = run(_STEP, q, k, v, state, log_decay, factor)
+        if not log_decay.is_floating_point():
+            raise RuntimeError("log_decay has no float type")
+        o = run(_STEP, q, k, v, state, decay, factor)
     except RuntimeError:
         _check_step(q, k, v, state, log_decay)
         raise
@@ -195,10 +223,15 @@ def retention_step(
 _STEP = library.retention_step.default
 
 
-def _check_step(q: Tensor, k: Tensor, v: Tensor, state: Tensor, log_decay: Tensor) -> None:
+def _check_step(
+    q: Tensor, k: Tensor, v: Tensor, state: Tensor, log_decay: Tensor, normalize_scores: bool = False
+) -> None:
     _check_rows(q, k, v, "batch, heads")
     _check_decay(log_decay, tuple(q.shape[:2]), "batch, heads")
-    _check("state", state, sum_dtype(q.dtype), (*q.shape, v.shape[-1]), "batch, heads, K, V")
+    extra = int(normalize_scores)
+    wanted = (*q.shape[:2], q.shape[-1] + extra, v.shape[-1] + extra)
+    meaning = "batch, heads, K + 1, V + 1" if normalize_scores else "batch, heads, K, V"
+    _check("state", state, sum_dtype(q.dtype), wanted, meaning)
     if not state.is_contiguous():
         raise ValueError(
             f"state: got strides {state.stride()}, wanted a contiguous tensor: it is updated in place"
@@ -222,8 +255,9 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class RetentionLayer(nn.Module):
     """Multi-scale retention: rotated queries and keys, one fixed decay a head, group norm, swish gate.
 
-    The three forms take ``x [B, T, D]`` and give ``y [B, T, D]`` and the state ``[B, H, K, V]``, equal up to
-    rounding; each can go on from any other's state when told the position that it left off at.
+    The three forms take ``x [B, T, D]`` and give ``y [B, T, D]`` and the state ``[B, H, K, V]``, or with
+    ``normalize_scores`` ``[B, H, K + 1, V + 1]``. They are equal up to rounding; each can go on from any
+    other's state when told the position that it left off at.
 
     Args:
         d_model: width D of a token; a head's K is ``d_model / num_heads``, and even.
@@ -231,12 +265,17 @@ class RetentionLayer(nn.Module):
         value_dim: width of all heads' values together, ``d_model`` if ``None`` (the paper takes twice that).
         chunk_size: steps in a chunk of the chunkwise form.
         rotary_base: slowest pair of features turns by ``1 / rotary_base`` radians a step, the fastest by 1.
+        normalize_scores: as in ``retention``; the group norm takes it out again but for its epsilon.
+        xpos_scale_base: distance at which xPos has scaled the first pair of features, the fastest, by 0.29
+            (512 in its authors' code); ``None`` for the rotation alone, as in the paper of retention, whose
+            decay takes the place of the scaling. Every ``4 · xpos_scale_base`` steps are a call of
+            ``retention`` of their own.
 
     Raises:
-        ValueError: a width does not divide among the heads, or a head's K is odd.
+        ValueError: a width does not divide among the heads, a head's K is odd, or the scale base is below 1.
 
-    Source: Sun et al., "Retentive Network" (2023), equations 5 to 8; the rotation is that of xPos without its
-    scaling, whose place the decay takes.
+    Source: Sun et al., "Retentive Network" (2023), equations 5 to 8; Sun et al., "A Length-Extrapolatable
+    Transformer" (2022), section 3.2, for xPos, with the constants of the authors' code.
     """
 
     def __init__(
@@ -247,6 +286,8 @@ class RetentionLayer(nn.Module):
         value_dim: int | None = None,
         chunk_size: int = 64,
         rotary_base: float = 10000.0,
+        normalize_scores: bool = False,
+        xpos_scale_base: float | None = None,
     ) -> None:
         super().__init__()
         value_dim = d_model if value_dim is None else value_dim
@@ -258,8 +299,11 @@ class RetentionLayer(nn.Module):
             raise ValueError(f"value_dim: got {value_dim}, wanted a multiple of num_heads={num_heads}")
         if chunk_size < 1:
             raise ValueError(f"chunk_size: got {chunk_size}, wanted 1 or more")
+        if xpos_scale_base is not None and not 1 <= xpos_scale_base < math.inf:
+            raise ValueError(f"xpos_scale_base: got {xpos_scale_base}, wanted a number of steps, 1 or more")
         self.d_model, self.num_heads, self.value_dim = d_model, num_heads, value_dim
         self.chunk_size, self.rotary_base = chunk_size, rotary_base
+        self.normalize_scores, self.xpos_scale_base = normalize_scores, xpos_scale_base
         self.q_proj = nn.Linear(d_model, d_model, bias=False)
         self.k_proj = nn.Linear(d_model, d_model, bias=False)
         self.v_proj = nn.Linear(d_model, value_dim, bias=False)
@@ -275,7 +319,10 @@ class RetentionLayer(nn.Module):
     def parallel_forward(
         self, x: Tensor, state: Tensor | None = None, position: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """All steps at once, scores of T² a head: for training on short sequences."""
+        """All steps at once, scores of T² a head: for training on short sequences.
+
+        Arguments, results and errors are those of ``recurrent_forward``.
+        """
         return self._retain(x, "parallel", state, position)
 
     def recurrent_forward(
@@ -284,16 +331,26 @@ class RetentionLayer(nn.Module):
         """One step after the other, constant memory: for generation, usually with T = 1.
 
         Args:
-            x: ``[B, T, D]``.
+            x: ``[B, T, D]``, in the dtype of the layer's parameters.
             state: what the last call returned, ``None`` at the start.
             position: steps before ``x``.
+
+        Returns:
+            The output ``[B, T, D]`` and the last state.
+
+        Raises:
+            TypeError: the dtype of ``x`` is not the layer's, or that of ``state`` not the one of sums.
+            ValueError: a shape, a device or ``position`` does not fit; the message names the argument.
         """
         return self._retain(x, "recurrent", state, position)
 
     def chunkwise_forward(
         self, x: Tensor, state: Tensor | None = None, position: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """Parallel within a chunk, recurrent between chunks: for long sequences."""
+        """Parallel within a chunk, recurrent between chunks: for long sequences.
+
+        Arguments, results and errors are those of ``recurrent_forward``.
+        """
         return self._retain(x, "chunkwise", state, position)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -303,27 +360,49 @@ class RetentionLayer(nn.Module):
     def _retain(self, x: Tensor, form: Form, state: Tensor | None, position: int) -> tuple[Tensor, Tensor]:
         if x.ndim != 3 or x.shape[-1] != self.d_model:
             raise ValueError(f"x: got shape {tuple(x.shape)}, wanted [batch, time, {self.d_model}]")
+        weight = self.q_proj.weight
+        if x.dtype != weight.dtype:
+            raise TypeError(f"x: got {x.dtype}, wanted {weight.dtype}, as the layer's parameters")
+        if x.device != weight.device:
+            raise ValueError(f"x: got a tensor on {x.device}, wanted {weight.device}, as the layer")
+        if position < 0:
+            raise ValueError(f"position: got {position}, wanted 0 or more steps before x")
         batch, time, _ = x.shape
+        if state is not None:
+            widths = [
+                d // self.num_heads + int(self.normalize_scores) for d in (self.d_model, self.value_dim)
+            ]
+            wanted = (batch, self.num_heads, *widths)
+            _check("state", state, sum_dtype(x.dtype), wanted, "that of an earlier call")
         pairs = self.d_model // self.num_heads // 2
         turn = self.rotary_base ** -torch.linspace(0, 1, pairs, dtype=torch.float64)  # [K/2]
         # In float64: at step 10⁵ a float32 angle would be off by up to 0.004.
         angle = (
             torch.arange(position, position + time, dtype=torch.float64)[:, None, None] * turn
         )  # [T, 1, K/2]
-        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-        q = _rotate(self.q_proj(x).unflatten(-1, (self.num_heads, 2 * pairs)), cos, sin)  # [B, T, H, K]
-        k = _rotate(self.k_proj(x).unflatten(-1, (self.num_heads, 2 * pairs)), cos, sin)
+        cos, sin = angle.cos(), angle.sin()
+        q = self.q_proj(x).unflatten(-1, (self.num_heads, 2 * pairs))  # [B, T, H, K]
+        k = self.k_proj(x).unflatten(-1, (self.num_heads, 2 * pairs))
+        base = self.xpos_scale_base
+        up = 1.0 if base is None else query_factors(time, pairs, base, angle.device)
+        q = _rotate(q, (cos * up).to(x.dtype), (sin * up).to(x.dtype))
+        k = _rotate(k, (cos / up).to(x.dtype), (sin / up).to(x.dtype))
         v = self.v_proj(x).unflatten(-1, (self.num_heads, self.value_dim // self.num_heads))  # [B, T, H, V]
-        o, last = retention(
-            q,
-            k,
-            v,
-            self.log_decay,
-            form=form,
-            initial_state=state,
-            return_state=True,
-            chunk_size=self.chunk_size if form == "chunkwise" else None,
-        )
+
+        def retain(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
+            return retention(
+                q,
+                k,
+                v,
+                self.log_decay,
+                form=form,
+                initial_state=state,
+                return_state=True,
+                chunk_size=self.chunk_size if form == "chunkwise" else None,
+                normalize_scores=self.normalize_scores,
+            )
+
+        o, last = retain(q, k, v, state) if base is None else retain_in_segments(retain, q, k, v, state, base)
         # Each head is normed by itself, so the scale of a long memory does not drown a short one.
         normed = self.norm(o.reshape(batch * time, self.value_dim)).reshape(batch, time, self.value_dim)
         return self.out_proj(F.silu(self.gate_proj(x)) * normed), cast(Tensor, last)

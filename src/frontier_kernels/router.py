@@ -63,6 +63,12 @@ def check_logits(logits: Tensor) -> None:
 def expert_capacity(num_tokens: int, num_experts: int, top_k: int, capacity_factor: float) -> int:
     """Slots that each expert may serve: ``ceil(capacity_factor · T · k / E)``, the factor to six decimals.
 
+    Args:
+        num_tokens: T, zero or more.
+        num_experts: E.
+        top_k: slots of each token.
+        capacity_factor: 1 for just enough room when the load is even.
+
     Raises:
         ValueError: the factor is no number of at least 0.000001.
 
@@ -212,11 +218,12 @@ def group_by_expert(
         raise TypeError(f"weights: got {weights.dtype}, wanted a float dtype")
     if experts.ndim != 2:
         raise ValueError(f"experts: got shape {tuple(experts.shape)}, wanted [tokens, top_k]")
-    if weights.shape != experts.shape or weights.device != experts.device:
+    if weights.shape != experts.shape:
         raise ValueError(
-            f"weights: got shape {tuple(weights.shape)} on {weights.device}, "
-            f"wanted {list(experts.shape)} on {experts.device}, as experts"
+            f"weights: got shape {tuple(weights.shape)}, wanted {list(experts.shape)}, as experts"
         )
+    if weights.device != experts.device:
+        raise ValueError(f"weights: got a tensor on {weights.device}, wanted {experts.device}, as experts")
     if num_experts < 1:
         raise ValueError(f"num_experts: got {num_experts}, wanted 1 or more")
     if capacity is not None and capacity < 0:
@@ -429,14 +436,24 @@ def update_expert_bias(expert_bias: Tensor, demand: Tensor, *, update_rate: floa
         The new bias, ``[E]``; the argument is left as it was.
 
     Raises:
-        ValueError: the shapes differ.
+        TypeError: ``expert_bias`` is no float, or ``demand`` not real.
+        ValueError: a shape does not fit, or the devices differ.
 
     Source: Wang et al., "Auxiliary-Loss-Free Load Balancing Strategy" (2024), algorithm 1.
     """
-    if expert_bias.shape != demand.shape or expert_bias.ndim != 1:
+    if not expert_bias.is_floating_point():
+        raise TypeError(f"expert_bias: got {expert_bias.dtype}, wanted a float dtype")
+    if expert_bias.ndim != 1:
+        raise ValueError(f"expert_bias: got shape {tuple(expert_bias.shape)}, wanted [experts]")
+    if demand.is_complex():
+        raise TypeError(f"demand: got {demand.dtype}, wanted numbers of slots")
+    if demand.shape != expert_bias.shape:
         raise ValueError(
-            f"demand: got shape {tuple(demand.shape)} for a bias of {tuple(expert_bias.shape)}, "
-            "wanted both [experts]"
+            f"demand: got shape {tuple(demand.shape)}, wanted {list(expert_bias.shape)}, as expert_bias"
+        )
+    if demand.device != expert_bias.device:
+        raise ValueError(
+            f"demand: got a tensor on {demand.device}, wanted {expert_bias.device}, as expert_bias"
         )
     error = demand.to(torch.float64).mean() - demand.to(torch.float64)  # [E]
     return expert_bias + update_rate * error.sign().to(expert_bias.dtype)

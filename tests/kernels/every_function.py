@@ -74,12 +74,28 @@ for dtype, time, packed, per_token, options in itertools.product(FLOATS, (0, 1, 
         with torch.no_grad():
             step = fk.retention_step(q[:, 0], k[:, 0], v[:, 0], state, g[:, 0] if per_token else g)
         keep("retention_step", [step, state], [])
+    scored = {"cu_seqlens": cu_seqlens, "return_state": True, "normalize_scores": True, **options}
+    # A single step of normalised scores gives plus or minus v: all of its gradient is rounding.
+    leaves = [q, k, v, g] if time > 1 else []
+    o, state = fk.retention(q, k, v, g, **scored)
+    keep("retention", [o, state], leaves)
+    o, last = fk.retention(q, k, v, g, initial_state=state.detach(), **scored)
+    keep("retention", [o, last], leaves)
+    if time and not packed:
+        state = last.detach().clone()
+        with torch.no_grad():
+            step = fk.retention_step(
+                q[:, 0], k[:, 0], v[:, 0], state, g[:, 0] if per_token else g, normalize_scores=True
+            )
+        keep("retention_step", [step, state], [])
 
 layers = {
     "MoELayer": fk.MoELayer(12, 4, 2, 6, capacity_factor=1.0),
     "RetentionLayer": fk.RetentionLayer(12, 3),
+    "RetentionLayer, all options": fk.RetentionLayer(12, 3, normalize_scores=True, xpos_scale_base=1.0),
 }
-for name, layer in layers.items():
+for title, layer in layers.items():
+    name = title.partition(",")[0]
     x = leaf(torch.float32, 2, 11, 12)
     keep(name, [layer(x)], [x, *layer.parameters()])
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")

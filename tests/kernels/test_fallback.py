@@ -141,6 +141,7 @@ def test_wrong_values_are_refused_by_name(uncompiled: Path) -> None:
 @pytest.mark.slow
 def test_the_suite_holds_without_the_library(uncompiled: Path) -> None:
     files = ("moe", "layer", "permutation", "router", "retention", "retention_layer", "retention_step")
+    files += ("precision", "score_normalization", "wrong_input")
     paths = [str(HERE / f"test_{name}.py") for name in files]
     registered = [str(HERE / f"test_{name}.py") for name in ("registration", "retention_registration")]
     # The same bits on two threads are a promise of the library: torch's own product rounds otherwise there.

@@ -79,6 +79,44 @@ def test_output_state_and_every_gradient_equal_the_reference(
     assert_equals_reference(problem(shape, dtype, per_token), **options)
 
 
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_every_seed_stays_within_the_bound(seed: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(seed)
+    assert_equals_reference(problem((2, 70, 2, 9, 12), dtype, seed % 2 == 0), chunk_size=16)
+
+
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize(
+    "widths",
+    [(8, 8), (8, 256), (24, 60), (60, 96), (96, 24), (100, 128), (128, 100), (200, 256), (256, 200)],
+    ids=str,
+)
+@pytest.mark.parametrize("form", ["parallel", "recurrent", "chunkwise"])
+def test_head_widths_of_8_to_256_equal_the_reference(
+    form: str, widths: tuple[int, int], dtype: torch.dtype
+) -> None:
+    # More than one chunk, the last one ragged.
+    assert_equals_reference(problem((1, 67, 2, *widths), dtype, False), form=form)
+
+
+@pytest.mark.parametrize("per_token", [False, True])
+def test_every_chunk_size_computes_the_same(per_token: bool) -> None:
+    inputs = problem((2, 150, 2, 9, 12), torch.float32, per_token)
+    grad, grad_state = torch.randn(2, 150, 2, 12), torch.randn(2, 2, 9, 12)
+
+    def run(chunk_size: int | None) -> list[torch.Tensor]:
+        q, k, v, g, s = inputs
+        o, state = fk.retention(q, k, v, g, initial_state=s, return_state=True, chunk_size=chunk_size)
+        assert state is not None
+        return [o, state, *torch.autograd.grad([o, state], inputs, [grad, grad_state])]
+
+    wanted = run(None)
+    for chunk_size in (1, 2, 15, 16, 17, 64, 75, 128, 150, 151, 1000):
+        for a, b in zip(run(chunk_size), wanted, strict=True):
+            assert relative_error(a, b) <= 1e-5, chunk_size
+
+
 @pytest.mark.parametrize("per_token", [False, True])
 @pytest.mark.parametrize("bounds", [[0, 20], [0, 1, 1, 9, 20], [0, 0, 13, 20, 20]], ids=str)
 @pytest.mark.parametrize("options", FORMS, ids=str)

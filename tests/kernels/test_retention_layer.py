@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,13 +15,30 @@ BOUND = {torch.float64: 1e-12, torch.float32: 1e-5}
 FORMS = ("parallel_forward", "recurrent_forward", "chunkwise_forward")
 
 
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"normalize_scores": True},
+    {"xpos_scale_base": 2.0},
+    {"xpos_scale_base": 512, "normalize_scores": True},
+]
+"""With a base of 2 the sequences below take several segments of 8 steps."""
+
+
 def paper_layer(layer: fk.RetentionLayer, x: torch.Tensor) -> torch.Tensor:
-    """Equations 5 and 8 with complex rotations and the decay as a matrix, head by head."""
+    """Equations 5 and 8 with complex rotations and the decay as a matrix, head by head.
+
+    Positions of xPos count from the middle of the sequence, as in its authors' code.
+    """
     time, heads, key = x.shape[1], layer.num_heads, layer.d_model // layer.num_heads
     steps = torch.arange(time, dtype=torch.float64)
     turn = layer.rotary_base ** -torch.linspace(0, 1, key // 2, dtype=torch.float64)
     theta = torch.polar(torch.ones(time, key // 2, dtype=torch.float64), steps[:, None] * turn)  # [T, K/2]
     distance = steps[:, None] - steps  # [T, T]
+    if layer.xpos_scale_base is None:
+        up = torch.ones(time, key // 2, dtype=torch.float64)
+    else:
+        zeta = (torch.arange(0, key, 2, dtype=torch.float64) + 0.4 * key) / (1.4 * key)
+        up = zeta ** ((steps - time // 2) / layer.xpos_scale_base)[:, None]  # [T, K/2]
     outputs = []
     width = layer.value_dim // heads
     for h in range(heads):
@@ -34,17 +53,24 @@ def paper_layer(layer: fk.RetentionLayer, x: torch.Tensor) -> torch.Tensor:
             torch.view_as_complex((x @ layer.k_proj.weight[rows].T).unflatten(-1, (-1, 2)).contiguous())
             * theta
         )
-        scores = (q @ k.mH).real * key**-0.5 * decay
+        if layer.normalize_scores:
+            decay = decay / decay.sum(1, keepdim=True).sqrt()
+        scores = ((q * up) @ (k / up).mH).real * key**-0.5 * decay
+        if layer.normalize_scores:
+            scores = scores / scores.sum(-1, keepdim=True).abs().clamp_min(1)
         o = scores @ (x @ layer.v_proj.weight[values].T)
         normed = F.layer_norm(o, (width,), eps=layer.norm.eps)
         outputs.append(normed * layer.norm.weight[values] + layer.norm.bias[values])
     return (F.silu(x @ layer.gate_proj.weight.T) * torch.cat(outputs, -1)) @ layer.out_proj.weight.T
 
 
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("value_dim", [None, 36])
 @pytest.mark.parametrize("form", FORMS)
-def test_layer_equals_the_papers_equations_with_gradients(form: str, value_dim: int | None) -> None:
-    layer = fk.RetentionLayer(24, 3, value_dim=value_dim, chunk_size=8).double()
+def test_layer_equals_the_papers_equations_with_gradients(
+    form: str, value_dim: int | None, options: dict[str, Any]
+) -> None:
+    layer = fk.RetentionLayer(24, 3, value_dim=value_dim, chunk_size=8, **options).double()
     torch.nn.init.normal_(layer.norm.weight)
     torch.nn.init.normal_(layer.norm.bias)
     x = torch.randn(2, 21, 24, dtype=torch.float64, requires_grad=True)
@@ -59,10 +85,11 @@ def test_layer_equals_the_papers_equations_with_gradients(form: str, value_dim: 
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("dtype", BOUND)
 @pytest.mark.parametrize("time", [0, 1, 50, 130])
-def test_the_three_forms_are_equal(dtype: torch.dtype, time: int) -> None:
-    layer = fk.RetentionLayer(32, 4, chunk_size=16).to(dtype)
+def test_the_three_forms_are_equal(dtype: torch.dtype, time: int, options: dict[str, Any]) -> None:
+    layer = fk.RetentionLayer(32, 4, chunk_size=16, **options).to(dtype)
     x = torch.randn(2, time, 32, dtype=dtype)
     results = [getattr(layer, form)(x) for form in FORMS]
     assert results[0][0].shape == x.shape
@@ -72,8 +99,9 @@ def test_the_three_forms_are_equal(dtype: torch.dtype, time: int) -> None:
         assert relative_error(state, results[0][1]) <= BOUND[dtype]
 
 
-def test_generation_goes_on_from_a_prompt_token_by_token() -> None:
-    layer = fk.RetentionLayer(32, 4).double()
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_generation_goes_on_from_a_prompt_token_by_token(options: dict[str, Any]) -> None:
+    layer = fk.RetentionLayer(32, 4, **options).double()
     x = torch.randn(2, 40, 32, dtype=torch.float64)
     y, state = layer.chunkwise_forward(x[:, :25])
     rows = [y]
@@ -81,6 +109,44 @@ def test_generation_goes_on_from_a_prompt_token_by_token() -> None:
         y, state = layer.recurrent_forward(x[:, t : t + 1], state, t)
         rows.append(y)
     torch.testing.assert_close(torch.cat(rows, 1), layer.parallel_forward(x)[0])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_xpos_of_a_long_sequence_is_as_exact_as_of_a_short_one(form: str) -> None:
+    # 600 bases: factors counted from the start would run to 10^326.
+    layer = fk.RetentionLayer(16, 2, xpos_scale_base=2.0)
+    x = torch.randn(1, 1200, 16)
+    y, state = getattr(layer, form)(x)
+    wanted, last = layer.double().recurrent_forward(x.double())
+    assert relative_error(y, wanted) <= 1e-5
+    assert relative_error(state, last) <= 1e-5
+    # What lies 400 bases back is forgotten, whatever the position.
+    late, _ = getattr(layer, form)(x[:, 800:].double(), position=800)
+    assert relative_error(late[:, -1], wanted[:, -1]) <= 1e-5
+
+
+def test_xpos_lets_the_first_pair_of_features_forget_first() -> None:
+    layer = fk.RetentionLayer(8, 1, xpos_scale_base=16).double()
+    x = torch.randn(1, 16, 8, dtype=torch.float64)
+    _, state = layer.chunkwise_forward(x)
+    # Steps with keys of nothing but zeros: only what was there fades.
+    with torch.no_grad():
+        layer.k_proj.weight.zero_()
+    _, later = layer.chunkwise_forward(x, state, 16)
+    ratio = (later / state)[0, 0, :, 0] / torch.exp(16 * layer.log_decay)
+    zeta = torch.tensor([0.4, 0.4, 0.65, 0.65, 0.9, 0.9, 1.15, 1.15], dtype=torch.float64) / 1.4
+    torch.testing.assert_close(ratio, zeta)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_layer_in_halves_stays_near_the_one_in_double(dtype: torch.dtype, options: dict[str, Any]) -> None:
+    layer = fk.RetentionLayer(32, 2, **options).to(dtype)
+    x = torch.randn(2, 100, 32).to(dtype)
+    y, _ = layer.chunkwise_forward(x)
+    wanted, _ = layer.double().chunkwise_forward(x.double())
+    # Seven roundings follow one another: the projections', the rotation's, the norm's and the gate's.
+    assert relative_error(y, wanted) <= 4 * torch.finfo(dtype).eps
 
 
 def test_heads_decay_as_in_the_paper_whatever_the_layers_dtype() -> None:
@@ -97,10 +163,11 @@ def test_layer_trains_in_bfloat16() -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
 
 
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("form", FORMS)
-def test_layer_compiles_without_graph_breaks(form: str) -> None:
+def test_layer_compiles_without_graph_breaks(form: str, options: dict[str, Any]) -> None:
     torch.compiler.reset()
-    layer = fk.RetentionLayer(16, 2, chunk_size=8)
+    layer = fk.RetentionLayer(16, 2, chunk_size=8, **options)
     x = torch.randn(2, 21, 16)
     wanted = getattr(layer, form)(x)
     wanted[0].square().sum().backward()
@@ -113,6 +180,45 @@ def test_layer_compiles_without_graph_breaks(form: str) -> None:
         torch.testing.assert_close(p.grad, g, rtol=1e-4, atol=1e-5)
 
 
+def test_one_graph_serves_every_length() -> None:
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
+    layer = fk.RetentionLayer(16, 2, chunk_size=8, normalize_scores=True)
+    compiled = torch.compile(layer.chunkwise_forward, fullgraph=True, backend="aot_eager", dynamic=True)
+    for time in (9, 14, 33):
+        x = torch.randn(2, time, 16)
+        torch.testing.assert_close(compiled(x), layer.chunkwise_forward(x))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_the_same_input_gives_the_same_bits_on_one_thread_and_on_two(options: dict[str, Any]) -> None:
+    layer = fk.RetentionLayer(32, 4, **options)
+    x = torch.randn(2, 90, 32, requires_grad=True)
+
+    def run(threads: int) -> list[torch.Tensor]:
+        torch.set_num_threads(threads)
+        y, state = layer.chunkwise_forward(x)
+        return [y, state, *torch.autograd.grad(y.square().sum() + state.sum(), [x, *layer.parameters()])]
+
+    # The layer's own products are torch's, which promises these bits for one number of threads only.
+    for threads in (1, 2):
+        for a, b in zip(run(threads), run(threads), strict=True):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_strided_input_and_expanded_gradients_are_taken(options: dict[str, Any]) -> None:
+    layer = fk.RetentionLayer(16, 2, **options).double()
+    x = torch.randn(16, 2, 21, dtype=torch.float64).permute(1, 2, 0).requires_grad_()
+    assert not x.is_contiguous()
+    leaves = [x, *layer.parameters()]
+    got = torch.autograd.grad(layer(x).sum(), leaves)  # the gradient of a sum is one number, expanded
+    wanted = torch.autograd.grad(paper_layer(layer, x).sum(), leaves)
+    for a, b in zip(got, wanted, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -120,9 +226,13 @@ def test_layer_compiles_without_graph_breaks(form: str) -> None:
         ({"d_model": 24, "num_heads": 8}, "d_model: got 24 with num_heads=8, wanted an even width"),
         ({"d_model": 24, "num_heads": 3, "value_dim": 10}, "value_dim: got 10, wanted a multiple of"),
         ({"d_model": 24, "num_heads": 3, "chunk_size": 0}, "chunk_size: got 0"),
+        (
+            {"d_model": 24, "num_heads": 3, "xpos_scale_base": 0.5},
+            r"xpos_scale_base: got 0\.5, wanted a number",
+        ),
     ],
 )
-def test_widths_that_do_not_fit_are_named(arguments: dict[str, int], message: str) -> None:
+def test_widths_that_do_not_fit_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fk.RetentionLayer(**arguments)
 
@@ -130,3 +240,5 @@ def test_widths_that_do_not_fit_are_named(arguments: dict[str, int], message: st
 def test_an_input_of_another_width_is_named() -> None:
     with pytest.raises(ValueError, match=r"x: got shape \(2, 3\), wanted \[batch, time, 16\]"):
         fk.RetentionLayer(16, 2)(torch.randn(2, 3))
+    with pytest.raises(ValueError, match="position: got -1, wanted 0 or more steps"):
+        fk.RetentionLayer(16, 2).recurrent_forward(torch.randn(2, 1, 16), None, -1)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from torch.utils.cpp_extension import include_paths
 
 import frontier_kernels as fk
@@ -86,6 +87,21 @@ def test_the_headers_do_hide_what_is_newer_than_the_target() -> None:
 
 def test_python_is_used_through_its_limited_interface() -> None:
     assert {name for name in needed() if name.startswith(("Py", "_Py"))} == {"PyModule_Create2"}
+
+
+def test_a_call_leaves_the_x87_unit_as_it_was() -> None:
+    # gcc moves eight bytes through an MMX register where it may; the next fmod, which x87 computes, is NaN.
+    x, decay = torch.randn(2, 1, 2, 8, dtype=torch.float64), -torch.ones(2, dtype=torch.float64)
+    fk.retention(x, x, x, decay)
+    assert torch.arange(3.0, dtype=torch.float64).remainder(8).tolist() == [0, 1, 2]
+    code = subprocess.run(
+        [tool("objdump", "llvm-objdump"), "-d", "--no-show-raw-insn", str(_C.__file__)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "ret" in code
+    assert re.findall(r".*%mm[0-7].*", code) == []
 
 
 def test_the_target_is_the_oldest_torch_that_the_package_asks_for() -> None:

@@ -586,7 +586,7 @@ TARGET void retain_backward(const Sequence<REAL>& s, const REAL* initial, const 
 
 // One pass over the state: each of its rows fades, by `lost` of what it was, takes in k_d v, and is added to
 // the output while it is at hand.
-TARGET void retain_step(const REAL* q, const REAL* k, const REAL* v, REAL* state, REAL* o, REAL decay,
+TARGET void retain_step(const REAL* q, const REAL* k, const REAL* v, REAL* state, REAL* o, REAL lost,
                         REAL scale, int64_t key, int64_t value) {
   int64_t j = 0;
   for (; j + 4 * LANES <= value; j += 4 * LANES) {
