@@ -278,15 +278,21 @@ TARGET void pack_panel(const Factor& factor, int64_t first, int64_t count, int64
   }
 }
 
+// How many rows of B, of so many bytes, a product asks for before it takes them: 8 kB, or it would wait.
+inline int64_t rows_ahead(int64_t bytes) {
+  return DOT_COLUMNS * std::max<int64_t>(1, 8192 / (DOT_COLUMNS * std::max<int64_t>(1, bytes)));
+}
+
 // C[R, n] from R contiguous rows of A and the rows of B.
 template <int R, typename T>
 TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
+  const int64_t ahead = rows_ahead(k * sizeof(T));
   for (int64_t j0 = 0; j0 < n; j0 += DOT_COLUMNS) {
     const int64_t columns = std::min(DOT_COLUMNS, n - j0);
     const T *from[DOT_COLUMNS], *next[DOT_COLUMNS];
     for (int64_t j = 0; j < DOT_COLUMNS; ++j) {
       from[j] = b.row<T>(j0 + std::min(j, columns - 1));
-      next[j] = b.row<T>(std::min(j0 + DOT_COLUMNS + j, n - 1));
+      next[j] = b.row<T>(std::min(j0 + ahead + j, n - 1));
     }
     V sum[R][DOT_COLUMNS] = {};
     REAL totals[DOT_COLUMNS];

@@ -104,12 +104,13 @@ template <int R>
 TARGET void pair_dots(const Factor& a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
   const BFloat16* rows[R];
   for (int i = 0; i < R; ++i) rows[i] = a.row<BFloat16>(i);
+  const int64_t ahead = rows_ahead(k * sizeof(BFloat16));
   for (int64_t j0 = 0; j0 < n; j0 += DOT_COLUMNS) {
     const int64_t columns = std::min(DOT_COLUMNS, n - j0);
     const BFloat16 *from[DOT_COLUMNS], *next[DOT_COLUMNS];
     for (int64_t j = 0; j < DOT_COLUMNS; ++j) {
       from[j] = b.row<BFloat16>(j0 + std::min(j, columns - 1));
-      next[j] = b.row<BFloat16>(std::min(j0 + DOT_COLUMNS + j, n - 1));
+      next[j] = b.row<BFloat16>(std::min(j0 + ahead + j, n - 1));
     }
     V sum[R][DOT_COLUMNS] = {};
     for (int64_t p = 0; p < k; p += PAIRS) {
