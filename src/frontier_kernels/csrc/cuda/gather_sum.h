@@ -1,0 +1,40 @@
+// Sums each token's k rows in slot order: y[t] = sum_j w[t, j] ys[row(t, j)]. A gather, so no atomics, and
+// the same input gives the same bits. A thread owns N neighbouring numbers of a token; the threads of a warp
+// read 32 N numbers of one row after another. Moves T k D numbers in, T D out.
+
+#pragma once
+
+#include "vector.h"
+
+namespace frontier::cuda {
+
+template <int N, typename S, typename R, typename T>
+__global__ void sum_slots(const R* ys, const S* weights, const int64_t* row_of, T* y, int64_t tokens,
+                          int64_t top_k, int64_t width, bool whole) {
+  const int64_t pieces = (width + N - 1) / N;
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (index >= tokens * pieces) return;
+  const int64_t token = index / pieces, d = index % pieces * N, rows = tokens * top_k;
+  S sum[N] = {};
+  for (int64_t j = 0; j < top_k; ++j) {
+    const int64_t row = row_of[token * top_k + j];
+    if (row < 0 || row >= rows) continue;
+    const S w = weights ? weights[token * top_k + j] : S(1);
+    S part[N];
+    load<N>(ys + row * width + d, width - d, whole, part);
+#pragma unroll
+    for (int i = 0; i < N; ++i) sum[i] += w * part[i];
+  }
+  store<N>(y + token * width + d, width - d, whole, sum);
+}
+
+template <typename S, typename R, typename T>
+void launch_sum_slots(const R* ys, const S* weights, const int64_t* row_of, T* y, int64_t tokens,
+                      int64_t top_k, int64_t width, cudaStream_t stream) {
+  constexpr int N = 16 / sizeof(R) < 16 / sizeof(T) ? 16 / sizeof(R) : 16 / sizeof(T);
+  const bool whole = can_vectorise<N>(ys, width) && can_vectorise<N>(y, width);
+  launch(sum_slots<N, S, R, T>, blocks(tokens * ((width + N - 1) / N), 256), 256, 0, stream, ys, weights,
+         row_of, y, tokens, top_k, width, whole);
+}
+
+}  // namespace frontier::cuda
