@@ -16,6 +16,7 @@ from frontier_kernels.retention import RetentionLayer, retention, retention_step
 from frontier_kernels.router import (
     Routing,
     expert_capacity,
+    group_by_expert,
     load_balancing_loss,
     route,
     router_z_loss,
@@ -33,6 +34,7 @@ __all__ = [
     "combine",
     "dispatch",
     "expert_capacity",
+    "group_by_expert",
     "load_balancing_loss",
     "moe_mlp",
     "retention",

@@ -40,9 +40,70 @@ def _wide(tensor: Tensor) -> Tensor:
 # ---- routing ----------------------------------------------------------------------------------------------
 
 
-@_register("select_experts(Tensor scores, int top_k, int num_groups, int top_k_groups) -> Tensor")
-def _select_experts(scores: Tensor, top_k: int, num_groups: int, top_k_groups: int) -> Tensor:
-    return reference.select_experts(scores, top_k, num_groups, top_k_groups).contiguous()
+SMALLEST_SUM = 1e-20
+"""Added to a sum of weights that may be zero, as DeepSeek-V3's released code adds it."""
+
+
+def _scores(logits: Tensor, scoring: str) -> Tensor:
+    return _wide(logits).softmax(-1) if scoring == "softmax" else _wide(logits).sigmoid()
+
+
+def _divisor(chosen: Tensor, scoring: str, renormalize: bool, biased: bool) -> Tensor | float:
+    """What a token's chosen scores ``[T, k]`` are divided by, ``[T, 1]``."""
+    if not renormalize:
+        return 1.0
+    total = chosen.sum(-1, keepdim=True)
+    return total if scoring == "softmax" and not biased else total + SMALLEST_SUM
+
+
+@_register(
+    "route(Tensor logits, Tensor? expert_bias, int top_k, str scoring, bool renormalize, int num_groups, "
+    "int top_k_groups, float routed_scaling_factor, int capacity) -> (Tensor weights, Tensor experts, "
+    "Tensor counts, Tensor demand, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, Tensor dropped)"
+)
+def _route(
+    logits: Tensor,
+    expert_bias: Tensor | None,
+    top_k: int,
+    scoring: str,
+    renormalize: bool,
+    num_groups: int,
+    top_k_groups: int,
+    routed_scaling_factor: float,
+    capacity: int,
+) -> tuple[Tensor, ...]:
+    scores = _scores(logits, scoring)
+    biased = scores if expert_bias is None else scores + expert_bias.to(scores.dtype)
+    experts = reference.select_experts(biased, top_k, num_groups, top_k_groups).contiguous()  # [T, k]
+    chosen = scores.gather(1, experts)
+    weights = chosen / _divisor(chosen, scoring, renormalize, expert_bias is not None) * routed_scaling_factor
+    plan = reference.permute_slots(experts, logits.shape[1], None if capacity < 0 else capacity)
+    return weights, experts, *plan, plan[3] < 0
+
+
+@_register(
+    "route_backward(Tensor grad_weights, Tensor logits, Tensor experts, str scoring, bool renormalize, "
+    "float routed_scaling_factor, bool biased) -> Tensor"
+)
+def _route_backward(
+    grad_weights: Tensor,
+    logits: Tensor,
+    experts: Tensor,
+    scoring: str,
+    renormalize: bool,
+    routed_scaling_factor: float,
+    biased: bool,
+) -> Tensor:
+    scores = _scores(logits, scoring)
+    chosen = scores.gather(1, experts)
+    divisor = _divisor(chosen, scoring, renormalize, biased)
+    back = routed_scaling_factor * grad_weights
+    if renormalize:
+        back = (back - (back * chosen).sum(-1, keepdim=True) / divisor) / divisor
+    dscores = torch.zeros_like(scores).scatter(1, experts, back)
+    if scoring == "sigmoid":
+        return (dscores * scores * (1 - scores)).to(logits.dtype)
+    return (scores * (dscores - (dscores * scores).sum(-1, keepdim=True))).to(logits.dtype)
 
 
 @_register(

@@ -8,7 +8,8 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from frontier_kernels.ops import library, sum_dtype
+from frontier_kernels import ops
+from frontier_kernels.ops import sum_dtype
 from frontier_kernels.router import (
     FLOATS,
     Routing,
@@ -58,7 +59,7 @@ def dispatch(x: Tensor, routing: Routing) -> Tensor:
     """
     _check_tokens("x", x, routing.experts.shape[0], "the routing's tokens")
     _check_routing(routing, x.device)
-    return cast(Tensor, library.dispatch(x, routing.slot_to_row, routing.row_to_slot))
+    return cast(Tensor, ops.dispatch(x, routing.slot_to_row, routing.row_to_slot))
 
 
 def combine(ys: Tensor, routing: Routing) -> Tensor:
@@ -78,7 +79,7 @@ def combine(ys: Tensor, routing: Routing) -> Tensor:
     _check_tokens("ys", ys, routing.row_to_slot.shape[0], "tokens times top_k")
     _check_routing(routing, ys.device)
     weights = routing.weights.to(sum_dtype(ys.dtype))
-    return cast(Tensor, library.combine(ys, weights, routing.slot_to_row, routing.row_to_slot))
+    return cast(Tensor, ops.combine(ys, weights, routing.slot_to_row, routing.row_to_slot))
 
 
 def moe_mlp(
@@ -135,7 +136,7 @@ def moe_mlp(
                 f"{name}: got {value.dtype} on {value.device}, wanted {x.dtype} on {x.device}, as x"
             )
     weights = routing.weights.to(sum_dtype(x.dtype))
-    y, _ = library.moe_mlp(
+    y, _ = ops.moe_mlp(
         x,
         weights,
         w_in,

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from frontier_kernels import ops
 from frontier_kernels.ops import library, sum_dtype
 from frontier_kernels.router import FLOATS
 
@@ -136,7 +137,7 @@ def retention(
         raise ValueError(f"chunk_size: got {chunk_size}, wanted 1 or more")
     # The operator takes 0 for one chunk as long as the sequence, which a graph of any length can hold.
     steps = {"chunkwise": 64 if chunk_size is None else chunk_size, "parallel": 0, "recurrent": 1}[form]
-    o, state = library.retention(
+    o, state = ops.retention(
         q,
         k,
         v,

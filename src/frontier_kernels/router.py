@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from frontier_kernels.ops import library, sum_dtype
+from frontier_kernels import ops
+from frontier_kernels.ops import library, run, sum_dtype
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 Scoring = Literal["softmax", "sigmoid"]
-SMALLEST_SUM = 1e-20
-"""Added to a sum of weights that may be zero, as DeepSeek-V3's released code adds it."""
 
 
 class Routing(NamedTuple):
@@ -174,21 +173,58 @@ def route(
     if expert_bias is not None:
         _check_expert_bias(expert_bias, logits)
 
-    wide = logits.to(sum_dtype(logits.dtype))  # [T, E]
-    scores = wide.softmax(-1) if scoring == "softmax" else wide.sigmoid()  # [T, E]
-    biased = (
-        scores.detach() if expert_bias is None else scores.detach() + expert_bias.detach().to(scores.dtype)
+    plan = ops.route(
+        logits,
+        None if expert_bias is None else expert_bias.detach(),
+        top_k,
+        scoring,
+        renormalize,
+        groups,
+        open_groups,
+        routed_scaling_factor,
+        -1 if capacity is None else capacity,
     )
-    experts = library.select_experts(biased, top_k, groups, open_groups)  # [T, k]
-    weights = scores.gather(1, experts)  # [T, k]
-    if renormalize:
-        total = weights.sum(-1, keepdim=True)
-        # The k best of a softmax sum to k/E or more; those that a bias chose, or sigmoids, can all underflow.
-        weights = weights / (total if scoring == "softmax" and expert_bias is None else total + SMALLEST_SUM)
-    if routed_scaling_factor != 1:
-        weights = weights * routed_scaling_factor
-    plan = library.permute_slots(experts, experts_total, -1 if capacity is None else capacity)
-    counts, demand, offsets, slot_to_row, row_to_slot = plan
+    return Routing._make(plan)
+
+
+def group_by_expert(
+    experts: Tensor, weights: Tensor, num_experts: int, *, capacity: int | None = None
+) -> Routing:
+    """The plan of a choice that was made elsewhere: another router's, a fixed one, or that of other devices.
+
+    Args:
+        experts: chosen experts, ``[T, k]`` int64, each 0 to E - 1.
+        weights: ``[T, k]``, any float dtype; kept as they are, with their gradient.
+        num_experts: E.
+        capacity: slots that an expert serves, in token order; later ones are dropped. ``None``: no limit.
+
+    Returns:
+        The plan, as ``route`` gives it.
+
+    Raises:
+        TypeError: ``experts`` is not int64, or ``weights`` no float.
+        ValueError: a shape, a device or an argument does not fit; the message says which. An expert's index
+            out of range is a ``RuntimeError`` of the operator.
+    """
+    if experts.dtype != torch.int64:
+        raise TypeError(f"experts: got {experts.dtype}, wanted torch.int64")
+    if not weights.is_floating_point():
+        raise TypeError(f"weights: got {weights.dtype}, wanted a float dtype")
+    if experts.ndim != 2:
+        raise ValueError(f"experts: got shape {tuple(experts.shape)}, wanted [tokens, top_k]")
+    if weights.shape != experts.shape or weights.device != experts.device:
+        raise ValueError(
+            f"weights: got shape {tuple(weights.shape)} on {weights.device}, "
+            f"wanted {list(experts.shape)} on {experts.device}, as experts"
+        )
+    if num_experts < 1:
+        raise ValueError(f"num_experts: got {num_experts}, wanted 1 or more")
+    if capacity is not None and capacity < 0:
+        raise ValueError(f"capacity: got {capacity}, wanted 0 or more slots for each expert, or None")
+    limit = -1 if capacity is None else capacity
+    counts, demand, offsets, slot_to_row, row_to_slot = run(
+        library.permute_slots.default, experts, num_experts, limit
+    )
     return Routing(weights, experts, counts, demand, offsets, slot_to_row, row_to_slot, slot_to_row < 0)
 
 

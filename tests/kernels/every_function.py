@@ -39,6 +39,7 @@ for dtype, tokens, options in itertools.product(
     logits = leaf(dtype, tokens, 8)
     routing = fk.route(logits, 2, **options)
     keep("route", routing, [logits])
+    keep("group_by_expert", fk.group_by_expert(routing.experts, routing.weights.detach(), 8, capacity=5), [])
     x = leaf(dtype, tokens, 6)
     keep("dispatch", [fk.dispatch(x, routing)], [x])
     ys, routed = leaf(dtype, 2 * tokens, 6), routing.weights.detach().requires_grad_()

@@ -143,7 +143,9 @@ def test_the_suite_holds_without_the_library(uncompiled: Path) -> None:
     files = ("moe", "layer", "permutation", "router", "retention", "retention_layer", "retention_step")
     paths = [str(HERE / f"test_{name}.py") for name in files]
     registered = [str(HERE / f"test_{name}.py") for name in ("registration", "retention_registration")]
-    for chosen in (paths, [*registered, "-k", "opcheck or graph or derivative"]):
+    # The same bits on two threads are a promise of the library: torch's own product rounds otherwise there.
+    promised = ["-k", "not on_one_thread_and_on_two"]
+    for chosen in ([*paths, *promised], [*registered, "-k", "opcheck or graph or derivative"]):
         result = python(uncompiled, "-m", "pytest", *chosen)
         assert not result.returncode, result.stdout[-3000:]
         assert "every operator runs as plain PyTorch" in result.stdout  # pytest shows the warning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -128,23 +129,72 @@ def test_a_row_of_an_expert_must_hold_a_slot(inputs: dict[str, Tensor | str | No
             call(operator, inputs)
 
 
+def route(
+    logits: Tensor,
+    top_k: int,
+    groups: int = 1,
+    open_groups: int = 1,
+    scoring: str = "softmax",
+    bias: Tensor | None = None,
+) -> Tensor:
+    """The operator itself; gives the chosen experts."""
+    return library.route(logits, bias, top_k, scoring, True, groups, open_groups, 1.0, -1)[1]  # type: ignore[no-any-return]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((torch.rand(4), 1, 1, 1), "scores: got 1 dimensions"),
-        ((torch.rand(3, 4), 0, 1, 1), "top_k: got 0, wanted 1 to 4"),
-        ((torch.rand(3, 4), 5, 1, 1), "top_k: got 5, wanted 1 to 4"),
+        ((torch.rand(4), 1), "logits: got 1 dimensions"),
+        ((torch.rand(3, 4), 0), "top_k: got 0, wanted 1 to 4"),
+        ((torch.rand(3, 4), 5), "top_k: got 5, wanted 1 to 4"),
         ((torch.rand(3, 4), 3, 2, 1), "top_k: got 3, wanted 1 to 2"),
-        ((torch.rand(3, 0), 1, 1, 1), "top_k: got 1, wanted 1 to 0"),
-        ((torch.rand(3, 4), 1, 3, 1), "num_groups: got 3, wanted a divisor of 4"),
-        ((torch.rand(3, 4), 1, 0, 1), "num_groups: got 0"),
+        ((torch.rand(3, 0), 1), "top_k: got 1, wanted 1 to 0"),
+        ((torch.rand(3, 4), 1, 3), "num_groups: got 3, wanted a divisor of 4"),
+        ((torch.rand(3, 4), 1, 0), "num_groups: got 0"),
         ((torch.rand(3, 4), 1, 2, 3), "top_k_groups: got 3, wanted 1 to 2"),
-        ((torch.ones(3, 4).int(), 1, 1, 1), "must be float32, float64, bfloat16 or float16"),
+        ((torch.ones(3, 4).int(), 1), "must be float32, float64, bfloat16 or float16"),
+        ((torch.rand(3, 4), 1, 1, 1, "tanh"), "scoring: got 'tanh', wanted 'softmax' or 'sigmoid'"),
+        (
+            (torch.rand(3, 4), 1, 1, 1, "sigmoid", torch.rand(3)),
+            "expert_bias: got 3 in dimension 0",
+        ),
+        (
+            (torch.rand(3, 4), 1, 1, 1, "sigmoid", torch.ones(4).int()),
+            "expert_bias: the element type",
+        ),
     ],
 )
-def test_selection_refuses_what_does_not_fit(arguments: tuple[object, ...], message: str) -> None:
+def test_routing_refuses_what_does_not_fit(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(RuntimeError, match=message):
-        library.select_experts(*arguments)
+        route(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grad_weights": torch.rand(3, 1)}, "grad_weights: got 1 in dimension 1, wanted 2"),
+        ({"grad_weights": torch.rand(3, 2).double()}, "expected scalar type Float but found Double"),
+        ({"logits": torch.rand(3)}, "logits: got 1 dimensions"),
+        ({"logits": torch.rand(3, 0)}, "experts: got index 0, wanted 0 to -1"),
+        ({"experts": torch.full((3, 2), FAR)}, f"experts: got index {FAR}, wanted 0 to 3"),
+        ({"experts": torch.full((3, 2), -1)}, "experts: got index -1, wanted 0 to 3"),
+        ({"experts": torch.zeros(2, 2, dtype=torch.int64)}, "experts: got 2 in dimension 0, wanted 3"),
+        ({"scoring": "tanh"}, "scoring: got 'tanh'"),
+    ],
+)
+def test_the_gradient_of_routing_refuses_what_does_not_fit(change: dict[str, object], message: str) -> None:
+    arguments: dict[str, object] = {
+        "grad_weights": torch.rand(3, 2),
+        "logits": torch.rand(3, 4),
+        "experts": torch.tensor([[0, 1], [3, 2], [1, 0]]),
+        "scoring": "softmax",
+        "renormalize": True,
+        "routed_scaling_factor": 1.0,
+        "biased": False,
+    }
+    library.route_backward(*arguments.values())
+    with pytest.raises(RuntimeError, match=message):
+        library.route_backward(*(arguments | change).values())
 
 
 @pytest.mark.parametrize(
@@ -163,9 +213,9 @@ def test_grouping_refuses_what_does_not_fit(arguments: tuple[object, ...], messa
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_scores_that_are_not_numbers_still_give_valid_experts(value: float) -> None:
-    scores = torch.full((5, 8), value)
+@pytest.mark.parametrize("scoring", ["softmax", "sigmoid"])
+def test_logits_that_are_not_numbers_still_give_valid_experts(value: float, scoring: str) -> None:
     for groups, open_groups in ((1, 1), (4, 2)):
-        chosen = library.select_experts(scores, 3, groups, open_groups)
+        chosen = route(torch.full((5, 8), value), 3, groups, open_groups, scoring)
         assert ((chosen >= 0) & (chosen < 8)).all()
         assert all(len(set(row)) == 3 for row in chosen.tolist())

@@ -12,7 +12,8 @@ import frontier_kernels as fk
 from frontier_kernels.ops import library
 
 OPERATORS = (
-    "select_experts",
+    "route",
+    "route_backward",
     "permute_slots",
     "dispatch",
     "combine",
@@ -43,9 +44,11 @@ def arguments(name: str, dtype: torch.dtype, capacity: int | None) -> tuple[obje
         leaf(experts, width),
     )
     plan = (routing.offsets, *maps, "swiglu")
+    limit = -1 if capacity is None else capacity
     return {
-        "select_experts": (torch.rand(tokens, experts, dtype=dtype), top_k, 2, 1),
-        "permute_slots": (routing.experts, experts, -1 if capacity is None else capacity),
+        "route": (leaf(tokens, experts), torch.randn(experts), top_k, "sigmoid", True, 2, 1, 2.5, limit),
+        "route_backward": (weights, leaf(tokens, experts), routing.experts, "softmax", True, 2.5, False),
+        "permute_slots": (routing.experts, experts, limit),
         "dispatch": (x, *maps),
         "combine": (ys, weights, *maps),
         "combine_backward": (grad, ys, weights, *maps),
@@ -101,17 +104,32 @@ def test_compiled_route_dispatch_combine_and_losses_in_one_graph() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["combine", "moe_mlp"])
+@pytest.mark.parametrize("name", ["route", "combine", "moe_mlp"])
 def test_a_second_derivative_is_refused_and_never_wrong(name: str) -> None:
     inputs = arguments(name, torch.float64, None)
     out = getattr(library, name)(*inputs)
     first = inputs[0]
     assert isinstance(first, torch.Tensor)
     (grad,) = torch.autograd.grad(
-        (out[0] if name == "moe_mlp" else out).square().sum(), [first], create_graph=True
+        (out if name == "combine" else out[0]).square().sum(), [first], create_graph=True
     )
     with pytest.raises(NotImplementedError, match=f"frontier_kernels.{name}: no second derivative"):
         torch.autograd.grad(grad.square().sum(), [first])
+
+
+def test_a_second_derivative_through_the_public_functions_is_refused_too() -> None:
+    logits, x = (torch.randn(6, n, dtype=torch.float64, requires_grad=True) for n in (4, 5))
+    w_in, w_out = torch.randn(4, 3, 5, dtype=torch.float64), torch.randn(4, 5, 3, dtype=torch.float64)
+    routing = fk.route(logits, 2)
+    outputs = {
+        "route": (routing.weights, logits),
+        "combine": (fk.combine(fk.dispatch(x, routing), routing), x),
+        "moe_mlp": (fk.moe_mlp(x, routing, w_in, w_out), x),
+    }
+    for name, (output, leaf) in outputs.items():
+        (grad,) = torch.autograd.grad(output.square().sum(), [leaf], create_graph=True)
+        with pytest.raises(NotImplementedError, match=f"frontier_kernels.{name}: no second derivative"):
+            torch.autograd.grad(grad.square().sum(), [leaf], retain_graph=True)
 
 
 def test_dispatch_has_derivatives_of_every_order() -> None:

@@ -232,3 +232,56 @@ def test_no_shared_experts_leave_the_plan_as_it_is() -> None:
     assert fk.with_shared_experts(routing, 0) is routing
     with pytest.raises(ValueError, match="shared_experts: got -1, wanted 0 or more"):
         fk.with_shared_experts(routing, -1)
+
+
+@pytest.mark.parametrize("scoring", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("renormalize", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+def test_gradcheck_of_the_weights(
+    scoring: Literal["softmax", "sigmoid"], renormalize: bool, biased: bool
+) -> None:
+    logits = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(5) if biased else None
+
+    def weights(logits: torch.Tensor) -> torch.Tensor:
+        return fk.route(
+            logits,
+            2,
+            scoring=scoring,
+            renormalize=renormalize,
+            expert_bias=bias,
+            routed_scaling_factor=1.5,
+        ).weights
+
+    assert torch.autograd.gradcheck(weights, (logits,))
+
+
+@pytest.mark.parametrize("capacity", [None, 2])
+def test_grouping_a_given_choice_is_the_plan_that_route_makes_of_it(capacity: int | None) -> None:
+    routing = fk.route(torch.randn(20, 6, requires_grad=True), 3, capacity=capacity)
+    plan = fk.group_by_expert(routing.experts, routing.weights, 6, capacity=capacity)
+    for name, ours, theirs in zip(routing._fields, plan, routing, strict=True):
+        assert torch.equal(ours, theirs), name
+    assert plan.weights.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"experts": torch.zeros(3, 2)}, TypeError, "experts: got torch.float32, wanted torch.int64"),
+        ({"experts": torch.zeros(3, dtype=torch.int64)}, ValueError, r"experts: got shape \(3,\)"),
+        ({"weights": torch.zeros(3, 2).int()}, TypeError, "weights: got torch.int32"),
+        ({"weights": torch.zeros(3, 1)}, ValueError, r"weights: got shape \(3, 1\)"),
+        ({"weights": torch.zeros(3, 2, device="meta")}, ValueError, "weights: got .* on meta, wanted"),
+        ({"num_experts": 0}, ValueError, "num_experts: got 0"),
+        ({"capacity": -1}, ValueError, "capacity: got -1"),
+        ({"num_experts": 1}, RuntimeError, "experts: got index 1, wanted 0 to 0"),
+    ],
+)
+def test_a_choice_that_does_not_fit_is_named(
+    change: dict[str, object], error: type[Exception], message: str
+) -> None:
+    arguments: dict[str, object] = {"experts": torch.ones(3, 2).long(), "weights": torch.rand(3, 2)}
+    arguments |= {"num_experts": 4} | change
+    with pytest.raises(error, match=message):
+        fk.group_by_expert(**arguments)  # type: ignore[arg-type]

@@ -51,7 +51,14 @@ std::string build_facts() {
 
 STABLE_TORCH_LIBRARY(frontier_kernels, m) {
   m.def("build_facts() -> str");
-  m.def("select_experts(Tensor scores, int top_k, int num_groups, int top_k_groups) -> Tensor");
+  m.def(
+      "route(Tensor logits, Tensor? expert_bias, int top_k, str scoring, bool renormalize, int num_groups, "
+      "int top_k_groups, float routed_scaling_factor, int capacity) -> (Tensor weights, Tensor experts, "
+      "Tensor counts, Tensor demand, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, Tensor "
+      "dropped)");
+  m.def(
+      "route_backward(Tensor grad_weights, Tensor logits, Tensor experts, str scoring, bool renormalize, "
+      "float routed_scaling_factor, bool biased) -> Tensor");
   m.def(
       "permute_slots(Tensor experts, int num_experts, int capacity) -> (Tensor counts, Tensor demand, Tensor "
       "offsets, Tensor slot_to_row, Tensor row_to_slot)");

@@ -32,22 +32,18 @@
 namespace {
 
 using frontier::Activation;
+using frontier::dense;
 using frontier::Factor;
 using frontier::Scratch;
 using frontier::Sum;
-using torch::stable::contiguous;
 using torch::stable::new_empty;
 using torch::stable::new_zeros;
 using torch::stable::parallel_for;
 using torch::stable::Tensor;
 
-std::optional<Tensor> contiguous_if(const std::optional<Tensor>& tensor) {
-  return tensor ? std::optional<Tensor>(contiguous(*tensor)) : std::nullopt;
-}
-
 Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& row_to_slot_in) {
-  const Tensor x = contiguous(x_in), slot_to_row = contiguous(slot_to_row_in);
-  const Tensor row_to_slot = contiguous(row_to_slot_in);
+  const Tensor x = dense(x_in), slot_to_row = dense(slot_to_row_in);
+  const Tensor row_to_slot = dense(row_to_slot_in);
   frontier::check_maps(slot_to_row, row_to_slot);
   frontier::check_dims("x", x, 2);
   frontier::check_shape("x", x, slot_to_row.size(0), x.size(1));
@@ -91,12 +87,12 @@ void sum_slots(const R* ys, const S* weights, const int64_t* row_of, T* y, int64
 
 Tensor combine(const Tensor& ys_in, const std::optional<Tensor>& weights_in, const Tensor& slot_to_row_in,
                const Tensor& row_to_slot_in) {
-  const Tensor ys = contiguous(ys_in), slot_to_row = contiguous(slot_to_row_in);
-  frontier::check_maps(slot_to_row, contiguous(row_to_slot_in));
+  const Tensor ys = dense(ys_in), slot_to_row = dense(slot_to_row_in);
+  frontier::check_maps(slot_to_row, dense(row_to_slot_in));
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
   const int64_t tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), width = ys.size(1);
-  const std::optional<Tensor> weights = contiguous_if(weights_in);
+  const std::optional<Tensor> weights = dense(weights_in);
   if (weights) frontier::check_shape("weights", *weights, tokens, top_k);
   Tensor y = new_empty(ys, {tokens, width});
   frontier::for_real(ys, "combine", [&](auto zero) {
@@ -111,8 +107,8 @@ Tensor combine(const Tensor& ys_in, const std::optional<Tensor>& weights_in, con
 std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor& ys_in,
                                             const Tensor& weights_in, const Tensor& slot_to_row_in,
                                             const Tensor& row_to_slot_in) {
-  const Tensor grad = contiguous(grad_in), ys = contiguous(ys_in), weights = contiguous(weights_in);
-  const Tensor slot_to_row = contiguous(slot_to_row_in), row_to_slot = contiguous(row_to_slot_in);
+  const Tensor grad = dense(grad_in), ys = dense(ys_in), weights = dense(weights_in);
+  const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
   frontier::check_maps(slot_to_row, row_to_slot);
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
@@ -253,10 +249,10 @@ std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in,
                                    const std::optional<Tensor>& b_out_in, const Tensor& offsets_in,
                                    const Tensor& slot_to_row_in, const Tensor& row_to_slot_in,
                                    const std::string& activation) {
-  const Tensor x = contiguous(x_in), weights = contiguous(weights_in), w_in = contiguous(w_in_in);
-  const Tensor w_out = contiguous(w_out_in), offsets = contiguous(offsets_in);
-  const Tensor slot_to_row = contiguous(slot_to_row_in), row_to_slot = contiguous(row_to_slot_in);
-  const std::optional<Tensor> b_in = contiguous_if(b_in_in), b_out = contiguous_if(b_out_in);
+  const Tensor x = dense(x_in), weights = dense(weights_in), w_in = dense(w_in_in);
+  const Tensor w_out = dense(w_out_in), offsets = dense(offsets_in);
+  const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
+  const std::optional<Tensor> b_in = dense(b_in_in), b_out = dense(b_out_in);
   const Shape n(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
   Tensor y = new_empty(x, {n.tokens, n.width});
   Tensor pre = new_empty(x, {n.rows, n.inner});
@@ -312,11 +308,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     const Tensor& w_out_in, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out_in,
     const Tensor& pre_in, const Tensor& offsets_in, const Tensor& slot_to_row_in,
     const Tensor& row_to_slot_in, const std::string& activation) {
-  const Tensor grad = contiguous(grad_in), x = contiguous(x_in), weights = contiguous(weights_in);
-  const Tensor w_in = contiguous(w_in_in), w_out = contiguous(w_out_in), pre = contiguous(pre_in);
-  const Tensor offsets = contiguous(offsets_in), slot_to_row = contiguous(slot_to_row_in);
-  const Tensor row_to_slot = contiguous(row_to_slot_in);
-  const std::optional<Tensor> b_out = contiguous_if(b_out_in);
+  const Tensor grad = dense(grad_in), x = dense(x_in), weights = dense(weights_in);
+  const Tensor w_in = dense(w_in_in), w_out = dense(w_out_in), pre = dense(pre_in);
+  const Tensor offsets = dense(offsets_in), slot_to_row = dense(slot_to_row_in);
+  const Tensor row_to_slot = dense(row_to_slot_in);
+  const std::optional<Tensor> b_out = dense(b_out_in);
   const Shape n(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
   frontier::check_shape("grad", grad, n.tokens, n.width);
   frontier::check_shape("pre", pre, n.rows, n.inner);

@@ -36,19 +36,15 @@
 
 namespace {
 
+using frontier::dense;
 using frontier::Sum;
 using torch::headeronly::ScalarType;
-using torch::stable::contiguous;
 using torch::stable::new_empty;
 using torch::stable::parallel_for;
 using torch::stable::Tensor;
 
 // exp of it is zero even in double; clamping here keeps a decay of exactly zero, log -inf, free of inf - inf.
 constexpr double kForgotten = -1000;
-
-std::optional<Tensor> contiguous_if(const std::optional<Tensor>& tensor) {
-  return tensor ? std::optional<Tensor>(contiguous(*tensor)) : std::nullopt;
-}
 
 template <typename T>
 const T* data_if(const std::optional<Tensor>& tensor) {
@@ -285,9 +281,9 @@ std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, con
                                      const Tensor& log_decay_in, const std::optional<Tensor>& initial_in,
                                      const std::optional<Tensor>& cu_seqlens_in, int64_t chunk_size,
                                      double scale) {
-  const Tensor q = contiguous(q_in), k = contiguous(k_in), v = contiguous(v_in);
-  const Tensor log_decay = contiguous(log_decay_in);
-  const std::optional<Tensor> initial = contiguous_if(initial_in), cu_seqlens = contiguous_if(cu_seqlens_in);
+  const Tensor q = dense(q_in), k = dense(k_in), v = dense(v_in);
+  const Tensor log_decay = dense(log_decay_in);
+  const std::optional<Tensor> initial = dense(initial_in), cu_seqlens = dense(cu_seqlens_in);
   const Shape n(q, k, v, log_decay, initial, cu_seqlens, chunk_size);
   Tensor o = new_empty(v, {n.batch, n.time, n.heads, n.value});
   Tensor state = new_empty(v, {n.sequences, n.heads, n.key, n.value}, sum_type(q));
@@ -342,10 +338,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     const Tensor& k_in, const Tensor& v_in, const Tensor& log_decay_in,
     const std::optional<Tensor>& initial_in, const std::optional<Tensor>& cu_seqlens_in, int64_t chunk_size,
     double scale) {
-  const Tensor q = contiguous(q_in), k = contiguous(k_in), v = contiguous(v_in);
-  const Tensor log_decay = contiguous(log_decay_in);
-  const std::optional<Tensor> initial = contiguous_if(initial_in), cu_seqlens = contiguous_if(cu_seqlens_in);
-  const std::optional<Tensor> grad = contiguous_if(grad_in), grad_state = contiguous_if(grad_state_in);
+  const Tensor q = dense(q_in), k = dense(k_in), v = dense(v_in);
+  const Tensor log_decay = dense(log_decay_in);
+  const std::optional<Tensor> initial = dense(initial_in), cu_seqlens = dense(cu_seqlens_in);
+  const std::optional<Tensor> grad = dense(grad_in), grad_state = dense(grad_state_in);
   const Shape n(q, k, v, log_decay, initial, cu_seqlens, chunk_size);
   if (grad) {
     frontier::check_shape("grad", *grad, n.batch, n.time, n.heads, n.value);
@@ -487,8 +483,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
 // the output while it is at hand. 2 K V numbers moved, 5 K V FLOP per head.
 Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, Tensor state,
                       const Tensor& log_decay_in, double scale) {
-  const Tensor q = contiguous(q_in), k = contiguous(k_in), v = contiguous(v_in);
-  const Tensor log_decay = contiguous(log_decay_in);
+  const Tensor q = dense(q_in), k = dense(k_in), v = dense(v_in);
+  const Tensor log_decay = dense(log_decay_in);
   frontier::check_dims("q", q, 3);
   frontier::check_dims("v", v, 3);
   const int64_t batch = q.size(0), heads = q.size(1), key = q.size(2), value = v.size(2);

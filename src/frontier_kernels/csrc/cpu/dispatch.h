@@ -1,13 +1,15 @@
-// Calls a generic lambda with a zero of the tensor's element type.
+// From tensors to typed memory.
 
 #pragma once
 
+#include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 #include <torch/headeronly/util/BFloat16.h>
 #include <torch/headeronly/util/Exception.h>
 #include <torch/headeronly/util/Half.h>
 
+#include <optional>
 #include <type_traits>
 
 namespace frontier {
@@ -19,6 +21,16 @@ using torch::headeronly::Half;
 template <typename T>
 using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
+// The tensor with its elements in order; asks torch only if they are not, which costs as much as a token.
+inline torch::stable::Tensor dense(const torch::stable::Tensor& tensor) {
+  return tensor.is_contiguous() ? tensor : torch::stable::contiguous(tensor);
+}
+
+inline std::optional<torch::stable::Tensor> dense(const std::optional<torch::stable::Tensor>& tensor) {
+  return tensor ? std::optional(dense(*tensor)) : std::nullopt;
+}
+
+// Calls a generic lambda with a zero of the tensor's element type.
 template <typename F>
 void for_real(const torch::stable::Tensor& tensor, const char* name, const F& f) {
   using torch::headeronly::ScalarType;
