@@ -47,10 +47,10 @@ def _define_schemas() -> None:
             _defined.add(operator)
 
 
-def compile_library(source: Path) -> Path:
-    """Compile one kernel file, unless the same text was compiled before."""
+def compile_library(source: Path, *more: Path) -> Path:
+    """Compile one kernel file, with those that it calls, unless the same text was compiled before."""
     headers = sorted([*CUDA.parent.rglob("*.h"), *CUDA.parent.rglob("*.cuh"), *EMULATOR.glob("*.h")])
-    text = b"".join(path.read_bytes() for path in (source, *headers))
+    text = b"".join(path.read_bytes() for path in (source, *more, *headers))
     facts = f"{torch.__version__} {FLAGS}".encode()
     library = BUILT / f"{source.stem}-{hashlib.sha256(text + facts).hexdigest()[:16]}.so"
     if not library.exists():
@@ -61,7 +61,7 @@ def compile_library(source: Path) -> Path:
         subprocess.run(
             [
                 *(os.environ.get("CXX", "g++"), *FLAGS, *(f"-I{path}" for path in includes)),
-                *("-x", "c++", str(source), "-o", str(partial)),
+                *("-x", "c++", *(str(path) for path in (source, *more)), "-o", str(partial)),
                 *(f"-L{torch_libraries}", "-ltorch_cpu", f"-Wl,-rpath,{torch_libraries}"),
             ],
             check=True,
@@ -73,10 +73,10 @@ def compile_library(source: Path) -> Path:
 
 
 @functools.cache
-def load(name: str) -> Any:
-    """Compile and register ``csrc/cuda/<name>.cu``; gives ``torch.ops.frontier_kernels_emulated``."""
+def load(name: str, *more: str) -> Any:
+    """Compile and register ``csrc/cuda/<name>.cu``, with those that it calls; gives ``torch.ops.frontier_kernels_emulated``."""
     _define_schemas()
-    torch.ops.load_library(str(compile_library(CUDA / f"{name}.cu")))
+    torch.ops.load_library(str(compile_library(*(CUDA / f"{each}.cu" for each in (name, *more)))))
     return getattr(torch.ops, NAMESPACE)
 
 

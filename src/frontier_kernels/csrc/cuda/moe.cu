@@ -29,16 +29,11 @@
 namespace {
 
 using namespace frontier::cuda;
-using frontier::Activation;
+using frontier::dense;
 using frontier::Sum;
 using torch::headeronly::ScalarType;
-using torch::stable::contiguous;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
-
-std::optional<Tensor> contiguous_if(const std::optional<Tensor>& tensor) {
-  return tensor ? std::optional<Tensor>(contiguous(*tensor)) : std::nullopt;
-}
 
 // Block 0 writes the table of row tiles, the others each row's token.
 __global__ void plan_rows(const int64_t* offsets, const int64_t* row_to_slot, int32_t* row_to_token,
@@ -200,10 +195,10 @@ std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in,
                                    const Tensor& slot_to_row_in, const Tensor& row_to_slot_in,
                                    const std::string& activation) {
   const DeviceGuard guard(x_in);
-  const Tensor x = contiguous(x_in), weights = contiguous(weights_in), w_in = contiguous(w_in_in);
-  const Tensor w_out = contiguous(w_out_in), offsets = contiguous(offsets_in);
-  const Tensor slot_to_row = contiguous(slot_to_row_in), row_to_slot = contiguous(row_to_slot_in);
-  const std::optional<Tensor> b_in = contiguous_if(b_in_in), b_out = contiguous_if(b_out_in);
+  const Tensor x = dense(x_in), weights = dense(weights_in), w_in = dense(w_in_in);
+  const Tensor w_out = dense(w_out_in), offsets = dense(offsets_in);
+  const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
+  const std::optional<Tensor> b_in = dense(b_in_in), b_out = dense(b_out_in);
   Plan plan(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
   Tensor y = new_empty(x, {plan.n.tokens, plan.n.width});
   Tensor pre = new_empty(x, {plan.n.rows, plan.n.inner});
@@ -233,11 +228,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     const Tensor& pre_in, const Tensor& offsets_in, const Tensor& slot_to_row_in,
     const Tensor& row_to_slot_in, const std::string& activation) {
   const DeviceGuard guard(x_in);
-  const Tensor grad = contiguous(grad_in), x = contiguous(x_in), weights = contiguous(weights_in);
-  const Tensor w_in = contiguous(w_in_in), w_out = contiguous(w_out_in), pre = contiguous(pre_in);
-  const Tensor offsets = contiguous(offsets_in), slot_to_row = contiguous(slot_to_row_in);
-  const Tensor row_to_slot = contiguous(row_to_slot_in);
-  const std::optional<Tensor> b_out = contiguous_if(b_out_in);
+  const Tensor grad = dense(grad_in), x = dense(x_in), weights = dense(weights_in);
+  const Tensor w_in = dense(w_in_in), w_out = dense(w_out_in), pre = dense(pre_in);
+  const Tensor offsets = dense(offsets_in), slot_to_row = dense(slot_to_row_in);
+  const Tensor row_to_slot = dense(row_to_slot_in);
+  const std::optional<Tensor> b_out = dense(b_out_in);
   Plan plan(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
   const Network& n = plan.n;
   frontier::check_shape("grad", grad, n.tokens, n.width);

@@ -16,8 +16,8 @@
 namespace {
 
 using namespace frontier::cuda;
+using frontier::dense;
 using frontier::Sum;
-using torch::stable::contiguous;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
 
@@ -40,8 +40,8 @@ void launch_copy_rows(const void* x, const int64_t* slot_of, void* xs, int64_t r
 
 Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& row_to_slot_in) {
   const DeviceGuard guard(x_in);
-  const Tensor x = contiguous(x_in), slot_to_row = contiguous(slot_to_row_in);
-  const Tensor row_to_slot = contiguous(row_to_slot_in);
+  const Tensor x = dense(x_in), slot_to_row = dense(slot_to_row_in);
+  const Tensor row_to_slot = dense(row_to_slot_in);
   frontier::check_map_shapes(slot_to_row, row_to_slot);
   frontier::check_dims("x", x, 2);
   frontier::check_shape("x", x, slot_to_row.size(0), x.size(1));
@@ -72,15 +72,14 @@ Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& 
 Tensor combine(const Tensor& ys_in, const std::optional<Tensor>& weights_in, const Tensor& slot_to_row_in,
                const Tensor& row_to_slot_in) {
   const DeviceGuard guard(ys_in);
-  const Tensor ys = contiguous(ys_in), slot_to_row = contiguous(slot_to_row_in);
-  const Tensor row_to_slot = contiguous(row_to_slot_in);
+  const Tensor ys = dense(ys_in), slot_to_row = dense(slot_to_row_in);
+  const Tensor row_to_slot = dense(row_to_slot_in);
   frontier::check_map_shapes(slot_to_row, row_to_slot);
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
   row_to_slot.const_data_ptr<int64_t>();
   const int64_t tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), width = ys.size(1);
-  std::optional<Tensor> weights;
-  if (weights_in) weights = contiguous(*weights_in);
+  const std::optional<Tensor> weights = dense(weights_in);
   if (weights) frontier::check_shape("weights", *weights, tokens, top_k);
   Tensor y = new_empty(ys, {tokens, width});
   frontier::for_real(ys, "combine", [&](auto zero) {
@@ -129,8 +128,8 @@ std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor&
                                             const Tensor& weights_in, const Tensor& slot_to_row_in,
                                             const Tensor& row_to_slot_in) {
   const DeviceGuard guard(ys_in);
-  const Tensor grad = contiguous(grad_in), ys = contiguous(ys_in), weights = contiguous(weights_in);
-  const Tensor slot_to_row = contiguous(slot_to_row_in), row_to_slot = contiguous(row_to_slot_in);
+  const Tensor grad = dense(grad_in), ys = dense(ys_in), weights = dense(weights_in);
+  const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
   frontier::check_map_shapes(slot_to_row, row_to_slot);
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));

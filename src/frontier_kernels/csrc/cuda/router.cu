@@ -23,9 +23,9 @@
 namespace {
 
 using namespace frontier::cuda;
+using frontier::dense;
 using frontier::Sum;
 using torch::headeronly::ScalarType;
-using torch::stable::contiguous;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
 
@@ -44,7 +44,8 @@ struct Score {
 
   __device__ __forceinline__ S operator()(S logit) const {
     if (softmax) return exponential(logit - largest) / total;
-    return S(1) / (S(1) + exponential(-logit));
+    const S e = exponential(logit > 0 ? -logit : logit), small = e / (S(1) + e);  // sigmoid of -|logit|
+    return logit > 0 ? S(1) - small : small;
   }
 };
 
@@ -159,8 +160,8 @@ __global__ void choose(const T* logits, const S* bias, S* weights, int64_t* expe
   }
 }
 
-// Gradient of the logits through the chosen weights, a warp for each token. With s the scores, Z their sum
-// over the chosen, w = f s / Z: ds_j = f (g_j - Σ g s / Z) / Z, then through softmax or sigmoid.
+// Gradient of the logits through the chosen scores, a warp for each token; the formula, and how it avoids the
+// difference of equal numbers, is that of route_backward on the CPU.
 template <typename T, typename S>
 __global__ void choose_backward(const S* grad, const T* logits, const int64_t* experts, T* grad_logits,
                                 int64_t tokens, Choice c) {
@@ -172,32 +173,26 @@ __global__ void choose_backward(const S* grad, const T* logits, const int64_t* e
   const S* g = grad + token * c.top_k;
   const int64_t* chosen = experts + token * c.top_k;
   const Score<S> score = score_of<T, S>(row, c.experts, c.softmax);
-  S total = 0, mean = 0;  // Σ s, Σ g s over the chosen
+  S total = 0, product = 0;  // of the chosen scores; of those and the gradients
   for (int j = lane; j < c.top_k; j += 32) {
     const int64_t e = chosen[j];
     if (e < 0 || e >= c.experts) continue;
     const S s = score(static_cast<S>(row[e]));
     total += s;
-    mean += g[j] * s;
+    product += S(c.factor) * g[j] * s;
   }
   total = warp_sum(total);
-  mean = warp_sum(mean);
-  if (!c.softmax || c.biased) total += S(kSmallestSum);
-  if (c.renormalize)
-    mean /= total;
-  else
-    mean = 0, total = 1;
+  product = warp_sum(product);
+  const bool certain = c.softmax && !c.biased;
+  const S whole = !c.renormalize ? S(1) : certain ? total : total + S(kSmallestSum);
+  const S mean = c.renormalize ? product / whole : S(0);
+  const S inner = !c.renormalize ? product : certain ? S(0) : mean * (S(kSmallestSum) / whole);
   for (int i = lane; i < c.experts; i += 32) slopes[i] = 0;
   __syncwarp();
-  S inner = 0;  // Σ ds s
   for (int j = lane; j < c.top_k; j += 32) {
     const int64_t e = chosen[j];
-    if (e < 0 || e >= c.experts) continue;
-    const S slope = S(c.factor) * (g[j] - mean) / total;
-    slopes[e] = slope;
-    inner += slope * score(static_cast<S>(row[e]));
+    if (e >= 0 && e < c.experts) slopes[e] = (S(c.factor) * g[j] - mean) / whole;
   }
-  inner = warp_sum(inner);
   __syncwarp();
   for (int i = lane; i < c.experts; i += 32) {
     const S s = score(static_cast<S>(row[i]));
@@ -218,14 +213,16 @@ __device__ __forceinline__ Segment segment(int64_t slots, int64_t per_block) {
   return {first, last};
 }
 
-// Counts of each warp's slots by expert, [warps, E] in shared memory.
+// Counts of each warp's slots by expert, and of no expert that does not exist, [warps, E] in shared memory.
 __device__ __forceinline__ void count_by_warp(const int64_t* experts, Segment own, int num_experts,
                                               int* counts) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
   for (int i = threadIdx.x; i < warps * num_experts; i += blockDim.x) counts[i] = 0;
   __syncthreads();
-  for (int64_t s = own.first + lane; s < own.last; s += 32)
-    atomicAdd(&counts[warp * num_experts + static_cast<int>(experts[s])], 1);
+  for (int64_t s = own.first + lane; s < own.last; s += 32) {
+    const int64_t e = experts[s];
+    if (e >= 0 && e < num_experts) atomicAdd(&counts[warp * num_experts + static_cast<int>(e)], 1);
+  }
   __syncthreads();
 }
 
@@ -290,18 +287,19 @@ __global__ void rank_slots(const int64_t* experts, int64_t slots, int64_t per_bl
   int* mine = ranks + warp * num_experts;
   for (int64_t first = own.first; first < own.last; first += 32) {
     const int64_t s = first + lane;
-    const bool here = s < own.last;
-    const int e = here ? static_cast<int>(experts[s]) : -1;
+    const int64_t asked = s < own.last ? experts[s] : -1;
+    const bool here = asked >= 0 && asked < num_experts;
+    const int e = here ? static_cast<int>(asked) : -1;
     const unsigned same = __match_any_sync(kWholeWarp, e);
     const int rank = (here ? mine[e] : 0) + __popc(same & ((1u << lane) - 1));
     __syncwarp();
     if (here && (same >> lane) == 1u) mine[e] = rank + 1;  // the last lane of its expert
     __syncwarp();
-    if (!here) continue;
-    const bool kept = rank < counts[e];
+    if (s >= own.last) continue;
+    const bool kept = here && rank < counts[e];
     const int64_t row = kept ? offsets[e] + rank : -1;
     slot_to_row[s] = row;
-    dropped[s] = !kept;
+    if (dropped) dropped[s] = !kept;
     if (kept) row_to_slot[row] = s;
     if (s >= used) row_to_slot[s] = -1;
   }
@@ -338,62 +336,87 @@ int warps_for(size_t bytes) { return static_cast<int>(std::clamp<size_t>(kShared
 
 int round_up(size_t bytes) { return static_cast<int>((bytes + 15) / 16 * 16); }
 
+// Where the slots go: see permute_slots.
+struct Plan {
+  Tensor counts, demand, offsets, slot_to_row, row_to_slot;
+
+  Plan(const Tensor& experts, int64_t num_experts, int64_t capacity, bool* dropped)
+      : counts(new_empty(experts, {num_experts})),
+        demand(new_empty(experts, {num_experts})),
+        offsets(new_empty(experts, {num_experts + 1})),
+        slot_to_row(new_empty(experts, {experts.size(0), experts.size(1)})),
+        row_to_slot(new_empty(experts, {experts.numel()})) {
+    const int64_t slots = experts.numel();
+    STD_TORCH_CHECK(slots <= 0x7fffffff, "experts: got ", slots, " slots, wanted 2^31 - 1 at most");
+    const int64_t line = num_experts * static_cast<int64_t>(sizeof(int)), most = kShared / sizeof(int);
+    STD_TORCH_CHECK(num_experts <= most, "num_experts: got ", num_experts, ", wanted ", most,
+                    " at most on a GPU");
+    const int warps = warps_for(line), count = static_cast<int>(num_experts);
+    const int64_t unit = 32 * warps;
+    const int64_t units = std::max<int64_t>((kLeastSlots + unit - 1) / unit,
+                                            (slots + unit * kMostBlocks - 1) / (unit * kMostBlocks));
+    const int64_t per_block = units * unit;
+    const unsigned grid = blocks(slots, per_block);
+    Tensor block_counts = new_empty(experts, {grid, num_experts}, ScalarType::Int);
+    int* of_block = block_counts.mutable_data_ptr<int>();
+    const int64_t* chosen = experts.const_data_ptr<int64_t>();
+    int64_t *kept = counts.mutable_data_ptr<int64_t>(), *start = offsets.mutable_data_ptr<int64_t>();
+    const cudaStream_t stream = current_stream(experts);
+    launch(count_slots, grid, warps * 32, warps * line, stream, chosen, slots, per_block, count, of_block);
+    launch(sum_counts, 1, 256, 32 * sizeof(int64_t), stream, of_block, static_cast<int>(grid), count,
+           capacity, kept, demand.mutable_data_ptr<int64_t>(), start);
+    launch(rank_slots, grid, warps * 32, warps * line, stream, chosen, slots, per_block, count, of_block,
+           kept, start, slot_to_row.mutable_data_ptr<int64_t>(), row_to_slot.mutable_data_ptr<int64_t>(),
+           dropped);
+  }
+};
+
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> permute_slots(const Tensor& experts_in,
+                                                                 int64_t num_experts, int64_t capacity) {
+  const DeviceGuard guard(experts_in);
+  const Tensor experts = dense(experts_in);
+  frontier::check_dims("experts", experts, 2);
+  STD_TORCH_CHECK(num_experts >= 1, "num_experts: got ", num_experts, ", wanted at least 1");
+  const Plan plan(experts, num_experts, capacity, nullptr);
+  return {plan.counts, plan.demand, plan.offsets, plan.slot_to_row, plan.row_to_slot};
+}
+
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> route(
     const Tensor& logits_in, const std::optional<Tensor>& expert_bias, int64_t top_k,
     const std::string& scoring, bool renormalize, int64_t num_groups, int64_t top_k_groups,
     double routed_scaling_factor, int64_t capacity) {
   const DeviceGuard guard(logits_in);
-  const Tensor logits = contiguous(logits_in);
+  const Tensor logits = dense(logits_in);
   Choice c = choice_of(logits, top_k, scoring, renormalize, num_groups, top_k_groups, routed_scaling_factor);
   c.biased = expert_bias.has_value();
   if (expert_bias) frontier::check_shape("expert_bias", *expert_bias, c.experts);
-  const int64_t tokens = logits.size(0), slots = tokens * top_k;
-  STD_TORCH_CHECK(slots <= 0x7fffffff, "logits: got ", tokens, " tokens, wanted 2^31 - 1 slots at most");
+  const int64_t tokens = logits.size(0);
   const ScalarType wide = logits.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
   Tensor weights = new_empty(logits, {tokens, top_k}, wide);
   Tensor experts = new_empty(logits, {tokens, top_k}, ScalarType::Long);
-  Tensor counts = new_empty(experts, {c.experts}), demand = new_empty(experts, {c.experts});
-  Tensor offsets = new_empty(experts, {c.experts + 1});
-  Tensor slot_to_row = new_empty(experts, {tokens, top_k}), row_to_slot = new_empty(experts, {slots});
-  Tensor dropped = new_empty(experts, {tokens, top_k}, ScalarType::Bool);
-  const cudaStream_t stream = current_stream(logits);
-  int64_t* chosen = experts.mutable_data_ptr<int64_t>();
-  frontier::for_real(logits, "route", [&](auto zero) {
+  Tensor dropped = new_empty(logits, {tokens, top_k}, ScalarType::Bool);
+  frontier::for_real(logits, "logits", [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;
     std::optional<Tensor> bias;
-    if (expert_bias) bias = contiguous(torch::stable::to(*expert_bias, wide));
+    if (expert_bias) bias = dense(torch::stable::to(*expert_bias, wide));
     c.bytes = round_up((sizeof(S) + 1) * (c.experts + c.groups));
     const int warps = std::min(4, warps_for(c.bytes));
-    launch(choose<T, S>, blocks(tokens, warps), warps * 32, static_cast<size_t>(warps) * c.bytes, stream,
-           logits.const_data_ptr<T>(), bias ? bias->const_data_ptr<S>() : nullptr,
-           weights.mutable_data_ptr<S>(), chosen, tokens, c);
+    launch(choose<T, S>, blocks(tokens, warps), warps * 32, static_cast<size_t>(warps) * c.bytes,
+           current_stream(logits), logits.const_data_ptr<T>(), bias ? bias->const_data_ptr<S>() : nullptr,
+           weights.mutable_data_ptr<S>(), experts.mutable_data_ptr<int64_t>(), tokens, c);
   });
-  const size_t line = c.experts * sizeof(int);
-  const int warps = warps_for(line);
-  const int64_t unit = 32 * warps;
-  const int64_t per_block = std::max<int64_t>((kLeastSlots + unit - 1) / unit,
-                                              (slots + unit * kMostBlocks - 1) / (unit * kMostBlocks)) *
-                            unit;
-  const unsigned grid = blocks(slots, per_block);
-  Tensor block_counts = new_empty(experts, {std::max<int64_t>(grid, 1), c.experts}, ScalarType::Int);
-  int* of_block = block_counts.mutable_data_ptr<int>();
-  int64_t *kept = counts.mutable_data_ptr<int64_t>(), *start = offsets.mutable_data_ptr<int64_t>();
-  launch(count_slots, grid, warps * 32, warps * line, stream, chosen, slots, per_block, c.experts, of_block);
-  launch(sum_counts, 1, 256, 32 * sizeof(int64_t), stream, of_block, static_cast<int>(grid), c.experts,
-         capacity, kept, demand.mutable_data_ptr<int64_t>(), start);
-  launch(rank_slots, grid, warps * 32, warps * line, stream, chosen, slots, per_block, c.experts, of_block,
-         kept, start, slot_to_row.mutable_data_ptr<int64_t>(), row_to_slot.mutable_data_ptr<int64_t>(),
-         dropped.mutable_data_ptr<bool>());
-  return {weights, experts, counts, demand, offsets, slot_to_row, row_to_slot, dropped};
+  const Plan plan(experts, c.experts, capacity, dropped.mutable_data_ptr<bool>());
+  return {weights,      experts,          plan.counts,      plan.demand,
+          plan.offsets, plan.slot_to_row, plan.row_to_slot, dropped};
 }
 
 Tensor route_backward(const Tensor& grad_weights, const Tensor& logits_in, const Tensor& experts_in,
                       const std::string& scoring, bool renormalize, double routed_scaling_factor,
                       bool biased) {
   const DeviceGuard guard(logits_in);
-  const Tensor logits = contiguous(logits_in), grad = contiguous(grad_weights);
-  const Tensor experts = contiguous(experts_in);
+  const Tensor logits = dense(logits_in), grad = dense(grad_weights);
+  const Tensor experts = dense(experts_in);
   frontier::check_dims("experts", experts, 2);
   const int64_t tokens = experts.size(0), top_k = experts.size(1);
   Choice c = choice_of(logits, top_k, scoring, renormalize, 1, 1, routed_scaling_factor);
@@ -401,7 +424,7 @@ Tensor route_backward(const Tensor& grad_weights, const Tensor& logits_in, const
   frontier::check_shape("experts", experts, logits.size(0), top_k);
   frontier::check_shape("grad_weights", grad, tokens, top_k);
   Tensor grad_logits = new_empty(logits, {tokens, c.experts});
-  frontier::for_real(logits, "route_backward", [&](auto zero) {
+  frontier::for_real(logits, "logits", [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;
     c.bytes = round_up(sizeof(S) * c.experts);
@@ -418,4 +441,5 @@ Tensor route_backward(const Tensor& grad_weights, const Tensor& logits_in, const
 FRONTIER_CUDA_LIBRARY(m) {
   m.impl("route", TORCH_BOX(&route));
   m.impl("route_backward", TORCH_BOX(&route_backward));
+  m.impl("permute_slots", TORCH_BOX(&permute_slots));
 }
