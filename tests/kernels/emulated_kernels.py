@@ -74,7 +74,11 @@ def compile_library(source: Path, *more: Path) -> Path:
 
 @functools.cache
 def load(name: str, *more: str) -> Any:
-    """Compile and register ``csrc/cuda/<name>.cu``, with those that it calls; gives ``torch.ops.frontier_kernels_emulated``."""
+    """Compile and register a file of ``csrc/cuda``, with those that it calls.
+
+    Returns:
+        ``torch.ops.frontier_kernels_emulated``.
+    """
     _define_schemas()
     torch.ops.load_library(str(compile_library(*(CUDA / f"{each}.cu" for each in (name, *more)))))
     return getattr(torch.ops, NAMESPACE)
