@@ -250,6 +250,12 @@ __device__ __forceinline__ uint32_t pack(float low, float high) {
   return static_cast<uint32_t>(static_cast<T>(low).x) | static_cast<uint32_t>(static_cast<T>(high).x) << 16;
 }
 
+// One of the two numbers of T in a word.
+template <typename T>
+__device__ __forceinline__ float unpack(uint32_t word, int half) {
+  return static_cast<float>(T(static_cast<unsigned short>(word >> (16 * half)), T::from_bits()));
+}
+
 // Sum over the lanes of aligned groups of WIDTH, the same bits in every lane of the group.
 template <int WIDTH = 32, typename S>
 __device__ __forceinline__ S warp_sum(S value) {
