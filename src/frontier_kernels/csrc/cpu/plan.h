@@ -63,6 +63,13 @@ inline void check_offsets(const torch::stable::Tensor& offsets, const torch::sta
     STD_TORCH_CHECK(slot_of[r] >= 0, "row_to_slot: got -1 in row ", r, ", which belongs to an expert");
 }
 
+// Raises unless both tensors are on one device: a kernel would follow a pointer to other memory.
+inline void check_device(const char* name, const torch::stable::Tensor& tensor, const char* other_name,
+                         const torch::stable::Tensor& other) {
+  STD_TORCH_CHECK(tensor.is_cpu() == other.is_cpu() && tensor.get_device_index() == other.get_device_index(),
+                  name, ": is not on the device of ", other_name);
+}
+
 // Raises unless the tensor has this many dimensions; comes before any look at a size.
 inline void check_dims(const char* name, const torch::stable::Tensor& tensor, int64_t wanted) {
   STD_TORCH_CHECK(tensor.dim() == wanted, name, ": got ", tensor.dim(), " dimensions, wanted ", wanted);

@@ -295,10 +295,11 @@ struct TensorTile {
   static constexpr int kRows = ROWS, kColumns = COLUMNS, kDepth = 32, kStages = STAGES_;
   static constexpr int kWarpRows = WARP_ROWS, kWarpColumns = 32;
   static constexpr int kThreads = ROWS / WARP_ROWS * (COLUMNS / kWarpColumns) * 32;
-  static constexpr int kStage = (ROWS + COLUMNS) * kDepth;        // numbers
-  static constexpr int kRun = 8;                                  // of weight_row
-  static constexpr int kLine = kWarpColumns + 4;                  // floats of a line of a warp's result
-  static constexpr int kResult = kThreads / 32 * 16 * kLine * 4;  // bytes
+  static constexpr int kStage = (ROWS + COLUMNS) * kDepth;             // numbers
+  static constexpr int kBlocks = ROWS * COLUMNS >= 128 * 128 ? 2 : 3;  // at least on a multiprocessor
+  static constexpr int kRun = 8;                                       // of weight_row
+  static constexpr int kLine = kWarpColumns + 4;                       // floats of a line of a warp's result
+  static constexpr int kResult = kThreads / 32 * 16 * kLine * 4;       // bytes
   static constexpr int kShared = std::max(kStages * kStage * 2, kResult);
 };
 
@@ -417,9 +418,10 @@ __device__ __forceinline__ void begin_factors(const Matrix<T>& a, const Matrix<T
 }
 
 template <typename T, typename Tile, bool A_SUMMED, bool B_SUMMED, typename Tasks, typename Epilogue>
-__global__ __launch_bounds__(Tile::kThreads) void tensor_product(Matrix<T> a, Matrix<T> b, Tasks tasks,
-                                                                 int64_t columns, bool gated,
-                                                                 Epilogue epilogue) {
+__global__ __launch_bounds__(Tile::kThreads, Tile::kBlocks) void tensor_product(Matrix<T> a, Matrix<T> b,
+                                                                                Tasks tasks, int64_t columns,
+                                                                                bool gated,
+                                                                                Epilogue epilogue) {
   Task task;
   if (!tasks.find(task)) return;
   T* stages = dynamic_shared<T>();
@@ -492,11 +494,16 @@ __global__ __launch_bounds__(Tile::kThreads) void tensor_product(Matrix<T> a, Ma
   float* lines = dynamic_shared<float>() + warp * 16 * Tile::kLine;
   const int r = lane / 2, half = lane % 2 * 16;
   for (int i = 0; i < MI; ++i) {
+    // Written out for every i, because registers have no addresses; what follows is too long for that.
 #pragma unroll
-    for (int j = 0; j < NI; ++j) {
-      float* to = lines + lane / 4 * Tile::kLine + j * 8 + lane % 4 * 2;
-      *reinterpret_cast<float2*>(to) = make_float2(sum[i][j][0], sum[i][j][1]);
-      *reinterpret_cast<float2*>(to + 8 * Tile::kLine) = make_float2(sum[i][j][2], sum[i][j][3]);
+    for (int m = 0; m < MI; ++m) {
+      if (m != i) continue;
+#pragma unroll
+      for (int j = 0; j < NI; ++j) {
+        float* to = lines + lane / 4 * Tile::kLine + j * 8 + lane % 4 * 2;
+        *reinterpret_cast<float2*>(to) = make_float2(sum[m][j][0], sum[m][j][1]);
+        *reinterpret_cast<float2*>(to + 8 * Tile::kLine) = make_float2(sum[m][j][2], sum[m][j][3]);
+      }
     }
     __syncwarp();
     float first[8], second[8];

@@ -161,6 +161,14 @@ struct Plan {
     frontier::check_shape("w_out", w_out, n.experts, n.width, n.hidden);
     if (b_in) frontier::check_shape("b_in", *b_in, n.experts, n.inner);
     if (b_out) frontier::check_shape("b_out", *b_out, n.experts, n.width);
+    const auto on_device = [&x](const char* what, const Tensor& tensor) {
+      frontier::check_device(what, tensor, "x", x);
+    };
+    on_device("weights", weights), on_device("w_in", w_in), on_device("w_out", w_out);
+    on_device("offsets", offsets), on_device("slot_to_row", slot_to_row);
+    on_device("row_to_slot", row_to_slot);
+    if (b_in) on_device("b_in", *b_in);
+    if (b_out) on_device("b_out", *b_out);
     n.device = properties(x);
     n.stream = current_stream(x);
     n.offsets = offsets.const_data_ptr<int64_t>();
@@ -237,6 +245,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
   const Network& n = plan.n;
   frontier::check_shape("grad", grad, n.tokens, n.width);
   frontier::check_shape("pre", pre, n.rows, n.inner);
+  frontier::check_device("grad", grad, "x", x);
+  frontier::check_device("pre", pre, "x", x);
   Tensor dx = new_empty(x, {n.tokens, n.width});
   Tensor dweights = new_empty(weights, {n.tokens, n.top_k});
   Tensor dw_in = new_empty(w_in, {n.experts, n.inner, n.width});

@@ -21,6 +21,16 @@ using frontier::Sum;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
 
+// Raises unless the maps have shapes that go together, hold 64-bit numbers and lie where the tokens are.
+void check_maps_for(const char* name, const Tensor& rows, const Tensor& slot_to_row,
+                    const Tensor& row_to_slot) {
+  frontier::check_map_shapes(slot_to_row, row_to_slot);
+  frontier::check_device("slot_to_row", slot_to_row, name, rows);
+  frontier::check_device("row_to_slot", row_to_slot, name, rows);
+  slot_to_row.const_data_ptr<int64_t>();
+  row_to_slot.const_data_ptr<int64_t>();
+}
+
 template <typename Word>
 __global__ void copy_rows(const Word* x, const int64_t* slot_of, Word* xs, int64_t rows, int64_t top_k,
                           int64_t words) {
@@ -42,10 +52,9 @@ Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& 
   const DeviceGuard guard(x_in);
   const Tensor x = dense(x_in), slot_to_row = dense(slot_to_row_in);
   const Tensor row_to_slot = dense(row_to_slot_in);
-  frontier::check_map_shapes(slot_to_row, row_to_slot);
+  check_maps_for("x", x, slot_to_row, row_to_slot);
   frontier::check_dims("x", x, 2);
   frontier::check_shape("x", x, slot_to_row.size(0), x.size(1));
-  slot_to_row.const_data_ptr<int64_t>();  // raises if it is of another type
   const int64_t rows = row_to_slot.size(0), width = x.size(1), top_k = slot_to_row.size(1);
   Tensor xs = new_empty(x, {rows, width});
   const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
@@ -74,13 +83,15 @@ Tensor combine(const Tensor& ys_in, const std::optional<Tensor>& weights_in, con
   const DeviceGuard guard(ys_in);
   const Tensor ys = dense(ys_in), slot_to_row = dense(slot_to_row_in);
   const Tensor row_to_slot = dense(row_to_slot_in);
-  frontier::check_map_shapes(slot_to_row, row_to_slot);
+  check_maps_for("ys", ys, slot_to_row, row_to_slot);
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
-  row_to_slot.const_data_ptr<int64_t>();
   const int64_t tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), width = ys.size(1);
   const std::optional<Tensor> weights = dense(weights_in);
-  if (weights) frontier::check_shape("weights", *weights, tokens, top_k);
+  if (weights) {
+    frontier::check_shape("weights", *weights, tokens, top_k);
+    frontier::check_device("weights", *weights, "ys", ys);
+  }
   Tensor y = new_empty(ys, {tokens, width});
   frontier::for_real(ys, "combine", [&](auto zero) {
     using T = decltype(zero);
@@ -130,11 +141,13 @@ std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor&
   const DeviceGuard guard(ys_in);
   const Tensor grad = dense(grad_in), ys = dense(ys_in), weights = dense(weights_in);
   const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
-  frontier::check_map_shapes(slot_to_row, row_to_slot);
+  check_maps_for("ys", ys, slot_to_row, row_to_slot);
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
   frontier::check_shape("grad", grad, slot_to_row.size(0), ys.size(1));
   frontier::check_shape("weights", weights, slot_to_row.size(0), slot_to_row.size(1));
+  frontier::check_device("grad", grad, "ys", ys);
+  frontier::check_device("weights", weights, "ys", ys);
   const int64_t top_k = slot_to_row.size(1), rows = ys.size(0), width = ys.size(1);
   Tensor grad_ys = new_empty(ys, {rows, width});
   Tensor grad_weights = new_empty(weights, {slot_to_row.size(0), top_k});

@@ -389,7 +389,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> route
   const Tensor logits = dense(logits_in);
   Choice c = choice_of(logits, top_k, scoring, renormalize, num_groups, top_k_groups, routed_scaling_factor);
   c.biased = expert_bias.has_value();
-  if (expert_bias) frontier::check_shape("expert_bias", *expert_bias, c.experts);
+  if (expert_bias) {
+    frontier::check_shape("expert_bias", *expert_bias, c.experts);
+    frontier::check_device("expert_bias", *expert_bias, "logits", logits);
+  }
   const int64_t tokens = logits.size(0);
   const ScalarType wide = logits.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
   Tensor weights = new_empty(logits, {tokens, top_k}, wide);
@@ -423,6 +426,8 @@ Tensor route_backward(const Tensor& grad_weights, const Tensor& logits_in, const
   c.biased = biased;
   frontier::check_shape("experts", experts, logits.size(0), top_k);
   frontier::check_shape("grad_weights", grad, tokens, top_k);
+  frontier::check_device("experts", experts, "logits", logits);
+  frontier::check_device("grad_weights", grad, "logits", logits);
   Tensor grad_logits = new_empty(logits, {tokens, c.experts});
   frontier::for_real(logits, "logits", [&](auto zero) {
     using T = decltype(zero);
