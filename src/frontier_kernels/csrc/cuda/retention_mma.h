@@ -8,21 +8,33 @@
 //
 //   scores = x y^T, times D, rounded to T, to shared memory      ROWS^2 DEPTH / 2     shared by all warps
 //   out    = (x S) read + scores z                               ROWS DEPTH 16 WARPS + ROWS^2 8 WARPS
-//   state  = fade state + (write z)^T y                          ROWS DEPTH 16 WARPS
+//   state  = fade state + (write z)^T y                          ROWS DEPTH 32 WARPS   twice: see below
 //
 // What lies on the diagonal itself, D_ii = 1, is added in float: so the decay's gradient, which has no part
 // in it, does not drown in it where decays are strong. Rows of shared memory are padded by 16 bytes, which
 // puts the eight rows of a matrix load into different banks. With two stages the next chunk is on its way
 // while this one is multiplied; with one, other blocks on the same SM hide the way.
 //
-// Rounded to T are the scores, the state as a factor of x S, and z where the decay weighs it; a state beyond
-// float16's 65504 therefore overflows, as an output of that size would.
+// Rounded to T are the scores and the state as a factor of x S; a state beyond float16's 65504 therefore
+// overflows, as an output of that size would. What is added to the state is not rounded: write z is the sum
+// of two numbers of T.
 
 #pragma once
 
 #include "retention_pass.h"
 
 namespace frontier::cuda {
+
+// Whether all eight numbers of T in the words are finite.
+template <typename T>
+__device__ __forceinline__ bool all_finite(const uint32_t (&words)[4]) {
+  constexpr uint32_t kExponent = std::is_same_v<T, Half> ? 0x7c00u : 0x7f80u;
+  bool finite = true;
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    finite = finite && (words[i] & kExponent) != kExponent && (words[i] >> 16 & kExponent) != kExponent;
+  return finite;
+}
 
 template <typename T, int DEPTH, int WARPS, int ROWS>
 struct MmaShape {
@@ -34,6 +46,9 @@ struct MmaShape {
   static constexpr int kStage = ROWS * (2 * kDeep + kWide);       // elements
   static_assert(WARPS % kRowTiles == 0 && kColumnTiles >= 1);
 
+  // Blocks that an SM's 65536 registers should hold; a state of depth 256 alone takes half of a thread's 255.
+  static constexpr int kBlocks = DEPTH == 256 ? 8 / WARPS : DEPTH == 64 && WARPS == 4 ? 3 : 2;
+
   struct Rest {
     T scores[ROWS * kScores];
     float diagonal[ROWS];
@@ -43,7 +58,8 @@ struct MmaShape {
 };
 
 template <typename T, int DEPTH, int WARPS, int ROWS>
-__global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_stages) {
+__global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::kBlocks))
+    mma_walk(const Pass<T> p, int num_stages) {
   using Shape = MmaShape<T, DEPTH, WARPS, ROWS>;
   constexpr int kThreads = Shape::kThreads, kDeep = Shape::kDeep, kWide = Shape::kWide;
   constexpr int kScores = Shape::kScores, kRowTiles = Shape::kRowTiles, kSteps = DEPTH / 16;
@@ -53,7 +69,7 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
   Segment segment;
   if (!find_segment(p, slot, ROWS, segment)) return;
   // The segment that ends a walk begins no other.
-  if (!p.out && segment.closes) return;
+  if (p.sums_only && segment.closes) return;
 
   T* stages = dynamic_shared<T>();
   auto& rest = *reinterpret_cast<typename Shape::Rest*>(stages + num_stages * Shape::kStage);
@@ -87,7 +103,7 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
     T* stage = stages + step % num_stages * Shape::kStage;
     const int64_t first = segment.begin + static_cast<int64_t>(chunk_at(step)) * ROWS;
     const int count = static_cast<int>(min(segment.end - first, static_cast<int64_t>(ROWS)));
-    if (p.out) copy_rows<ROWS, DEPTH, kThreads>(p, p.x, p.depth, first, count, head, 0, stage, kDeep);
+    if (!p.sums_only) copy_rows<ROWS, DEPTH, kThreads>(p, p.x, p.depth, first, count, head, 0, stage, kDeep);
     copy_rows<ROWS, DEPTH, kThreads>(p, p.y, p.depth, first, count, head, 0, stage + ROWS * kDeep, kDeep);
     copy_rows<ROWS, Shape::kWidth, kThreads>(p, p.z, p.width, first, count, head, column,
                                              stage + 2 * ROWS * kDeep, kWide);
@@ -115,7 +131,7 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
       return 16 * i < count && 16 * j < count && (p.reverse ? j >= i : j <= i);
     };
 
-    if (p.out) {
+    if (!p.sums_only) {
       const int row_tile = warp % kRowTiles, first_tile = warp / kRowTiles * Shape::kColumnTiles;
       float scores[Shape::kColumnTiles][2][4] = {};
 #pragma unroll
@@ -241,9 +257,24 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
         if (16 * b >= count) break;
         uint32_t right[4];
         ldmatrix_x4_trans(right, z + (16 * b + lane % 16) * kWide + 16 * warp + lane / 16 * 8);
+        // Zero times what is not finite is not zero: a row would see others that it has no pair with.
+        const bool finite = __all_sync(kWholeWarp, all_finite<T>(right));
 #pragma unroll
         for (int m = 0; m < kRowTiles; ++m) {
           if (!holds(m, b)) continue;
+          if (m == b && !finite) {
+#pragma unroll
+            for (int n = 0; n < 2; ++n)
+#pragma unroll
+              for (int i = 0; i < 4; ++i) {
+                const int row = g + 8 * (i / 2), c = 16 * warp + 8 * n + 2 * t + i % 2;
+                const int begin = p.reverse ? row + 1 : 0, end = p.reverse ? 16 : row;
+                for (int j = begin; j < end; ++j)
+                  out[m][n][i] += static_cast<float>(rest.scores[(16 * m + row) * kScores + 16 * b + j]) *
+                                  static_cast<float>(z[(16 * b + j) * kWide + c]);
+              }
+            continue;
+          }
           uint32_t left[4];
           ldmatrix_x4(left, rest.scores + (16 * m + lane % 16) * kScores + 16 * b + lane / 16 * 8);
           mma_m16n8k16<T>(out[m][0], left, {right[0], right[1]});
@@ -285,13 +316,17 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
 #pragma unroll
     for (int b = 0; b < kRowTiles; ++b) {
       if (16 * b >= count) break;
-      uint32_t
-          left[4];  // z^T: columns g and g + 8 of the warp's, rows 2 t and 2 t + 8 of the block, and the next
-      ldmatrix_x4_trans(left, z + (16 * b + lane / 16 * 8 + lane % 8) * kWide + 16 * warp + lane / 8 % 2 * 8);
+      // z^T: columns g and g + 8 of the warp's, rows 2 t and 2 t + 8 of the block, and the next. Weighed by
+      // the decay they are more than T holds: what rounding leaves makes a second product.
+      uint32_t words[4], left[4], rounded_off[4];
+      ldmatrix_x4_trans(words,
+                        z + (16 * b + lane / 16 * 8 + lane % 8) * kWide + 16 * warp + lane / 8 % 2 * 8);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const float* write = fades.write + 16 * b + 2 * t + i / 2 * 8;
-        left[i] = pack<T>(unpack<T>(left[i], 0) * write[0], unpack<T>(left[i], 1) * write[1]);
+        const float low = unpack<T>(words[i], 0) * write[0], high = unpack<T>(words[i], 1) * write[1];
+        left[i] = pack<T>(low, high);
+        rounded_off[i] = pack<T>(low - unpack<T>(left[i], 0), high - unpack<T>(left[i], 1));
       }
 #pragma unroll
       for (int s = 0; s < kSteps; ++s) {
@@ -300,6 +335,8 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
         ldmatrix_x4_trans(right, y + (16 * b + lane % 16) * kDeep + 16 * s + lane / 16 * 8);
         mma_m16n8k16<T>(state[s][0], left, {right[0], right[1]});
         mma_m16n8k16<T>(state[s][1], left, {right[2], right[3]});
+        mma_m16n8k16<T>(state[s][0], rounded_off, {right[0], right[1]});
+        mma_m16n8k16<T>(state[s][1], rounded_off, {right[2], right[3]});
       }
     }
     empty = false;
@@ -308,7 +345,7 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
 
   if (float* to = state_after(p, segment, slot, head))
     at_state([&](float& value, int64_t offset) { to[offset] = value; });
-  if (!p.out && tile == 0 && warp == 0) sum_segment_decay(p, segment, slot, head);
+  if (p.sums_only && tile == 0 && warp == 0) sum_segment_decay(p, segment, slot, head);
 }
 
 }  // namespace frontier::cuda

@@ -32,8 +32,7 @@ template <typename T>
 struct Pass {
   using S = Sum<T>;
 
-  // [tokens, heads, depth] for x and y, [tokens, heads, width] for z and out; x and out are null in a walk
-  // that only sums states.
+  // [tokens, heads, depth] for x and y, [tokens, heads, width] for z and out.
   const T *x, *y, *z;
   T* out;
   const S* log_decay;  // [heads], or [tokens, heads] if per_token
@@ -42,6 +41,7 @@ struct Pass {
   int depth, width;
   int64_t segment;  // tokens in a segment, a multiple of a chunk
   bool per_token, reverse, vectors;
+  bool sums_only;  // no outputs: only the sum of each segment's state from zero
   S scale_scores, scale_read, scale_write;
 
   // States [.., heads, depth, width], element (d, e) at d * stride_depth + e * stride_width.
@@ -224,7 +224,7 @@ __device__ void sum_segment_decay(const Pass<T>& p, const Segment& s, int64_t sl
 // Where the state that a segment begins with lies; null if it is zero.
 template <typename T>
 __device__ const Sum<T>* state_before(const Pass<T>& p, const Segment& s, int64_t slot, int64_t head) {
-  if (!p.out) return nullptr;
+  if (p.sums_only) return nullptr;
   if (s.opens) return p.first ? p.first + (s.sequence * p.heads + head) * p.state_size() : nullptr;
   return p.segment_states + (slot * p.heads + head) * p.state_size();
 }
@@ -232,7 +232,7 @@ __device__ const Sum<T>* state_before(const Pass<T>& p, const Segment& s, int64_
 // Where the state that a segment ends with goes; null if nobody wants it.
 template <typename T>
 __device__ Sum<T>* state_after(const Pass<T>& p, const Segment& s, int64_t slot, int64_t head) {
-  if (!p.out) return p.segment_states + (slot * p.heads + head) * p.state_size();
+  if (p.sums_only) return p.segment_states + (slot * p.heads + head) * p.state_size();
   return s.closes && p.last ? p.last + (s.sequence * p.heads + head) * p.state_size() : nullptr;
 }
 
