@@ -25,15 +25,13 @@
 
 namespace frontier::cuda {
 
-// Whether all eight numbers of T in the words are finite.
+// The word's two numbers of T, zero where they are infinite or NaN.
 template <typename T>
-__device__ __forceinline__ bool all_finite(const uint32_t (&words)[4]) {
+__device__ __forceinline__ uint32_t finite_part(uint32_t word) {
   constexpr uint32_t kExponent = std::is_same_v<T, Half> ? 0x7c00u : 0x7f80u;
-  bool finite = true;
-#pragma unroll
-  for (int i = 0; i < 4; ++i)
-    finite = finite && (words[i] & kExponent) != kExponent && (words[i] >> 16 & kExponent) != kExponent;
-  return finite;
+  const uint32_t low = (word & kExponent) == kExponent ? 0u : word & 0xffffu;
+  const uint32_t high = (word >> 16 & kExponent) == kExponent ? 0u : word & 0xffff0000u;
+  return low | high;
 }
 
 template <typename T, int DEPTH, int WARPS, int ROWS>
@@ -103,9 +101,12 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
     T* stage = stages + step % num_stages * Shape::kStage;
     const int64_t first = segment.begin + static_cast<int64_t>(chunk_at(step)) * ROWS;
     const int count = static_cast<int>(min(segment.end - first, static_cast<int64_t>(ROWS)));
-    if (!p.sums_only) copy_rows<ROWS, DEPTH, kThreads>(p, p.x, p.depth, first, count, head, 0, stage, kDeep);
-    copy_rows<ROWS, DEPTH, kThreads>(p, p.y, p.depth, first, count, head, 0, stage + ROWS * kDeep, kDeep);
-    copy_rows<ROWS, Shape::kWidth, kThreads>(p, p.z, p.width, first, count, head, column,
+    const int used = (p.depth + 15) / 16 * 16;  // products take the depth by 16
+    if (!p.sums_only)
+      copy_rows<ROWS, DEPTH, kThreads>(p, p.x, p.depth, first, count, head, 0, used, stage, kDeep);
+    copy_rows<ROWS, DEPTH, kThreads>(p, p.y, p.depth, first, count, head, 0, used, stage + ROWS * kDeep,
+                                     kDeep);
+    copy_rows<ROWS, Shape::kWidth, kThreads>(p, p.z, p.width, first, count, head, column, Shape::kWidth,
                                              stage + 2 * ROWS * kDeep, kWide);
   };
   if (num_stages == 2 && chunks > 0) fetch(0);
@@ -134,9 +135,8 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
     if (!p.sums_only) {
       const int row_tile = warp % kRowTiles, first_tile = warp / kRowTiles * Shape::kColumnTiles;
       float scores[Shape::kColumnTiles][2][4] = {};
-#pragma unroll
-      for (int s = 0; s < kSteps; ++s) {
-        if (16 * s >= p.depth) break;
+#pragma unroll 2
+      for (int s = 0; 16 * s < p.depth; ++s) {
         uint32_t left[4];
         ldmatrix_x4(left, x + (16 * row_tile + lane % 16) * kDeep + 16 * s + lane / 16 * 8);
 #pragma unroll
@@ -252,34 +252,43 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
 #pragma unroll
           for (int i = 0; i < 4; ++i) out[m][n][i] *= fades.read[16 * m + g + 8 * (i / 2)];
       if (p.rows && p.read_products) multiply_rows(p.read_products);
-#pragma unroll
-      for (int b = 0; b < kRowTiles; ++b) {
-        if (16 * b >= count) break;
-        uint32_t right[4];
+      // Blocks along the summed rows are a loop as it stands: unrolled, it would want more registers than
+      // there are.
+#pragma unroll 1
+      for (int b = 0; 16 * b < count; ++b) {
+        uint32_t right[4], finite[4];
         ldmatrix_x4_trans(right, z + (16 * b + lane % 16) * kWide + 16 * warp + lane / 16 * 8);
-        // Zero times what is not finite is not zero: a row would see others that it has no pair with.
-        const bool finite = __all_sync(kWholeWarp, all_finite<T>(right));
+        // Zero times what is not finite is not zero: where a block holds pairs and others, a row would see
+        // rows that it has no pair with.
+        bool whole = true;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          finite[i] = finite_part<T>(right[i]);
+          whole = whole && finite[i] == right[i];
+        }
 #pragma unroll
         for (int m = 0; m < kRowTiles; ++m) {
           if (!holds(m, b)) continue;
-          if (m == b && !finite) {
+          uint32_t left[4];
+          ldmatrix_x4(left, rest.scores + (16 * m + lane % 16) * kScores + 16 * b + lane / 16 * 8);
+          const auto word = [&](int i) { return m == b ? finite[i] : right[i]; };
+          mma_m16n8k16<T>(out[m][0], left, {word(0), word(1)});
+          mma_m16n8k16<T>(out[m][1], left, {word(2), word(3)});
+        }
+        if (__all_sync(kWholeWarp, whole)) continue;
+#pragma unroll 1
+        for (int j = 0; j < 16; ++j)
+#pragma unroll
+          for (int m = 0; m < kRowTiles; ++m)
 #pragma unroll
             for (int n = 0; n < 2; ++n)
 #pragma unroll
               for (int i = 0; i < 4; ++i) {
-                const int row = g + 8 * (i / 2), c = 16 * warp + 8 * n + 2 * t + i % 2;
-                const int begin = p.reverse ? row + 1 : 0, end = p.reverse ? 16 : row;
-                for (int j = begin; j < end; ++j)
-                  out[m][n][i] += static_cast<float>(rest.scores[(16 * m + row) * kScores + 16 * b + j]) *
-                                  static_cast<float>(z[(16 * b + j) * kWide + c]);
+                const int row = g + 8 * (i / 2);
+                if (m == b && (p.reverse ? row < j : row > j))
+                  out[m][n][i] +=
+                      0 * static_cast<float>(z[(16 * b + j) * kWide + 16 * warp + 8 * n + 2 * t + i % 2]);
               }
-            continue;
-          }
-          uint32_t left[4];
-          ldmatrix_x4(left, rest.scores + (16 * m + lane % 16) * kScores + 16 * b + lane / 16 * 8);
-          mma_m16n8k16<T>(out[m][0], left, {right[0], right[1]});
-          mma_m16n8k16<T>(out[m][1], left, {right[2], right[3]});
-        }
       }
       if (p.rows) multiply_rows(p.row_products);
       const bool pairs = p.width % 2 == 0;
@@ -313,9 +322,8 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
       for (int half = 0; half < 2; ++half)
 #pragma unroll
         for (int i = 0; i < 4; ++i) state[s][half][i] *= fade;
-#pragma unroll
-    for (int b = 0; b < kRowTiles; ++b) {
-      if (16 * b >= count) break;
+#pragma unroll 1
+    for (int b = 0; 16 * b < count; ++b) {
       // z^T: columns g and g + 8 of the warp's, rows 2 t and 2 t + 8 of the block, and the next. Weighed by
       // the decay they are more than T holds: what rounding leaves makes a second product.
       uint32_t words[4], left[4], rounded_off[4];

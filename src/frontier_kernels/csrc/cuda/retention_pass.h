@@ -188,12 +188,12 @@ __device__ void fill_fades(const Pass<T>& p, int64_t first, int count, int64_t h
   if (lane == 0) fades.fade = end.since(zero);
 }
 
-// Copies columns [column, column + COLUMNS) of `count` rows of one head of [tokens, heads, width] to shared
-// rows of `stride` elements, with zeros past the ends. As asynchronous copies if `vectors`: then rows begin
-// and end on 16 bytes.
+// Copies the `used` first of columns [column, column + COLUMNS) of `count` rows of one head of [tokens,
+// heads, width] to shared rows of `stride` elements, with zeros past the ends. As asynchronous copies if
+// `vectors`: then rows begin and end on 16 bytes.
 template <int ROWS, int COLUMNS, int THREADS, typename T>
 __device__ void copy_rows(const Pass<T>& p, const T* from, int width, int64_t first, int count, int64_t head,
-                          int column, T* to, int stride) {
+                          int column, int used, T* to, int stride) {
   const T* origin = from + (first * p.heads + head) * width + column;
   const int64_t row_stride = p.heads * width;
   const int left = width - column;
@@ -201,12 +201,14 @@ __device__ void copy_rows(const Pass<T>& p, const T* from, int width, int64_t fi
   if (p.vectors) {
     for (int i = threadIdx.x; i < ROWS * kAcross; i += THREADS) {
       const int row = i / kAcross, c = i % kAcross * kVector;
+      if (c >= used) continue;
       const bool valid = row < count && c < left;
       cp_async(to + row * stride + c, valid ? origin + row * row_stride + c : from, valid);
     }
   } else {
     for (int i = threadIdx.x; i < ROWS * COLUMNS; i += THREADS) {
       const int row = i / COLUMNS, c = i % COLUMNS;
+      if (c >= used) continue;
       to[row * stride + c] = row < count && c < left ? origin[row * row_stride + c] : static_cast<T>(0.0f);
     }
   }
