@@ -235,7 +235,7 @@ SegmentStates sum_segments(const Walk<T>& walk, Pass<T>& p, const Tensor& like, 
   p.segment_states = states.mutable_data_ptr<Sum<T>>();
   p.segment_decays = decays.mutable_data_ptr<double>();
   Pass<T> sums = p;
-  sums.x = nullptr, sums.out = nullptr, sums.rows = nullptr, sums.chunk_states = nullptr;
+  sums.sums_only = true;
   run(walk, sums, stream);
   constexpr int kThreads = 256;
   const int64_t blocks = (p.state_size() + kThreads - 1) / kThreads;
@@ -517,7 +517,7 @@ __global__ void __launch_bounds__(128)
   // A row of four: one load, or as many as there are columns.
   const auto step = [&](int d) {
     S* row = state + static_cast<int64_t>(d) * width;
-    S cells[4];
+    alignas(16) S cells[4];
     if constexpr (VECTORS) {
       using Vector = std::conditional_t<std::is_same_v<S, double>, double2, float4>;
       constexpr int kVectors = 4 * sizeof(S) / sizeof(Vector);

@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
   Segment segment;
   if (!find_segment(p, slot, ROWS, segment)) return;
   // The segment that ends a walk begins no other.
-  if (!p.out && segment.closes) return;
+  if (p.sums_only && segment.closes) return;
 
   auto& shared = *dynamic_shared<typename Shape::Rest>();
   S* state = reinterpret_cast<S*>(&shared + 1);  // [padded depth, WIDTH]
@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
     __syncthreads();
     const auto& fades = shared.fades;
 
-    if (p.out) {
+    if (!p.sums_only) {
       const int64_t kept_at = (((segment.chunk_slot + chunk) * p.heads + head) * tiles + tile) * cells;
       S* kept = p.chunk_states ? static_cast<S*>(p.chunk_states) + kept_at : nullptr;
       if (kept && !p.reverse)
@@ -231,7 +231,7 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
       if (d < p.depth && e < left) to[d * p.stride_depth + (column + e) * p.stride_width] = state[i];
     }
   }
-  if (!p.out && tile == 0 && warp == 0) sum_segment_decay(p, segment, slot, head);
+  if (p.sums_only && tile == 0 && warp == 0) sum_segment_decay(p, segment, slot, head);
 }
 
 }  // namespace frontier::cuda

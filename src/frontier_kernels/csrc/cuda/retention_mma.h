@@ -8,21 +8,31 @@
 //
 //   scores = x y^T, times D, rounded to T, to shared memory      ROWS^2 DEPTH / 2     shared by all warps
 //   out    = (x S) read + scores z                               ROWS DEPTH 16 WARPS + ROWS^2 8 WARPS
-//   state  = fade state + (write z)^T y                          ROWS DEPTH 16 WARPS
+//   state  = fade state + (write z)^T y                          ROWS DEPTH 32 WARPS   twice: see below
 //
 // What lies on the diagonal itself, D_ii = 1, is added in float: so the decay's gradient, which has no part
 // in it, does not drown in it where decays are strong. Rows of shared memory are padded by 16 bytes, which
 // puts the eight rows of a matrix load into different banks. With two stages the next chunk is on its way
 // while this one is multiplied; with one, other blocks on the same SM hide the way.
 //
-// Rounded to T are the scores, the state as a factor of x S, and z where the decay weighs it; a state beyond
-// float16's 65504 therefore overflows, as an output of that size would.
+// Rounded to T are the scores and the state as a factor of x S; a state beyond float16's 65504 therefore
+// overflows, as an output of that size would. What is added to the state is not rounded: write z is the sum
+// of two numbers of T.
 
 #pragma once
 
 #include "retention_pass.h"
 
 namespace frontier::cuda {
+
+// The word's two numbers of T, zero where they are infinite or NaN.
+template <typename T>
+__device__ __forceinline__ uint32_t finite_part(uint32_t word) {
+  constexpr uint32_t kExponent = std::is_same_v<T, Half> ? 0x7c00u : 0x7f80u;
+  const uint32_t low = (word & kExponent) == kExponent ? 0u : word & 0xffffu;
+  const uint32_t high = (word >> 16 & kExponent) == kExponent ? 0u : word & 0xffff0000u;
+  return low | high;
+}
 
 template <typename T, int DEPTH, int WARPS, int ROWS>
 struct MmaShape {
@@ -34,6 +44,9 @@ struct MmaShape {
   static constexpr int kStage = ROWS * (2 * kDeep + kWide);       // elements
   static_assert(WARPS % kRowTiles == 0 && kColumnTiles >= 1);
 
+  // Blocks that an SM's 65536 registers should hold; a state of depth 256 alone takes half of a thread's 255.
+  static constexpr int kBlocks = DEPTH == 256 ? 8 / WARPS : DEPTH == 64 && WARPS == 4 ? 3 : 2;
+
   struct Rest {
     T scores[ROWS * kScores];
     float diagonal[ROWS];
@@ -43,7 +56,8 @@ struct MmaShape {
 };
 
 template <typename T, int DEPTH, int WARPS, int ROWS>
-__global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_stages) {
+__global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::kBlocks))
+    mma_walk(const Pass<T> p, int num_stages) {
   using Shape = MmaShape<T, DEPTH, WARPS, ROWS>;
   constexpr int kThreads = Shape::kThreads, kDeep = Shape::kDeep, kWide = Shape::kWide;
   constexpr int kScores = Shape::kScores, kRowTiles = Shape::kRowTiles, kSteps = DEPTH / 16;
@@ -53,7 +67,7 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
   Segment segment;
   if (!find_segment(p, slot, ROWS, segment)) return;
   // The segment that ends a walk begins no other.
-  if (!p.out && segment.closes) return;
+  if (p.sums_only && segment.closes) return;
 
   T* stages = dynamic_shared<T>();
   auto& rest = *reinterpret_cast<typename Shape::Rest*>(stages + num_stages * Shape::kStage);
@@ -87,9 +101,12 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
     T* stage = stages + step % num_stages * Shape::kStage;
     const int64_t first = segment.begin + static_cast<int64_t>(chunk_at(step)) * ROWS;
     const int count = static_cast<int>(min(segment.end - first, static_cast<int64_t>(ROWS)));
-    if (p.out) copy_rows<ROWS, DEPTH, kThreads>(p, p.x, p.depth, first, count, head, 0, stage, kDeep);
-    copy_rows<ROWS, DEPTH, kThreads>(p, p.y, p.depth, first, count, head, 0, stage + ROWS * kDeep, kDeep);
-    copy_rows<ROWS, Shape::kWidth, kThreads>(p, p.z, p.width, first, count, head, column,
+    const int used = (p.depth + 15) / 16 * 16;  // products take the depth by 16
+    if (!p.sums_only)
+      copy_rows<ROWS, DEPTH, kThreads>(p, p.x, p.depth, first, count, head, 0, used, stage, kDeep);
+    copy_rows<ROWS, DEPTH, kThreads>(p, p.y, p.depth, first, count, head, 0, used, stage + ROWS * kDeep,
+                                     kDeep);
+    copy_rows<ROWS, Shape::kWidth, kThreads>(p, p.z, p.width, first, count, head, column, Shape::kWidth,
                                              stage + 2 * ROWS * kDeep, kWide);
   };
   if (num_stages == 2 && chunks > 0) fetch(0);
@@ -115,12 +132,11 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
       return 16 * i < count && 16 * j < count && (p.reverse ? j >= i : j <= i);
     };
 
-    if (p.out) {
+    if (!p.sums_only) {
       const int row_tile = warp % kRowTiles, first_tile = warp / kRowTiles * Shape::kColumnTiles;
       float scores[Shape::kColumnTiles][2][4] = {};
-#pragma unroll
-      for (int s = 0; s < kSteps; ++s) {
-        if (16 * s >= p.depth) break;
+#pragma unroll 2
+      for (int s = 0; 16 * s < p.depth; ++s) {
         uint32_t left[4];
         ldmatrix_x4(left, x + (16 * row_tile + lane % 16) * kDeep + 16 * s + lane / 16 * 8);
 #pragma unroll
@@ -236,19 +252,43 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
 #pragma unroll
           for (int i = 0; i < 4; ++i) out[m][n][i] *= fades.read[16 * m + g + 8 * (i / 2)];
       if (p.rows && p.read_products) multiply_rows(p.read_products);
-#pragma unroll
-      for (int b = 0; b < kRowTiles; ++b) {
-        if (16 * b >= count) break;
-        uint32_t right[4];
+      // Blocks along the summed rows are a loop as it stands: unrolled, it would want more registers than
+      // there are.
+#pragma unroll 1
+      for (int b = 0; 16 * b < count; ++b) {
+        uint32_t right[4], finite[4];
         ldmatrix_x4_trans(right, z + (16 * b + lane % 16) * kWide + 16 * warp + lane / 16 * 8);
+        // Zero times what is not finite is not zero: where a block holds pairs and others, a row would see
+        // rows that it has no pair with.
+        bool whole = true;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          finite[i] = finite_part<T>(right[i]);
+          whole = whole && finite[i] == right[i];
+        }
 #pragma unroll
         for (int m = 0; m < kRowTiles; ++m) {
           if (!holds(m, b)) continue;
           uint32_t left[4];
           ldmatrix_x4(left, rest.scores + (16 * m + lane % 16) * kScores + 16 * b + lane / 16 * 8);
-          mma_m16n8k16<T>(out[m][0], left, {right[0], right[1]});
-          mma_m16n8k16<T>(out[m][1], left, {right[2], right[3]});
+          const auto word = [&](int i) { return m == b ? finite[i] : right[i]; };
+          mma_m16n8k16<T>(out[m][0], left, {word(0), word(1)});
+          mma_m16n8k16<T>(out[m][1], left, {word(2), word(3)});
         }
+        if (__all_sync(kWholeWarp, whole)) continue;
+#pragma unroll 1
+        for (int j = 0; j < 16; ++j)
+#pragma unroll
+          for (int m = 0; m < kRowTiles; ++m)
+#pragma unroll
+            for (int n = 0; n < 2; ++n)
+#pragma unroll
+              for (int i = 0; i < 4; ++i) {
+                const int row = g + 8 * (i / 2);
+                if (m == b && (p.reverse ? row < j : row > j))
+                  out[m][n][i] +=
+                      0 * static_cast<float>(z[(16 * b + j) * kWide + 16 * warp + 8 * n + 2 * t + i % 2]);
+              }
       }
       if (p.rows) multiply_rows(p.row_products);
       const bool pairs = p.width % 2 == 0;
@@ -282,16 +322,19 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
       for (int half = 0; half < 2; ++half)
 #pragma unroll
         for (int i = 0; i < 4; ++i) state[s][half][i] *= fade;
-#pragma unroll
-    for (int b = 0; b < kRowTiles; ++b) {
-      if (16 * b >= count) break;
-      uint32_t
-          left[4];  // z^T: columns g and g + 8 of the warp's, rows 2 t and 2 t + 8 of the block, and the next
-      ldmatrix_x4_trans(left, z + (16 * b + lane / 16 * 8 + lane % 8) * kWide + 16 * warp + lane / 8 % 2 * 8);
+#pragma unroll 1
+    for (int b = 0; 16 * b < count; ++b) {
+      // z^T: columns g and g + 8 of the warp's, rows 2 t and 2 t + 8 of the block, and the next. Weighed by
+      // the decay they are more than T holds: what rounding leaves makes a second product.
+      uint32_t words[4], left[4], rounded_off[4];
+      ldmatrix_x4_trans(words,
+                        z + (16 * b + lane / 16 * 8 + lane % 8) * kWide + 16 * warp + lane / 8 % 2 * 8);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const float* write = fades.write + 16 * b + 2 * t + i / 2 * 8;
-        left[i] = pack<T>(unpack<T>(left[i], 0) * write[0], unpack<T>(left[i], 1) * write[1]);
+        const float low = unpack<T>(words[i], 0) * write[0], high = unpack<T>(words[i], 1) * write[1];
+        left[i] = pack<T>(low, high);
+        rounded_off[i] = pack<T>(low - unpack<T>(left[i], 0), high - unpack<T>(left[i], 1));
       }
 #pragma unroll
       for (int s = 0; s < kSteps; ++s) {
@@ -300,6 +343,8 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
         ldmatrix_x4_trans(right, y + (16 * b + lane % 16) * kDeep + 16 * s + lane / 16 * 8);
         mma_m16n8k16<T>(state[s][0], left, {right[0], right[1]});
         mma_m16n8k16<T>(state[s][1], left, {right[2], right[3]});
+        mma_m16n8k16<T>(state[s][0], rounded_off, {right[0], right[1]});
+        mma_m16n8k16<T>(state[s][1], rounded_off, {right[2], right[3]});
       }
     }
     empty = false;
@@ -308,7 +353,7 @@ __global__ void __launch_bounds__(32 * WARPS) mma_walk(const Pass<T> p, int num_
 
   if (float* to = state_after(p, segment, slot, head))
     at_state([&](float& value, int64_t offset) { to[offset] = value; });
-  if (!p.out && tile == 0 && warp == 0) sum_segment_decay(p, segment, slot, head);
+  if (p.sums_only && tile == 0 && warp == 0) sum_segment_decay(p, segment, slot, head);
 }
 
 }  // namespace frontier::cuda

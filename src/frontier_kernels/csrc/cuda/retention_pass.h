@@ -32,8 +32,7 @@ template <typename T>
 struct Pass {
   using S = Sum<T>;
 
-  // [tokens, heads, depth] for x and y, [tokens, heads, width] for z and out; x and out are null in a walk
-  // that only sums states.
+  // [tokens, heads, depth] for x and y, [tokens, heads, width] for z and out.
   const T *x, *y, *z;
   T* out;
   const S* log_decay;  // [heads], or [tokens, heads] if per_token
@@ -42,6 +41,7 @@ struct Pass {
   int depth, width;
   int64_t segment;  // tokens in a segment, a multiple of a chunk
   bool per_token, reverse, vectors;
+  bool sums_only;  // no outputs: only the sum of each segment's state from zero
   S scale_scores, scale_read, scale_write;
 
   // States [.., heads, depth, width], element (d, e) at d * stride_depth + e * stride_width.
@@ -188,12 +188,12 @@ __device__ void fill_fades(const Pass<T>& p, int64_t first, int count, int64_t h
   if (lane == 0) fades.fade = end.since(zero);
 }
 
-// Copies columns [column, column + COLUMNS) of `count` rows of one head of [tokens, heads, width] to shared
-// rows of `stride` elements, with zeros past the ends. As asynchronous copies if `vectors`: then rows begin
-// and end on 16 bytes.
+// Copies the `used` first of columns [column, column + COLUMNS) of `count` rows of one head of [tokens,
+// heads, width] to shared rows of `stride` elements, with zeros past the ends. As asynchronous copies if
+// `vectors`: then rows begin and end on 16 bytes.
 template <int ROWS, int COLUMNS, int THREADS, typename T>
 __device__ void copy_rows(const Pass<T>& p, const T* from, int width, int64_t first, int count, int64_t head,
-                          int column, T* to, int stride) {
+                          int column, int used, T* to, int stride) {
   const T* origin = from + (first * p.heads + head) * width + column;
   const int64_t row_stride = p.heads * width;
   const int left = width - column;
@@ -201,12 +201,14 @@ __device__ void copy_rows(const Pass<T>& p, const T* from, int width, int64_t fi
   if (p.vectors) {
     for (int i = threadIdx.x; i < ROWS * kAcross; i += THREADS) {
       const int row = i / kAcross, c = i % kAcross * kVector;
+      if (c >= used) continue;
       const bool valid = row < count && c < left;
       cp_async(to + row * stride + c, valid ? origin + row * row_stride + c : from, valid);
     }
   } else {
     for (int i = threadIdx.x; i < ROWS * COLUMNS; i += THREADS) {
       const int row = i / COLUMNS, c = i % COLUMNS;
+      if (c >= used) continue;
       to[row * stride + c] = row < count && c < left ? origin[row * row_stride + c] : static_cast<T>(0.0f);
     }
   }
@@ -224,7 +226,7 @@ __device__ void sum_segment_decay(const Pass<T>& p, const Segment& s, int64_t sl
 // Where the state that a segment begins with lies; null if it is zero.
 template <typename T>
 __device__ const Sum<T>* state_before(const Pass<T>& p, const Segment& s, int64_t slot, int64_t head) {
-  if (!p.out) return nullptr;
+  if (p.sums_only) return nullptr;
   if (s.opens) return p.first ? p.first + (s.sequence * p.heads + head) * p.state_size() : nullptr;
   return p.segment_states + (slot * p.heads + head) * p.state_size();
 }
@@ -232,7 +234,7 @@ __device__ const Sum<T>* state_before(const Pass<T>& p, const Segment& s, int64_
 // Where the state that a segment ends with goes; null if nobody wants it.
 template <typename T>
 __device__ Sum<T>* state_after(const Pass<T>& p, const Segment& s, int64_t slot, int64_t head) {
-  if (!p.out) return p.segment_states + (slot * p.heads + head) * p.state_size();
+  if (p.sums_only) return p.segment_states + (slot * p.heads + head) * p.state_size();
   return s.closes && p.last ? p.last + (s.sequence * p.heads + head) * p.state_size() : nullptr;
 }
 
