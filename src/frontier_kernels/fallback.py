@@ -310,8 +310,8 @@ def _retention(
 
 @_register(
     "retention_backward(Tensor? grad, Tensor? grad_state, Tensor q, Tensor k, Tensor v, Tensor log_decay, "
-    "Tensor? initial_state, Tensor? cu_seqlens, int chunk_size, float scale) -> (Tensor, Tensor, Tensor, "
-    "Tensor, Tensor)"
+    "Tensor? initial_state, Tensor? cu_seqlens, int chunk_size, float scale, bool decay) -> (Tensor, Tensor, "
+    "Tensor, Tensor, Tensor)"
 )
 def _retention_backward(
     grad: Tensor | None,
@@ -324,6 +324,7 @@ def _retention_backward(
     cu_seqlens: Tensor | None,
     chunk_size: int,
     scale: float,
+    decay: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     batch, time, heads, key = q.shape
     _check_values(log_decay, cu_seqlens, time)
@@ -346,7 +347,7 @@ def _retention_backward(
         dq.to(q.dtype),
         dk.to(q.dtype),
         dv.to(q.dtype),
-        dg.sum((0, 1)) if log_decay.ndim == 1 else dg,
+        dg.flatten()[:0] if not decay else dg.sum((0, 1)) if log_decay.ndim == 1 else dg,
         dfirst[:0] if initial_state is None else dfirst,
     )
 

@@ -75,21 +75,24 @@ def _register_gradient(
     operator = getattr(library, name).default
     torch.library.register_autograd(f"frontier_kernels::{name}", backward, setup_context=setup_context)
 
-    def forward(*arguments: Any) -> Any:
+    def forward(ctx: Any, *arguments: Any) -> Any:
         with torch._C._AutoDispatchBelowAutograd():
-            return operator(*arguments)
+            output = operator(*arguments)
+        setup_context(ctx, arguments, output)
+        return output
 
-    methods = {"forward": forward, "setup_context": setup_context, "backward": backward}
-    function = type(name, (torch.autograd.Function,), {k: staticmethod(f) for k, f in methods.items()})
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    function = cast(Any, type(name, (torch.autograd.Function,), methods))
 
     def call(*arguments: Any) -> Any:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return operator(*arguments)
         if torch.is_grad_enabled():
             for argument in arguments:
                 if isinstance(argument, Tensor) and argument.requires_grad:
-                    return function.apply(*arguments)  # type: ignore[attr-defined]
-        return forward(*arguments)
+                    return function.apply(*arguments)
+        with torch._C._AutoDispatchBelowAutograd():
+            return operator(*arguments)
 
     return call
 
@@ -340,13 +343,14 @@ def _retention_backward_fake(
     cu_seqlens: Tensor | None,
     chunk_size: int,
     scale: float,
+    decay: bool,
 ) -> tuple[Tensor, ...]:
     sequences = 0 if initial_state is None else initial_state.shape[0]
     return (
         q.new_empty(q.shape),
         k.new_empty(k.shape),
         v.new_empty(v.shape),
-        log_decay.new_empty(log_decay.shape),
+        log_decay.new_empty(log_decay.shape if decay else (0,)),
         log_decay.new_empty((sequences, q.shape[2], q.shape[3], v.shape[3])),
     )
 
@@ -377,7 +381,10 @@ def _retention_backward(ctx: Any, grad: Tensor | None, grad_state: Tensor | None
         rest[-1] if packed else None,
         ctx.chunk_size,
         ctx.scale,
+        ctx.needs_input_grad[3],
     )
+    if not ctx.needs_input_grad[3]:
+        dlog_decay = None
     return dq, dk, dv, dlog_decay, dinitial if has_state else None, None, None, None
 
 

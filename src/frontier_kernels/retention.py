@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from frontier_kernels import ops
-from frontier_kernels.ops import library, sum_dtype
+from frontier_kernels.ops import library, run, sum_dtype
 from frontier_kernels.router import FLOATS, check_device
 
 Form = Literal["chunkwise", "parallel", "recurrent"]
@@ -179,6 +179,32 @@ def retention_step(
         TypeError: a dtype is not supported, or differs from that of ``q``.
         ValueError: a shape or a value does not fit, the state is not contiguous, or a gradient is wanted.
     """
+    factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
+    if torch.is_grad_enabled():
+        _refuse_gradients(q=q, k=k, v=v, state=state, log_decay=log_decay)
+    if torch.compiler.is_compiling():
+        _check_step(q, k, v, state, log_decay)
+        return cast(Tensor, library.retention_step(q, k, v, state, log_decay.to(sum_dtype(q.dtype)), factor))
+    # The operator checks all that could hurt, in a tenth of the time; what it says, users hear in our words.
+    try:
+        if log_decay.dtype != state.dtype:
+            log_decay = log_decay.to(state.dtype)
+        if not (q.device == k.device == v.device == state.device == log_decay.device):
+            raise RuntimeError("the tensors lie on different devices")
+        o = run(_STEP, q, k, v, state, log_decay, factor)
+    except RuntimeError:
+        _check_step(q, k, v, state, log_decay)
+        raise
+    # A graph that saved the state before has to notice: registered operators do not count changes themselves.
+    if not state.is_inference():
+        torch.autograd.graph.increment_version(state)
+    return cast(Tensor, o)
+
+
+_STEP = library.retention_step.default
+
+
+def _check_step(q: Tensor, k: Tensor, v: Tensor, state: Tensor, log_decay: Tensor) -> None:
     _check_rows(q, k, v, "batch, heads")
     _check_decay(log_decay, tuple(q.shape[:2]), "batch, heads", q.device)
     _check("state", state, sum_dtype(q.dtype), (*q.shape, v.shape[-1]), "batch, heads, K, V", q.device)
@@ -186,24 +212,14 @@ def retention_step(
         raise ValueError(
             f"state: got strides {state.stride()}, wanted a contiguous tensor: it is updated in place"
         )
-    named = {"q": q, "k": k, "v": v, "state": state, "log_decay": log_decay}
+
+
+def _refuse_gradients(**named: Tensor) -> None:
     for name, tensor in named.items():
-        if torch.is_grad_enabled() and tensor.requires_grad:
+        if tensor.requires_grad:
             raise ValueError(
                 f"{name}: wants a gradient, which decoding in place has not: use torch.no_grad()"
             )
-    o = library.retention_step(
-        q,
-        k,
-        v,
-        state,
-        log_decay.to(sum_dtype(q.dtype)),
-        q.shape[-1] ** -0.5 if scale is None else float(scale),
-    )
-    # A graph that saved the state before has to notice: registered operators do not count changes themselves.
-    if not torch.compiler.is_compiling() and not state.is_inference():
-        torch.autograd.graph.increment_version(state)
-    return cast(Tensor, o)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

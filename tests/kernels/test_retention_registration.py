@@ -25,11 +25,11 @@ def arguments(name: str, dtype: torch.dtype, packed: bool, per_token: bool) -> t
         q, k, v, g, s = (t.detach() for t in rows)
         return q[:1, 0], k[:1, 0], v[:1, 0], s[:1], g[:1, 0] if per_token else g, 0.5
     grads = (torch.randn_like(rows[2]), torch.randn_like(rows[4]) if per_token else None)
-    return (*(t if t is None else t.detach() for t in (*grads, *rows)), cu_seqlens, 4, 0.5)
+    return (*(t if t is None else t.detach() for t in (*grads, *rows)), cu_seqlens, 4, 0.5, per_token)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("per_token", [False, True])
 def test_opcheck(name: str, dtype: torch.dtype, packed: bool, per_token: bool) -> None:

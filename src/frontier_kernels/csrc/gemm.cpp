@@ -13,6 +13,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "cpu/retain.h"
+
 #if defined(__GNUC__) && defined(__x86_64__)
 #define X86
 #include <immintrin.h>
@@ -22,11 +24,13 @@
 #define INLINE TARGET inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 #define PREFETCH(address) __builtin_prefetch(address)
+#define FETCH_AHEAD(address) __builtin_prefetch(address, 0, 2)  // into L2
 #define VECTOR_BYTES 16
 #else
 #define INLINE TARGET inline
 #define UNROLL
 #define PREFETCH(address)
+#define FETCH_AHEAD(address)
 #define VECTOR_BYTES sizeof(REAL)
 #endif
 #define TARGET
@@ -37,7 +41,8 @@
 namespace frontier::float_plain {
 namespace {
 #include "cpu/kernels.h"
-}
+#include "cpu/retention_chunks.h"
+}  // namespace
 }  // namespace frontier::float_plain
 #undef REAL
 
@@ -45,7 +50,8 @@ namespace {
 namespace frontier::double_plain {
 namespace {
 #include "cpu/kernels.h"
-}
+#include "cpu/retention_chunks.h"
+}  // namespace
 }  // namespace frontier::double_plain
 #undef REAL
 
@@ -65,7 +71,8 @@ namespace {
 namespace frontier::float_avx2 {
 namespace {
 #include "cpu/kernels.h"
-}
+#include "cpu/retention_chunks.h"
+}  // namespace
 }  // namespace frontier::float_avx2
 #undef TARGET
 #undef VECTOR_BYTES
@@ -92,6 +99,7 @@ namespace {
 namespace frontier::float_avx512 {
 namespace {
 #include "cpu/kernels.h"
+#include "cpu/retention_chunks.h"
 #undef TARGET
 #define TARGET __attribute__((target(AVX512 ",avx512bf16")))
 #include "cpu/pairs.h"
@@ -110,26 +118,37 @@ namespace {
 namespace frontier {
 namespace {
 
-#define TABLE(space, name, pairs, multiply) \
-  {name,                                    \
-   pairs,                                   \
-   space::multiply,                         \
-   space::triangle,                         \
-   space::exponentials,                     \
-   space::activate,                         \
-   space::activate_backward,                \
-   space::widen,                            \
-   space::narrow}
+// What one instruction set has, of either kind.
+template <typename S>
+struct Tables {
+  Kernels<S> kernels;
+  Retain<S> retain;
+};
 
-const Kernels<float>& choose() {
-  static constexpr Kernels<float> scalar = TABLE(float_plain, "scalar", false, multiply);
+#define TABLE(space, name, pairs, multiply)                             \
+  {                                                                     \
+    {name,                                                              \
+     pairs,                                                             \
+     space::multiply,                                                   \
+     space::exponentials,                                               \
+     space::activate,                                                   \
+     space::activate_backward,                                          \
+     space::widen,                                                      \
+     space::narrow},                                                    \
+    {                                                                   \
+      space::retain_forward, space::retain_backward, space::retain_step \
+    }                                                                   \
+  }
+
+const Tables<float>& choose() {
+  static constexpr Tables<float> scalar = TABLE(float_plain, "scalar", false, multiply);
   const char* variable = std::getenv("FRONTIER_KERNELS_ISA");
   const std::string wanted = variable ? variable : "";
   if (wanted == "scalar") return scalar;
 #if defined(X86)
-  static constexpr Kernels<float> avx2 = TABLE(float_avx2, "avx2", false, multiply);
-  static constexpr Kernels<float> avx512 = TABLE(float_avx512, "avx512", false, multiply);
-  static constexpr Kernels<float> avx512bf16 = TABLE(float_avx512, "avx512bf16", true, multiply_pairs);
+  static constexpr Tables<float> avx2 = TABLE(float_avx2, "avx2", false, multiply);
+  static constexpr Tables<float> avx512 = TABLE(float_avx512, "avx512", false, multiply);
+  static constexpr Tables<float> avx512bf16 = TABLE(float_avx512, "avx512bf16", true, multiply_pairs);
   const bool has_avx2 =
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
@@ -149,18 +168,33 @@ const Kernels<float>& choose() {
   return scalar;
 }
 
+const Tables<float>& chosen() {
+  static const Tables<float>& tables = choose();
+  return tables;
+}
+
+constexpr Tables<double> FOR_DOUBLE = TABLE(double_plain, "scalar", false, multiply);
+
 }  // namespace
 
 template <>
 const Kernels<float>& kernels<float>() {
-  static const Kernels<float>& chosen = choose();
-  return chosen;
+  return chosen().kernels;
 }
 
 template <>
 const Kernels<double>& kernels<double>() {
-  static constexpr Kernels<double> chosen = TABLE(double_plain, "scalar", false, multiply);
-  return chosen;
+  return FOR_DOUBLE.kernels;
+}
+
+template <>
+const Retain<float>& retain<float>() {
+  return chosen().retain;
+}
+
+template <>
+const Retain<double>& retain<double>() {
+  return FOR_DOUBLE.retain;
 }
 
 }  // namespace frontier

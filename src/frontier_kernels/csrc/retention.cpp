@@ -33,18 +33,17 @@
 #include "cpu/dispatch.h"
 #include "cpu/gemm.h"
 #include "cpu/plan.h"
+#include "cpu/retain.h"
 
 namespace {
 
 using frontier::dense;
+using frontier::Scratch;
 using frontier::Sum;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::parallel_for;
 using torch::stable::Tensor;
-
-// exp of it is zero even in double; clamping here keeps a decay of exactly zero, log -inf, free of inf - inf.
-constexpr double kForgotten = -1000;
 
 template <typename T>
 const T* data_if(const std::optional<Tensor>& tensor) {
@@ -119,162 +118,29 @@ struct Shape {
                     ", wanted 1 or more, or 0 for one chunk");
     chunk = chunk_size == 0 ? std::max<int64_t>(time, 1) : chunk_size;
   }
-
-  // Longest chunk of any sequence, which sizes the scratch memory.
-  int64_t longest() const {
-    int64_t longest = 0;
-    for (int64_t n = 0; n < sequences; ++n) longest = std::max(longest, starts[n + 1] - starts[n]);
-    return std::min(longest, chunk);
-  }
 };
 
-// Copies `count` steps of one head out of [steps, heads, width] into [count, width], times `scale`.
+// Numbers that a thread keeps from call to call.
+constexpr int64_t kKept = 4 << 20;
+
+// The head of a sequence that task number `task` works on.
 template <typename T, typename S>
-void gather(const T* in, const Shape& n, int64_t first, int64_t count, int64_t head, int64_t width, S scale,
-            S* out) {
-  for (int64_t i = 0; i < count; ++i) {
-    const T* row = in + ((first + i) * n.heads + head) * width;
-    for (int64_t d = 0; d < width; ++d) out[i * width + d] = scale * static_cast<S>(row[d]);
-  }
-}
-
-template <typename S, typename T>
-void scatter(const S* in, const Shape& n, int64_t first, int64_t count, int64_t head, int64_t width, S scale,
-             T* out) {
-  for (int64_t i = 0; i < count; ++i) {
-    T* row = out + ((first + i) * n.heads + head) * width;
-    for (int64_t d = 0; d < width; ++d) row[d] = static_cast<T>(scale * in[i * width + d]);
-  }
-}
-
-// a_i: sums of log decays from the chunk's start through step i.
-template <typename S>
-void sum_decays(const S* log_decay, const Shape& n, int64_t first, int64_t count, int64_t head, double* a) {
-  double sum = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const S g = log_decay[n.per_token ? (first + i) * n.heads + head : head];
-    a[i] = sum += std::max(static_cast<double>(g), kForgotten);
-  }
-}
-
-// The factors of a chunk of n steps: within[i n + j] = exp(a_i - a_j) for j <= i (above the diagonal it is
-// not set), since_start[i] = exp(a_i), to_end[i] = exp(a_last - a_i). A head whose decay does not change
-// needs n exponentials, not n^2 / 2, and the same factors in every chunk.
-template <typename S>
-class Fades {
- public:
-  explicit Fades(int64_t longest) : within_(longest * longest), since_start_(longest), to_end_(longest) {}
-
-  // For a new head.
-  void forget() { steps_ = -1; }
-
-  void fill(const double* a, int64_t n, bool constant) {
-    if (constant && steps_ == n) return;
-    steps_ = n;
-    const auto& kernels = frontier::kernels<S>();
-    for (int64_t i = 0; i < n; ++i) {
-      since_start_[i] = static_cast<S>(a[i]);
-      to_end_[i] = static_cast<S>(constant ? a[0] * static_cast<double>(n - 1 - i) : a[n - 1] - a[i]);
-    }
-    kernels.exponentials(since_start_.data(), since_start_.data(), n);
-    kernels.exponentials(to_end_.data(), to_end_.data(), n);
-    for (int64_t i = 0; i < n; ++i) {
-      S* row = within_.data() + i * n;
-      if (constant) {
-        std::copy_n(to_end_.data() + n - 1 - i, i + 1, row);
-        continue;
-      }
-      for (int64_t j = 0; j <= i; ++j) row[j] = static_cast<S>(a[i] - a[j]);
-      kernels.exponentials(row, row, i + 1);
-    }
-  }
-
-  const S* within(int64_t i) const { return within_.data() + i * steps_; }
-  S since_start(int64_t i) const { return since_start_[i]; }
-  S to_end(int64_t i) const { return to_end_[i]; }
-
- private:
-  int64_t steps_ = -1;
-  std::vector<S> within_, since_start_, to_end_;
-};
-
-// Sum of x_i y_i in double, in eight interleaved parts: an order that depends on nothing but the length.
-template <typename S>
-double dot(const S* x, const S* y, int64_t count) {
-  double parts[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8)
-    for (int64_t u = 0; u < 8; ++u) parts[u] += static_cast<double>(x[i + u]) * static_cast<double>(y[i + u]);
-  for (; i < count; ++i) parts[i % 8] += static_cast<double>(x[i]) * static_cast<double>(y[i]);
-  return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
-}
-
-template <typename S>
-void scale_row(S* row, int64_t width, S factor) {
-  for (int64_t d = 0; d < width; ++d) row[d] *= factor;
-}
-
-// C[m, n] += A[m, k] B[k, n], all contiguous, on the products of this machine's instruction set.
-template <typename S>
-void multiply_add(const S* a, const S* b, S* c, int64_t m, int64_t n, int64_t k) {
-  const frontier::Factor left{a, k, frontier::Element::real, true},
-      right{b, n, frontier::Element::real, false};
-  frontier::kernels<S>().multiply(left, right, c, m, n, k, true);
-}
-
-// C[m, n] = A[m, k] B[n, k]^T.
-template <typename S>
-void multiply_transposed(const S* a, const S* b, S* c, int64_t m, int64_t n, int64_t k) {
-  const frontier::Factor left{a, k, frontier::Element::real, true},
-      right{b, k, frontier::Element::real, true};
-  frontier::kernels<S>().multiply(left, right, c, m, n, k, false);
-}
-
-// C[m, n] += A[k, m]^T B[k, n].
-template <typename S>
-void transposed_multiply_add(const S* a, const S* b, S* c, int64_t m, int64_t n, int64_t k) {
-  const frontier::Factor left{a, m, frontier::Element::real, false},
-      right{b, n, frontier::Element::real, false};
-  frontier::kernels<S>().multiply(left, right, c, m, n, k, true);
-}
-
-// Height of the blocks on the diagonal of a causal product, each of which is a triangle of its own.
-constexpr int64_t kTriangle = 16;
-
-// C[i] += sum over j <= i of A[i, j] B[j], with A [n, n] and B, C [n, m]. What lies above the diagonal is not
-// read, and a step cannot see a later one even if that is infinite.
-template <typename S>
-void lower_multiply_add(const S* a, const S* b, S* c, int64_t n, int64_t m) {
-  const auto& kernels = frontier::kernels<S>();
-  for (int64_t i = 0; i < n; i += kTriangle) {
-    const int64_t height = std::min(kTriangle, n - i);
-    if (i > 0)
-      kernels.multiply({a + i * n, n, frontier::Element::real, true}, {b, m, frontier::Element::real, false},
-                       c + i * m, height, m, i, true);
-    kernels.triangle(a + i * n + i, n, b + i * m, c + i * m, height, m, false);
-  }
-}
-
-// C[j] += sum over i >= j of A[i, j] B[i], with A [n, n] and B, C [n, m].
-template <typename S>
-void lower_transposed_multiply_add(const S* a, const S* b, S* c, int64_t n, int64_t m) {
-  const auto& kernels = frontier::kernels<S>();
-  for (int64_t j = 0; j < n; j += kTriangle) {
-    const int64_t height = std::min(kTriangle, n - j), below = j + height;
-    kernels.triangle(a + j * n + j, n, b + j * m, c + j * m, height, m, true);
-    if (below < n)
-      kernels.multiply({a + below * n + j, n, frontier::Element::real, false},
-                       {b + below * m, m, frontier::Element::real, false}, c + j * m, height, m, n - below,
-                       true);
-  }
-}
-
-// S <- exp(a_last) S + (r . K)^T V; the rows of `k` are scaled in place.
-template <typename S>
-void advance(S* state, S* k, const S* v, const Fades<S>& fades, int64_t count, int64_t key, int64_t value) {
-  for (int64_t i = 0; i < count; ++i) scale_row(k + i * key, key, fades.to_end(i));
-  scale_row(state, key * value, fades.since_start(count - 1));
-  transposed_multiply_add(k, v, state, key, value, count);
+frontier::Sequence<S> head_of(const Shape& n, int64_t task, const T* q, const T* k, const T* v,
+                              const S* log_decay, double scale) {
+  const int64_t sequence = task / n.heads, head = task % n.heads, start = n.starts[sequence];
+  const int64_t row = start * n.heads + head;
+  return {q + row * n.key,
+          k + row * n.key,
+          v + row * n.value,
+          frontier::ELEMENT<T>,
+          n.starts[sequence + 1] - start,
+          n.heads,
+          n.key,
+          n.value,
+          n.chunk,
+          log_decay + (n.per_token ? row : head),
+          n.per_token ? n.heads : 0,
+          static_cast<S>(scale)};
 }
 
 std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in,
@@ -294,40 +160,16 @@ std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, con
     const S *pg = log_decay.const_data_ptr<S>(), *first_state = data_if<S>(initial);
     T* po = o.mutable_data_ptr<T>();
     S* ps = state.mutable_data_ptr<S>();
-    const int64_t c = n.longest(), size = n.key * n.value;
+    const int64_t size = n.key * n.value;
     parallel_for(0, n.sequences * n.heads, 1, [&](int64_t begin, int64_t end) {
-      std::vector<S> qc(c * n.key), kc(c * n.key), vc(c * n.value), oc(c * n.value), scores(c * c);
-      std::vector<double> a(c);
-      Fades<S> fades(c);
+      static thread_local Scratch<S> memory;
       for (int64_t task = begin; task < end; ++task) {
-        const int64_t sequence = task / n.heads, head = task % n.heads, stop = n.starts[sequence + 1];
-        fades.forget();
-        S* s = ps + task * size;  // [K, V]
-        if (first_state)
-          std::copy_n(first_state + task * size, size, s);
-        else
-          std::fill_n(s, size, S(0));
-        for (int64_t first = n.starts[sequence]; first < stop; first += n.chunk) {
-          const int64_t count = std::min(n.chunk, stop - first);
-          gather(pq, n, first, count, head, n.key, static_cast<S>(scale), qc.data());
-          gather(pk, n, first, count, head, n.key, S(1), kc.data());
-          gather(pv, n, first, count, head, n.value, S(1), vc.data());
-          sum_decays(pg, n, first, count, head, a.data());
-          fades.fill(a.data(), count, !n.per_token);
-          std::fill_n(oc.begin(), count * n.value, S(0));
-          multiply_add(qc.data(), s, oc.data(), count, n.value, n.key);  // [n, V]
-          for (int64_t i = 0; i < count; ++i)
-            scale_row(oc.data() + i * n.value, n.value, fades.since_start(i));
-          multiply_transposed(qc.data(), kc.data(), scores.data(), count, count, n.key);  // [n, n]
-          for (int64_t i = 0; i < count; ++i) {
-            const S* fade = fades.within(i);
-            for (int64_t j = 0; j < i; ++j) scores[i * count + j] *= fade[j];
-          }
-          lower_multiply_add(scores.data(), vc.data(), oc.data(), count, n.value);
-          scatter(oc.data(), n, first, count, head, n.value, S(1), po);
-          advance(s, kc.data(), vc.data(), fades, count, n.key, n.value);
-        }
+        const frontier::Sequence<S> one = head_of(n, task, pq, pk, pv, pg, scale);
+        T* out = po + (n.starts[task / n.heads] * n.heads + task % n.heads) * n.value;
+        frontier::retain<S>().forward(one, first_state ? first_state + task * size : nullptr, out,
+                                      ps + task * size, memory);
       }
+      memory.shrink(kKept);
     });
   });
   return {o, state};
@@ -337,7 +179,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     const std::optional<Tensor>& grad_in, const std::optional<Tensor>& grad_state_in, const Tensor& q_in,
     const Tensor& k_in, const Tensor& v_in, const Tensor& log_decay_in,
     const std::optional<Tensor>& initial_in, const std::optional<Tensor>& cu_seqlens_in, int64_t chunk_size,
-    double scale) {
+    double scale, bool decay) {
   const Tensor q = dense(q_in), k = dense(k_in), v = dense(v_in);
   const Tensor log_decay = dense(log_decay_in);
   const std::optional<Tensor> initial = dense(initial_in), cu_seqlens = dense(cu_seqlens_in);
@@ -354,8 +196,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
   Tensor dq = new_empty(q, {n.batch, n.time, n.heads, n.key});
   Tensor dk = new_empty(k, {n.batch, n.time, n.heads, n.key});
   Tensor dv = new_empty(v, {n.batch, n.time, n.heads, n.value});
-  Tensor dlog_decay =
-      n.per_token ? new_empty(log_decay, {n.batch, n.time, n.heads}) : new_empty(log_decay, {n.heads});
+  Tensor dlog_decay = !decay        ? new_empty(log_decay, {0})
+                      : n.per_token ? new_empty(log_decay, {n.batch, n.time, n.heads})
+                                    : new_empty(log_decay, {n.heads});
   Tensor dinitial = new_empty(log_decay, {initial ? n.sequences : 0, n.heads, n.key, n.value});
   frontier::for_real(q, "retention_backward", [&](auto zero) {
     using T = decltype(zero);
@@ -367,109 +210,29 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     T *out_q = dq.mutable_data_ptr<T>(), *out_k = dk.mutable_data_ptr<T>(), *out_v = dv.mutable_data_ptr<T>();
     S* out_decay = dlog_decay.mutable_data_ptr<S>();
     S* out_initial = initial ? dinitial.mutable_data_ptr<S>() : nullptr;
-    const int64_t c = n.longest(), size = n.key * n.value, widest = std::max(n.key, n.value);
+    const int64_t size = n.key * n.value;
     std::vector<double> head_decay(n.sequences * n.heads, 0);
     parallel_for(0, n.sequences * n.heads, 1, [&](int64_t begin, int64_t end) {
-      std::vector<S> qc(c * n.key), kc(c * n.key), vc(c * n.value), oc(c * n.value), dc(c * widest);
-      std::vector<S> scores(c * c), dscores(c * c), ds(size), states;
-      std::vector<double> a(c), da(c);
-      Fades<S> fades(c);
+      static thread_local Scratch<S> memory;
       for (int64_t task = begin; task < end; ++task) {
-        const int64_t sequence = task / n.heads, head = task % n.heads;
-        fades.forget();
-        const int64_t start = n.starts[sequence], stop = n.starts[sequence + 1];
-        const int64_t chunks = (stop - start + n.chunk - 1) / n.chunk;
-        states.resize((chunks + 1) * size);
-        if (first_state)
-          std::copy_n(first_state + task * size, size, states.begin());
-        else
-          std::fill_n(states.begin(), size, S(0));
-        for (int64_t b = 0; b + 1 < chunks; ++b) {
-          const int64_t first = start + b * n.chunk;
-          gather(pk, n, first, n.chunk, head, n.key, S(1), kc.data());
-          gather(pv, n, first, n.chunk, head, n.value, S(1), vc.data());
-          sum_decays(pg, n, first, n.chunk, head, a.data());
-          fades.fill(a.data(), n.chunk, !n.per_token);
-          S* next = states.data() + (b + 1) * size;
-          std::copy_n(next - size, size, next);
-          advance(next, kc.data(), vc.data(), fades, n.chunk, n.key, n.value);
-        }
-        if (last_grad)
-          std::copy_n(last_grad + task * size, size, ds.begin());
-        else
-          std::fill(ds.begin(), ds.end(), S(0));
-        for (int64_t b = chunks - 1; b >= 0; --b) {
-          const int64_t first = start + b * n.chunk, count = std::min(n.chunk, stop - first);
-          const S* s = states.data() + b * size;  // [K, V]
-          gather(pq, n, first, count, head, n.key, static_cast<S>(scale), qc.data());
-          gather(pk, n, first, count, head, n.key, S(1), kc.data());
-          gather(pv, n, first, count, head, n.value, S(1), vc.data());
-          if (pgrad)
-            gather(pgrad, n, first, count, head, n.value, S(1), oc.data());
-          else
-            std::fill_n(oc.begin(), count * n.value, S(0));
-          sum_decays(pg, n, first, count, head, a.data());
-          fades.fill(a.data(), count, !n.per_token);
-          std::fill(da.begin(), da.end(), 0.0);
-
-          multiply_transposed(qc.data(), kc.data(), scores.data(), count, count, n.key);     // Q K^T
-          multiply_transposed(oc.data(), vc.data(), dscores.data(), count, count, n.value);  // dO V^T
-          for (int64_t i = 0; i < count; ++i) {
-            const S* fade = fades.within(i);
-            S *score = scores.data() + i * count, *dscore = dscores.data() + i * count;
-            for (int64_t j = 0; j < i; ++j) score[j] *= fade[j];
-            da[i] += dot(score, dscore, i);
-            for (int64_t j = 0; j < i; ++j)
-              da[j] -= static_cast<double>(score[j]) * static_cast<double>(dscore[j]);
-            for (int64_t j = 0; j < i; ++j) dscore[j] *= fade[j];
-          }
-
-          multiply_transposed(oc.data(), s, dc.data(), count, n.key, n.value);  // dO S^T
-          for (int64_t i = 0; i < count; ++i) {
-            S* row = dc.data() + i * n.key;
-            scale_row(row, n.key, fades.since_start(i));
-            da[i] += dot(row, qc.data() + i * n.key, n.key);
-          }
-          lower_multiply_add(dscores.data(), kc.data(), dc.data(), count, n.key);
-          scatter(dc.data(), n, first, count, head, n.key, static_cast<S>(scale), out_q);
-
-          multiply_transposed(vc.data(), ds.data(), dc.data(), count, n.key, n.value);  // V dS^T
-          for (int64_t j = 0; j < count; ++j) {
-            S* row = dc.data() + j * n.key;
-            scale_row(row, n.key, fades.to_end(j));
-            // The last step's own k v^T reaches the state undecayed.
-            if (j == count - 1) break;
-            const double pair = dot(row, kc.data() + j * n.key, n.key);
-            da[j] -= pair;
-            da[count - 1] += pair;
-          }
-          lower_transposed_multiply_add(dscores.data(), qc.data(), dc.data(), count, n.key);
-          scatter(dc.data(), n, first, count, head, n.key, S(1), out_k);
-
-          std::fill_n(dc.begin(), count * n.value, S(0));
-          multiply_add(kc.data(), ds.data(), dc.data(), count, n.value, n.key);  // K dS
-          for (int64_t j = 0; j < count; ++j) scale_row(dc.data() + j * n.value, n.value, fades.to_end(j));
-          lower_transposed_multiply_add(scores.data(), oc.data(), dc.data(), count, n.value);
-          scatter(dc.data(), n, first, count, head, n.value, S(1), out_v);
-
-          scale_row(ds.data(), size, fades.since_start(count - 1));
-          da[count - 1] += dot(s, ds.data(), size);
-          for (int64_t i = 0; i < count; ++i) scale_row(qc.data() + i * n.key, n.key, fades.since_start(i));
-          transposed_multiply_add(qc.data(), oc.data(), ds.data(), n.key, n.value, count);
-
-          double sum = 0;
-          for (int64_t i = count - 1; i >= 0; --i) {
-            sum += da[i];
-            if (n.per_token)
-              out_decay[(first + i) * n.heads + head] = static_cast<S>(sum);
-            else
-              head_decay[task] += sum;
-          }
-        }
-        if (out_initial) std::copy_n(ds.begin(), size, out_initial + task * size);
+        const frontier::Sequence<S> one = head_of(n, task, pq, pk, pv, pg, scale);
+        const int64_t row = n.starts[task / n.heads] * n.heads + task % n.heads;
+        const frontier::Gradients<S> gradients{
+            pgrad ? pgrad + row * n.value : nullptr,
+            last_grad ? last_grad + task * size : nullptr,
+            out_q + row * n.key,
+            out_k + row * n.key,
+            out_v + row * n.value,
+            decay && n.per_token ? out_decay + row : nullptr,
+            decay && !n.per_token ? &head_decay[task] : nullptr,
+            out_initial ? out_initial + task * size : nullptr,
+        };
+        frontier::retain<S>().backward(one, first_state ? first_state + task * size : nullptr, gradients,
+                                       memory);
       }
+      memory.shrink(kKept);
     });
-    if (!n.per_token)
+    if (decay && !n.per_token)
       for (int64_t h = 0; h < n.heads; ++h) {
         double sum = 0;
         for (int64_t b = 0; b < n.sequences; ++b) sum += head_decay[b * n.heads + h];
@@ -511,21 +274,22 @@ Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in
     T* po = o.mutable_data_ptr<T>();
     S* ps = state.mutable_data_ptr<S>();
     parallel_for(0, batch * heads, 8, [&](int64_t begin, int64_t end) {
-      std::vector<S> row_v(value), sum(value);
+      std::vector<S> rows(std::is_same_v<T, S> ? 0 : 2 * (key + value));
       for (int64_t task = begin; task < end; ++task) {
         const S decay = std::exp(pg[per_batch ? task : task % heads]);
-        frontier::convert(pv + task * value, row_v.data(), value);
-        std::fill(sum.begin(), sum.end(), S(0));
-        for (int64_t d = 0; d < key; ++d) {
-          const S write = static_cast<S>(pk[task * key + d]);
-          const S read = static_cast<S>(scale) * static_cast<S>(pq[task * key + d]);
-          S* row = ps + (task * key + d) * value;
-          for (int64_t j = 0; j < value; ++j) {
-            row[j] = decay * row[j] + write * row_v[j];
-            sum[j] += read * row[j];
-          }
+        const T *tq = pq + task * key, *tk = pk + task * key, *tv = pv + task * value;
+        S* s = ps + task * key * value;
+        const auto& step = frontier::retain<S>().step;
+        if constexpr (std::is_same_v<T, S>) {
+          step(tq, tk, tv, s, po + task * value, decay, static_cast<S>(scale), key, value);
+        } else {
+          S *wq = rows.data(), *wk = wq + key, *wv = wk + key, *wo = wv + value;
+          frontier::convert(tq, wq, key);
+          frontier::convert(tk, wk, key);
+          frontier::convert(tv, wv, value);
+          step(wq, wk, wv, s, wo, decay, static_cast<S>(scale), key, value);
+          frontier::convert(wo, po + task * value, value);
         }
-        frontier::convert(sum.data(), po + task * value, value);
       }
     });
   });
@@ -540,7 +304,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(frontier_kernels, m) {
       "int chunk_size, float scale) -> (Tensor, Tensor)");
   m.def(
       "retention_backward(Tensor? grad, Tensor? grad_state, Tensor q, Tensor k, Tensor v, Tensor log_decay, "
-      "Tensor? initial_state, Tensor? cu_seqlens, int chunk_size, float scale) "
+      "Tensor? initial_state, Tensor? cu_seqlens, int chunk_size, float scale, bool decay) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor)");
   m.def(
       "retention_step(Tensor q, Tensor k, Tensor v, Tensor(a!) state, Tensor log_decay, float scale) "

@@ -52,9 +52,6 @@ struct Kernels {
   bool pairs;
   // C[m, n] = A[m, k] B[k, n], on top of what C holds if `add`; C is contiguous.
   void (*multiply)(const Factor& a, const Factor& b, S* c, int64_t m, int64_t n, int64_t k, bool add);
-  // C[i, :] += sum over j <= i of A[i, j] B[j, :], or with `transposed` over j >= i of A[j, i] B[j, :]; A has
-  // n rows of `stride` elements, B and C are contiguous [n, m]. What lies above A's diagonal is not read.
-  void (*triangle)(const S* a, int64_t stride, const S* b, S* c, int64_t n, int64_t m, bool transposed);
   // y[i] = exp(x[i]) for x[i] <= 0; y may be x.
   void (*exponentials)(const S* x, S* y, int64_t count);
   // a[h] = act(pre); for SwiGLU pre holds the gate's H values and then the up-projection's.
@@ -82,10 +79,15 @@ void convert(const T* from, S* to, int64_t count) {
     kernels<T>().narrow(ELEMENT<S>, from, to, count);
 }
 
-// Memory that only grows and starts uninitialised.
+// Memory that starts uninitialised and grows, until it is told to shrink.
 template <typename S>
 class Scratch {
  public:
+  // Gives memory back if it is more than this; what is kept spares the next call its page faults.
+  void shrink(int64_t count) {
+    if (size_ > count) memory_.reset(), size_ = 0;
+  }
+
   S* get(int64_t count) {
     if (count > size_) memory_ = std::make_unique_for_overwrite<S[]>(size_ = count);
     return memory_.get();

@@ -390,29 +390,6 @@ TARGET void multiply(const Factor& a, const Factor& b, REAL* c, int64_t m, int64
   blocked<Single>(a, b, c, m, n, k, add);
 }
 
-// Four columns of vectors at a time stay in registers while one row of C is summed.
-TARGET void triangle(const REAL* a, int64_t stride, const REAL* b, REAL* c, int64_t n, int64_t m,
-                     bool transposed) {
-  int64_t d = 0;
-  for (; d + 4 * LANES <= m; d += 4 * LANES)
-    for (int64_t i = 0; i < n; ++i) {
-      V sum[4];
-      UNROLL for (int u = 0; u < 4; ++u) sum[u] = load(c + i * m + d + u * LANES);
-      for (int64_t j = transposed ? i : 0; j < (transposed ? n : i + 1); ++j) {
-        const REAL x = transposed ? a[j * stride + i] : a[i * stride + j];
-        UNROLL for (int u = 0; u < 4; ++u) sum[u] += x * load(b + j * m + d + u * LANES);
-      }
-      UNROLL for (int u = 0; u < 4; ++u) store(c + i * m + d + u * LANES, sum[u]);
-    }
-  for (; d < m; d += LANES)
-    for (int64_t i = 0; i < n; ++i) {
-      V sum = load_some(c + i * m + d, m - d);
-      for (int64_t j = transposed ? i : 0; j < (transposed ? n : i + 1); ++j)
-        sum += (transposed ? a[j * stride + i] : a[i * stride + j]) * load_some(b + j * m + d, m - d);
-      store_some(c + i * m + d, sum, m - d);
-    }
-}
-
 // ---- activations ----
 
 // exp x: for float by reduction to |x| <= ln 2 / 2 and Taylor's polynomial of degree 7, clamped where it
