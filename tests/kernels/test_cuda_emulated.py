@@ -17,7 +17,7 @@ def ops() -> Any:
     emulated_kernels.load("router")
     emulated_kernels.load("permute")
     types = ("grouped_float", "grouped_double", "grouped_half", "grouped_bfloat16")
-    return emulated_kernels.load("moe", *types)
+    return emulated_kernels.load("moe", "grouped_torch", *types)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -50,6 +50,16 @@ def test_every_generation_of_tensor_cores_equals_the_reference(
     with emulated_kernels.device(arch):
         for shape in ((20, 4, 2, 24, 40), (90, 2, 1, 72, 136), (90, 2, 1, 71, 30), cuda_moe.LARGE):
             cuda_moe.assert_network_equals_reference(ops, shape, dtype, "swiglu", True, -1, seeds=1)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "swiglu"])
+@pytest.mark.parametrize("bias", [False, True])
+def test_torchs_own_products_on_sm90_equal_the_reference(ops: Any, activation: str, bias: bool) -> None:
+    with emulated_kernels.device(90), torch.profiler.profile() as profile:
+        shape, dtype = (520, 2, 2, 264, 256), torch.bfloat16
+        cuda_moe.assert_network_equals_reference(ops, shape, dtype, activation, bias, 300, seeds=1)
+    calls = [event.count for event in profile.key_averages() if event.key == "aten::_grouped_mm"]
+    assert calls == [6]
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -9,7 +9,7 @@
 // Arithmetic: 2 T k D H (1 + gated) + 2 T k H D FLOP forward, twice that backward.
 //
 // On sm_90, large problems in bfloat16 go through torch's own grouped product, whose tiles are loaded and
-// multiplied by hardware units that `mma.sync` does not reach; see `torchs_products`.
+// multiplied by hardware units that `mma.sync` does not reach; see grouped_torch.cu.
 //
 // A plan that does not fit cannot raise without waiting for the device: indices that point outside are
 // skipped and offsets cut to the rows there are, so that nothing foreign is read or written.
@@ -22,8 +22,9 @@
 #include "../cpu/activation.h"
 #include "../cpu/plan.h"
 #include "device.h"
-#include "gather_sum.h"
+#include "gather.h"
 #include "grouped_products.h"
+#include "grouped_torch.h"
 #include "vector.h"
 
 namespace {
@@ -222,8 +223,10 @@ std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in,
     Tensor active = new_empty(x, {n.rows, n.hidden}), ys = new_empty(weights, {n.rows, n.width});
     T* a = active.mutable_data_ptr<T>();
     S* out = ys.mutable_data_ptr<S>();
-    Products<T>::up(n, px, pi, bi, pre.mutable_data_ptr<T>(), a);
-    Products<T>::down(n, a, po, bo, out);
+    if (!torchs_products(n, x) || !torchs_forward(n, x, w_in, w_out, b_in, b_out, offsets, pre, ys)) {
+      Products<T>::up(n, px, pi, bi, pre.mutable_data_ptr<T>(), a);
+      Products<T>::down(n, a, po, bo, out);
+    }
     launch_sum_slots<S, S, T>(out, w, slot_to_row.const_data_ptr<int64_t>(), y.mutable_data_ptr<T>(),
                               n.tokens, n.top_k, n.width, n.stream);
   });
@@ -262,19 +265,26 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     const S* w = weights.const_data_ptr<S>();
     const int64_t* row_of = slot_to_row.const_data_ptr<int64_t>();
     plan.write(x, Products<T>::tile_size(n));
-    const int64_t parts = Products<T>::dots(n);
-    Tensor active = new_empty(x, {n.rows, n.hidden}), dpre = new_empty(x, {n.rows, n.inner});
+    int64_t parts = Products<T>::dots(n);
+    Tensor dpre = new_empty(x, {n.rows, n.inner});
     Tensor partial = new_empty(weights, {n.rows, parts}), dxs = new_empty(weights, {n.rows, n.width});
-    T *a = active.mutable_data_ptr<T>(), *dp = dpre.mutable_data_ptr<T>();
+    T* dp = dpre.mutable_data_ptr<T>();
     S *dots = partial.mutable_data_ptr<S>(), *dr = dxs.mutable_data_ptr<S>();
-    Products<T>::back_down(n, pg, po, pp, w, a, dp, dots);
-    Products<T>::back_up(n, dp, pi, dr);
+    if (torchs_products(n, x) &&
+        torchs_backward(n, grad, x, weights, w_in, w_out, pre, offsets, dxs, dpre, partial, dw_in, dw_out)) {
+      parts = 1;
+    } else {
+      Tensor active = new_empty(x, {n.rows, n.hidden});
+      T* a = active.mutable_data_ptr<T>();
+      Products<T>::back_down(n, pg, po, pp, w, a, dp, dots);
+      Products<T>::back_up(n, dp, pi, dr);
+      Products<T>::weights_in(n, dp, px, dw_in.mutable_data_ptr<T>());
+      Products<T>::weights_out(n, pg, a, dw_out.mutable_data_ptr<T>());
+    }
     launch_sum_slots<S, S, T>(dr, nullptr, row_of, dx.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width,
                               n.stream);
     launch(weight_gradient<T, S>, blocks(n.rows, 8), 256, 0, n.stream, dots, parts, pg, bo, n.offsets, row_of,
            dweights.mutable_data_ptr<S>(), n.rows, n.top_k, n.width, static_cast<int>(n.experts));
-    Products<T>::weights_in(n, dp, px, dw_in.mutable_data_ptr<T>());
-    Products<T>::weights_out(n, pg, a, dw_out.mutable_data_ptr<T>());
     if (b_in) launch_column_sums<T, S>(n, dp, false, nullptr, db_in.mutable_data_ptr<T>(), n.inner);
     if (b_out) launch_column_sums<T, S>(n, pg, true, w, db_out.mutable_data_ptr<T>(), n.width);
   });

@@ -10,7 +10,7 @@
 
 #include "../cpu/plan.h"
 #include "device.h"
-#include "gather_sum.h"
+#include "gather.h"
 #include "vector.h"
 
 namespace {
@@ -31,23 +31,6 @@ void check_maps_for(const char* name, const Tensor& rows, const Tensor& slot_to_
   row_to_slot.const_data_ptr<int64_t>();
 }
 
-template <typename Word>
-__global__ void copy_rows(const Word* x, const int64_t* slot_of, Word* xs, int64_t rows, int64_t top_k,
-                          int64_t words) {
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (index >= rows * words) return;
-  const int64_t row = index / words, slot = slot_of[row];
-  xs[index] = slot < 0 || slot >= rows ? Word{} : x[slot / top_k * words + index % words];
-}
-
-template <typename Word>
-void launch_copy_rows(const void* x, const int64_t* slot_of, void* xs, int64_t rows, int64_t top_k,
-                      int64_t bytes, cudaStream_t stream) {
-  const int64_t words = bytes / static_cast<int64_t>(sizeof(Word));
-  launch(copy_rows<Word>, blocks(rows * words, 256), 256, 0, stream, static_cast<const Word*>(x), slot_of,
-         static_cast<Word*>(xs), rows, top_k, words);
-}
-
 Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& row_to_slot_in) {
   const DeviceGuard guard(x_in);
   const Tensor x = dense(x_in), slot_to_row = dense(slot_to_row_in);
@@ -58,22 +41,10 @@ Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& 
   const int64_t rows = row_to_slot.size(0), width = x.size(1), top_k = slot_to_row.size(1);
   Tensor xs = new_empty(x, {rows, width});
   const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
-  const cudaStream_t stream = current_stream(x);
   frontier::for_real(x, "dispatch", [&](auto zero) {
     using T = decltype(zero);
-    const T* in = x.const_data_ptr<T>();
-    T* out = xs.mutable_data_ptr<T>();
-    const int64_t bytes = width * static_cast<int64_t>(sizeof(T));
-    const auto together =
-        static_cast<int64_t>(reinterpret_cast<uintptr_t>(in) | reinterpret_cast<uintptr_t>(out)) | bytes;
-    if (together % 16 == 0)
-      launch_copy_rows<uint4>(in, slot_of, out, rows, top_k, bytes, stream);
-    else if (together % 8 == 0)
-      launch_copy_rows<uint2>(in, slot_of, out, rows, top_k, bytes, stream);
-    else if (together % 4 == 0)
-      launch_copy_rows<uint32_t>(in, slot_of, out, rows, top_k, bytes, stream);
-    else
-      launch_copy_rows<uint16_t>(in, slot_of, out, rows, top_k, bytes, stream);
+    launch_copy_rows(x.const_data_ptr<T>(), slot_of, xs.mutable_data_ptr<T>(), rows, top_k, width,
+                     current_stream(x));
   });
   return xs;
 }

@@ -8,6 +8,40 @@
 
 namespace frontier::cuda {
 
+template <typename Word>
+__global__ void copy_rows(const Word* x, const int64_t* slot_of, Word* xs, int64_t rows, int64_t top_k,
+                          int64_t words) {
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (index >= rows * words) return;
+  const int64_t row = index / words, slot = slot_of[row];
+  xs[index] = slot < 0 || slot >= rows ? Word{} : x[slot / top_k * words + index % words];
+}
+
+template <typename Word>
+void launch_copy_words(const void* x, const int64_t* slot_of, void* xs, int64_t rows, int64_t top_k,
+                       int64_t bytes, cudaStream_t stream) {
+  const int64_t words = bytes / static_cast<int64_t>(sizeof(Word));
+  launch(copy_rows<Word>, blocks(rows * words, 256), 256, 0, stream, static_cast<const Word*>(x), slot_of,
+         static_cast<Word*>(xs), rows, top_k, words);
+}
+
+template <typename T>
+void launch_copy_rows(const T* x, const int64_t* slot_of, T* xs, int64_t rows, int64_t top_k, int64_t width,
+                      cudaStream_t stream) {
+  const int64_t bytes = width * static_cast<int64_t>(sizeof(T));
+  const auto together =
+      static_cast<int64_t>(reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(xs)) | bytes;
+  if (together % 16 == 0)
+    launch_copy_words<uint4>(x, slot_of, xs, rows, top_k, bytes, stream);
+  else if (together % 8 == 0)
+    launch_copy_words<uint2>(x, slot_of, xs, rows, top_k, bytes, stream);
+  else if (together % 4 == 0)
+    launch_copy_words<uint32_t>(x, slot_of, xs, rows, top_k, bytes, stream);
+  else
+    launch_copy_words<uint16_t>(x, slot_of, xs, rows, top_k, bytes, stream);
+}
+
+// A thread owns N neighbouring numbers of a token.
 template <int N, typename S, typename R, typename T>
 __global__ void sum_slots(const R* ys, const S* weights, const int64_t* row_of, T* y, int64_t tokens,
                           int64_t top_k, int64_t width, bool whole) {
