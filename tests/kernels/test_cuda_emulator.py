@@ -8,7 +8,18 @@ import emulated_kernels
 import pytest
 import torch
 
-NAMES = ["barriers", "missing", "lanes", "unwritten", "race", "outside", "unwaited", "misaligned", "too_much"]
+NAMES = [
+    "barriers",
+    "missing",
+    "lanes",
+    "unwritten",
+    "race",
+    "outside",
+    "unwaited",
+    "misaligned",
+    "vector",
+    "too_much",
+]
 SCHEMAS = [
     "self_test_tile(Tensor a, Tensor b) -> Tensor",
     "self_test_sum(Tensor x, int threads) -> Tensor",
@@ -60,6 +71,7 @@ def test_bfloat16_has_no_tensor_core_on_sm75(ops: Any) -> None:
         ("lanes", "divergent warp: __shfl_sync at .* and __shfl_xor_sync at"),
         ("outside", "a block wrote outside its shared memory"),
         ("misaligned", "cp.async: an address not aligned to 16"),
+        ("vector", r"self_test\.cu:\d+: an address not aligned to 16"),
         ("too_much", "1048576 bytes of shared memory, wanted at most 166912"),
     ],
 )

@@ -4,7 +4,7 @@
 // own; it runs until it reaches a barrier or a warp's collective, where it waits for the others. So a kernel
 // computes what a device computes, tensor-core products and matrix loads by the fragment layouts of the PTX
 // manual, and what a device leaves undefined is an error here: barriers that not all threads reach or reach
-// in different places, collectives whose lanes disagree, addresses that an instruction does not take,
+// in different places, collectives whose lanes disagree, vectors at addresses that are not aligned to them,
 // writes past the end of shared memory. Dynamic shared memory holds NaN when a block begins; asynchronous
 // copies arrive as late as they may; and threads run in an order that FRONTIER_EMULATED_ORDER picks (forward
 // or reverse), so a missing wait or barrier changes the result.
@@ -225,6 +225,14 @@ class Machine {
 
   Fiber& current() { return *current_; }
 
+  // Ends the kernel with this error from code that must not throw; outside a kernel it returns.
+  void abandon(const std::string& what) {
+    if (!current_) return;
+    error_ = std::make_exception_ptr(std::runtime_error("emulated CUDA: " + what));
+    current_->ready = false;
+    yield();
+  }
+
   // Waits until every live thread of the block is here.
   int barrier(int vote, const std::source_location& where) {
     const Point point{"__syncthreads", where};
@@ -322,6 +330,7 @@ class Machine {
         Fiber& fiber = fibers_[reverse_ ? fibers_.size() - 1 - i : i];
         if (!fiber.ready) continue;
         resume(fiber);
+        current_ = nullptr;
         ran = true;
         if (error_) std::rethrow_exception(error_);
       }
@@ -576,6 +585,26 @@ struct MatrixLoad {
 };
 
 }  // namespace frontier::emulator
+
+// ---- alignment: -fsanitize=alignment calls this before it follows a pointer that the type does not allow
+// ------
+
+extern "C" {
+struct SanitizedType {
+  const char* file;
+  unsigned line, column;
+  const void* type;
+  unsigned char log_alignment, kind;
+};
+
+inline __attribute__((used, visibility("hidden"))) void __ubsan_handle_type_mismatch_v1(SanitizedType* data,
+                                                                                        uintptr_t) {
+  const std::string file = data->file;
+  frontier::emulator::Machine::get().abandon(file.substr(file.rfind('/') + 1) + ":" +
+                                             std::to_string(data->line) + ": an address not aligned to " +
+                                             std::to_string(1 << data->log_alignment));
+}
+}
 
 // ---- CUDA's own functions
 // ----------------------------------------------------------------------------------

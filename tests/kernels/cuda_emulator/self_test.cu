@@ -56,7 +56,18 @@ __global__ void block_sum(const float* x, float* o, int count) {
 }
 
 // One mistake of each kind.
-enum Mistake { kBarriers, kMissing, kLanes, kUnwritten, kRace, kOutside, kUnwaited, kMisaligned, kTooMuch };
+enum Mistake {
+  kBarriers,
+  kMissing,
+  kLanes,
+  kUnwritten,
+  kRace,
+  kOutside,
+  kUnwaited,
+  kMisaligned,
+  kVector,
+  kTooMuch
+};
 
 __global__ void wrong(int mistake, const float* x, float* o) {
   float* shared = dynamic_shared<float>();
@@ -94,6 +105,9 @@ __global__ void wrong(int mistake, const float* x, float* o) {
       break;
     case kMisaligned:
       cp_async(shared + thread, x + thread);
+      break;
+    case kVector:
+      result = reinterpret_cast<const float4*>(x + thread % 32)->w;
       break;
     default:
       break;

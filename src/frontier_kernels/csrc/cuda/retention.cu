@@ -503,7 +503,7 @@ __global__ void __launch_bounds__(128)
   const int group = threadIdx.x / lanes;
   const int column = blockIdx.x % tiles * 4 * lanes + threadIdx.x % lanes * 4;
   const double g = static_cast<double>(log_decay[per_batch ? task : task % heads]);
-  const S fade = g <= 0 ? static_cast<S>(exp(g)) : static_cast<S>(std::nan(""));
+  const S fade = g <= 0 ? static_cast<S>(exp(g)) : static_cast<S>(nan(""));
   for (int d = threadIdx.x; d < depth; d += kThreads) {
     reads[d] = scale * static_cast<S>(q[task * depth + d]);
     writes[d] = static_cast<S>(k[task * depth + d]);

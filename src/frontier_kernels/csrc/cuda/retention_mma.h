@@ -224,6 +224,7 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
         }
       }
       // Products with the rows that the decay's gradient wants, over the warp's columns.
+      const bool row_pairs = p.width % 2 == 0 && reinterpret_cast<uintptr_t>(p.rows) % 4 == 0;
       const auto multiply_rows = [&](float* products) {
 #pragma unroll
         for (int m = 0; m < kRowTiles; ++m)
@@ -234,12 +235,16 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
             if (i < count) {
               const T* row = p.rows + ((first + i) * p.heads + head) * p.width;
 #pragma unroll
-              for (int n = 0; n < 2; ++n)
-#pragma unroll
-                for (int e = 0; e < 2; ++e) {
-                  const int c = own + 8 * n + 2 * t + e;
-                  if (c < p.width) sum += out[m][n][2 * k + e] * static_cast<float>(row[c]);
+              for (int n = 0; n < 2; ++n) {
+                const int c = own + 8 * n + 2 * t;
+                if (row_pairs && c < p.width) {
+                  const uint32_t word = *reinterpret_cast<const uint32_t*>(row + c);
+                  sum += out[m][n][2 * k] * unpack<T>(word, 0) + out[m][n][2 * k + 1] * unpack<T>(word, 1);
+                } else {
+                  if (c < p.width) sum += out[m][n][2 * k] * static_cast<float>(row[c]);
+                  if (c + 1 < p.width) sum += out[m][n][2 * k + 1] * static_cast<float>(row[c + 1]);
                 }
+              }
             }
             sum = warp_sum<4>(sum);
             if (t == 0 && i < count) products[(part * p.heads + head) * p.tokens + first + i] = sum;

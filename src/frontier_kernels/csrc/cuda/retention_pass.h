@@ -149,7 +149,7 @@ template <typename T>
 __device__ double log_decay_at(const Pass<T>& p, int64_t token, int64_t head) {
   const double g = static_cast<double>(p.log_decay[p.per_token ? token * p.heads + head : head]);
   // What is not a decay makes everything after it NaN: the host cannot look without waiting for the device.
-  if (!(g <= 0)) return std::nan("");
+  if (!(g <= 0)) return nan("");
   return (g < kForgotten ? kForgotten : g) * 1.4426950408889634;
 }
 
