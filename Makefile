@@ -90,7 +90,7 @@ zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one)
 	@$(PY) -m frontier_lab.zoo $(ZOO)
 	@$(PY) -m frontier_lab.export_routing widgets/frontier_widgets/data/moe_routing.json
 
-bench: setup  ## time the kernels against their peers (BENCH="large --threads 1 2 --save NAME"; about 5 minutes)
+bench: setup  ## time the kernels against their peers (BENCH="large --threads 1 --save NAME"; about 12 minutes)
 	@$(PY) -m benchmarks $(BENCH)
 
 # The machine's own Python and torch, because those know its GPU: no virtual environment, nothing is installed.

@@ -9,20 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from torch import Tensor
 
-from benchmarks import contestants
-from benchmarks.cases import CASES, QUICK, Case
-from benchmarks.contestants import GRADIENTS, OURS, Forward, Inputs
+from benchmarks.case import OURS, Call, Case, Contestant, Goals, Tensors, Work
+from benchmarks.cases import CASES, QUICK
+from benchmarks.machine import machine
 from benchmarks.measure import (
     PEER_SLACK,
     TOLERANCE,
@@ -32,14 +29,22 @@ from benchmarks.measure import (
     interleave,
     measure_roofline,
     relative_error,
-    work,
+)
+from benchmarks.report import (
+    HEADER,
+    LEGEND,
+    NOISY,
+    description,
+    everyone,
+    line,
+    markdown,
+    rooflines,
+    summary,
 )
 from frontier_kernels import build_info
 
 RESULTS = Path(__file__).parent / "results"
-CPU_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_tile", "amx_bf16")
-SCHEMA = 1
-NOISY = 1.5  # a spread beyond this says that the machine was busy, and the row is worth another run
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Result:
         errors: by contestant and tensor, relative RMS against float64.
         red: what failed the gate, in words; then there are no timings.
         timings: by contestant.
-        roof: the least time at the measured rates, in seconds.
+        peers: those among them whose time the ratio may take.
     """
 
     case: Case
@@ -58,22 +63,36 @@ class Result:
     errors: dict[str, dict[str, float]]
     red: list[str]
     timings: dict[str, Timing]
-    flops: float
-    traffic: float
-    roof: float
+    peers: tuple[str, ...]
+    work: Work
+    roofline: Roofline
+
+    @property
+    def ours(self) -> float | None:
+        """Our time; ``None`` behind a red gate."""
+        return self.timings[OURS].minimum if OURS in self.timings else None
 
     @property
     def best_peer(self) -> str | None:
         """The peer with the least time."""
-        peers = [name for name in self.timings if name != OURS]
-        return min(peers, key=lambda name: self.timings[name].minimum) if peers else None
+        measured = [name for name in self.peers if name in self.timings]
+        return min(measured, key=lambda name: self.timings[name].minimum) if measured else None
 
     @property
     def ratio(self) -> float | None:
         """The best peer's time over ours; ``None`` behind a red gate."""
-        if self.best_peer is None or OURS not in self.timings:
+        if self.best_peer is None or self.ours is None:
             return None
-        return self.timings[self.best_peer].minimum / self.timings[OURS].minimum
+        return self.timings[self.best_peer].minimum / self.ours
+
+    def share(self, limit: float, done: float) -> float | None:
+        """Our rate of something done over a limit."""
+        return None if self.ours is None else done / self.ours / limit
+
+    @property
+    def share_of_peak(self) -> float | None:
+        """Our FLOP/s over those of our micro-kernel."""
+        return self.share(self.roofline.peak[self.case.dtype], self.work.flops)
 
     @property
     def noisy(self) -> bool:
@@ -84,45 +103,77 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """``RED``, ``met`` or ``MISSED``."""
-        if self.red or self.ratio is None:
+        """``RED``, ``met``, ``MISSED``, or ``-`` where nothing is asked."""
+        goals, reached = self.case.goals, (self.ratio, self.ours, self.share_of_peak)
+        if self.red or self.ours is None:
             return "RED"
-        return "met" if self.ratio >= self.case.goal else "MISSED"
+        if goals == Goals():
+            return "-"
+        ratio, ours, share = (float("nan") if value is None else value for value in reached)
+        met = (
+            (goals.ratio is None or ratio >= goals.ratio)
+            and (goals.seconds is None or ours <= goals.seconds)
+            and (goals.peak is None or share >= goals.peak)
+        )
+        return "met" if met else "MISSED"
 
-
-def outputs(forward: Forward, inputs: Inputs, backward: bool) -> dict[str, Tensor]:
-    """One call's output and gradients by name."""
-    names = ("y", *GRADIENTS) if backward else ("y",)
-    return dict(zip(names, contestants.run(forward, inputs, backward), strict=True))
+    def as_row(self) -> dict[str, Any]:
+        """What is printed and kept; times in seconds."""
+        roof = self.roofline
+        return {
+            "case": asdict(self.case),
+            "threads": self.threads,
+            "verdict": self.verdict,
+            "red": self.red,
+            "relative_rms": self.errors,
+            "seconds": {
+                name: asdict(timing) | {"spread": timing.spread} for name, timing in self.timings.items()
+            },
+            "peers": list(self.peers),
+            "best_peer": self.best_peer,
+            "ratio": self.ratio,
+            "noisy": self.noisy,
+            "flops": self.work.flops,
+            "bytes": self.work.traffic,
+            "share_of_mm": self.share(roof.flops[self.case.dtype], self.work.flops),
+            "share_of_peak": self.share_of_peak,
+            "share_of_copy": self.share(roof.bandwidth, self.work.traffic),
+        }
 
 
 def check(
-    case: Case, field: dict[str, Forward], inputs: Inputs, wanted: dict[str, Tensor]
-) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """The gate: everyone's errors, and what is too far off (or not a number)."""
+    case: Case, field: Sequence[Contestant], wanted: Tensors
+) -> tuple[dict[str, Call], dict[str, dict[str, float]], list[str]]:
+    """The gate: everyone's calls, which have run once, errors, and what is too far off (or not a number)."""
+    calls: dict[str, Call] = {}
     errors: dict[str, dict[str, float]] = {}
     red = []
-    for name, forward in field.items():
+    for contestant in field:
+        name = contestant.name
         try:
-            got = outputs(forward, inputs, case.backward)
+            call = contestant.bind()
+            got = call.read(call.run())
         except Exception as error:  # a contestant that cannot run must not end the others' run
             errors[name] = {}
             red.append(f"{name}: {type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}")
             continue
+        calls[name] = call
+        if not contestant.gated:
+            continue
         errors[name] = {key: relative_error(value, wanted[key]) for key, value in got.items()}
-        tolerance = TOLERANCE[case.dtype] * (1.0 if name == OURS else PEER_SLACK)
+        tolerance = TOLERANCE[case.dtype] * (PEER_SLACK if contestant.counts else 1.0)
         red += [
             f"{name}: {key} off by {error:.1e}, wanted {tolerance:.0e}"
             for key, error in errors[name].items()
             if not error <= tolerance
         ]
-    return errors, red
+    return calls, errors, red
 
 
 def measure_case(
     case: Case,
-    field: dict[str, Forward],
-    wanted: dict[str, Tensor],
+    field: Sequence[Contestant],
+    wanted: Tensors,
     threads: int,
     roofline: Roofline,
     seconds: float,
@@ -130,18 +181,13 @@ def measure_case(
     clock: Clock | None = None,
 ) -> Result:
     """Gate, then time, all contestants of one case with the current number of threads."""
-    inputs = contestants.make_inputs(case, getattr(torch, case.dtype))
-    errors, red = check(case, field, inputs, wanted)
+    calls, errors, red = check(case, field, wanted)
     timings: dict[str, Timing] = {}
     if not red:
-        calls: dict[str, Callable[[], object]] = {
-            name: partial(contestants.run, forward, inputs, case.backward) for name, forward in field.items()
-        }
-        timings = interleave(calls, seconds, rounds, **({} if clock is None else {"clock": clock}))
-    touched = int(torch.bincount(inputs.logits.topk(case.top_k).indices.reshape(-1)).count_nonzero())
-    flops, traffic = work(case, touched)
-    roof = roofline.seconds(case, flops, traffic)
-    return Result(case, threads, errors, red, timings, flops, traffic, roof)
+        runs = {name: call.run for name, call in calls.items()}
+        timings = interleave(runs, seconds, rounds, **({} if clock is None else {"clock": clock}))
+    peers = tuple(contestant.name for contestant in field if contestant.counts)
+    return Result(case, threads, errors, red, timings, peers, case.work(), roofline)
 
 
 def run_all(
@@ -158,135 +204,91 @@ def run_all(
     It is measured before each shape, because a shared machine has busy moments.
     """
     before = torch.get_num_threads()
-    dtypes = list(dict.fromkeys(case.dtype for case in cases))
-    rooflines: dict[int, Roofline] = {}
+    measured: dict[int, Roofline] = {}
     results = []
     shape: object = None
-    wanted: dict[str, Tensor] = {}
+    wanted: Tensors = {}
     try:
         for case in cases:
-            if (case.operator, case.activation, case.shape) != shape:
-                shape = (case.operator, case.activation, case.shape)
+            if case.shape != shape:
+                shape = case.shape
+                dtypes = list(dict.fromkeys(other.dtype for other in cases if other.shape == shape))
                 for count in threads:
                     torch.set_num_threads(count)
-                    rooflines[count] = measure_roofline(dtypes, quick).best(rooflines.get(count))
-                torch.set_num_threads(threads[0])
-                exact = contestants.make_inputs(case, torch.float64)
-                backward = any(other.backward for other in cases if other.shape == case.shape)
-                wanted = outputs(contestants.truth(case), exact, backward)
-            field = contestants.OPERATORS[case.operator](case, compiled)
+                    measured[count] = measure_roofline(dtypes, quick).best(measured.get(count))
+                torch.set_num_threads(max(threads))
+                wanted = case.truth()
+            field = case.contestants(compiled)
             for count in threads:
                 torch.set_num_threads(count)
-                result = measure_case(case, field, wanted, count, rooflines[count], seconds, rounds)
+                result = measure_case(case, field, wanted, count, measured[count], seconds, rounds)
                 report(result)
                 results.append(result)
     finally:
         torch.set_num_threads(before)
-    return results, rooflines
+    return results, measured
 
 
-# ---- what is printed and kept ------------------------------------------------------------------------------
-
-HEADER = (
-    f"{'case':<28} {'thr':>3} {'ours ms':>9} {'spread':>6}  {'best peer':<23} {'ms':>9} {'spread':>6} "
-    f"{'ratio':>6} {'goal':>5} {'':<6} {'GF/s':>6} {'of roof':>7}"
-)
-
-
-def line(result: Result) -> str:
-    """One row of the table."""
-    case, peer, ratio = result.case, result.best_peer, result.ratio
-    start = f"{case.name:<28} {result.threads:>3}"
-    if peer is None or ratio is None:
-        return f"{start} RED, no speed: {'; '.join(result.red)}"
-    mine, best = result.timings[OURS], result.timings[peer]
-    return (
-        f"{start} {mine.minimum * 1e3:>9.3f} {mine.spread:>6.2f}  {peer:<23} {best.minimum * 1e3:>9.3f} "
-        f"{best.spread:>6.2f} {ratio:>6.2f} {case.goal:>5.1f} {result.verdict:<6} "
-        f"{result.flops / mine.minimum / 1e9:>6.1f} {result.roof / mine.minimum:>7.0%}"
-        f"{'  noisy' if result.noisy else ''}"
-    )
-
-
-def table(results: Sequence[Result]) -> str:
-    """Every row, and how many goals were met."""
-    met = sum(result.verdict == "met" for result in results)
-    red = sum(result.verdict == "RED" for result in results)
-    tail = f"{met} of {len(results)} goals met" + (f"; {red} RED" if red else "")
-    return "\n".join([HEADER, *map(line, results), tail])
-
-
-def machine() -> dict[str, Any]:
-    """The processor, its extensions that matter here, and the software."""
-    cpu, flags = platform.processor() or platform.machine(), set[str]()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        facts = {
-            key.strip(): value.strip()
-            for key, _, value in (text.partition(":") for text in cpuinfo.read_text().splitlines())
-        }
-        cpu, flags = facts.get("model name", cpu), set(facts.get("flags", facts.get("Features", "")).split())
-        cpu += "".join(f", {key} {facts[key]}" for key in ("cpu family", "model") if key in facts)
-    return {
-        "cpu": cpu,
-        "flags": [flag for flag in CPU_FLAGS if flag in flags],
-        "cores": os.cpu_count(),
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "frontier_kernels": asdict(build_info()),
-    }
-
-
-def as_json(name: str, results: Sequence[Result], rooflines: dict[int, Roofline]) -> dict[str, Any]:
-    """What ``--save`` writes; times in seconds."""
+def as_json(name: str, results: Sequence[Result], measured: dict[int, Roofline]) -> dict[str, Any]:
+    """What ``--save`` writes."""
     return {
         "schema": SCHEMA,
         "name": name,
         "machine": machine(),
-        "roofline": [
-            {"threads": threads, "flops_per_second": roof.flops, "bytes_per_second": roof.bandwidth}
-            for threads, roof in rooflines.items()
-        ],
-        "results": [
-            {
-                "case": asdict(result.case),
-                "threads": result.threads,
-                "verdict": result.verdict,
-                "red": result.red,
-                "relative_rms": result.errors,
-                "seconds": {
-                    peer: asdict(timing) | {"spread": timing.spread}
-                    for peer, timing in result.timings.items()
-                },
-                "best_peer": result.best_peer,
-                "ratio": result.ratio,
-                "noisy": result.noisy,
-                "flops": result.flops,
-                "bytes": result.traffic,
-                "roof_seconds": result.roof,
-                "share_of_roof": result.roof / result.timings[OURS].minimum if result.timings else None,
-            }
-            for result in results
-        ],
+        "roofline": roofline_rows(measured),
+        "results": [result.as_row() for result in results],
     }
+
+
+def roofline_rows(measured: dict[int, Roofline]) -> list[dict[str, Any]]:
+    """Rates by number of threads."""
+    return [
+        {
+            "threads": threads,
+            "flops_per_second": roof.flops,
+            "peak_flops_per_second": roof.peak,
+            "bytes_per_second": roof.bandwidth,
+        }
+        for threads, roof in measured.items()
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0, or 1 when a gate is red. A missed goal is marked, not an error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("cases", nargs="*", help="only cases whose names contain one of these")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="numbers of threads (1)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="about how long to time each row (3)")
-    parser.add_argument("--compile", action="store_true", help="torch.compile as a peer too: minutes more")
+    cores = os.cpu_count() or 1
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="+",
+        default=[1, 2] if cores > 1 else [1],
+        help="numbers of threads (1 2)",
+    )
+    parser.add_argument("--seconds", type=float, default=1.5, help="about how long to time each row (1.5)")
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out: minutes less")
+    parser.add_argument("--everyone", action="store_true", help="print every contestant's time under its row")
     parser.add_argument("--quick", action="store_true", help="tiny cases, two rounds: only whether it runs")
     parser.add_argument("--save", metavar="NAME", help=f"write {RESULTS.name}/NAME.json next to this file")
+    parser.add_argument(
+        "--markdown", metavar="NAME", help=f"measure nothing; print {RESULTS.name}/NAME.json as Markdown"
+    )
     options = parser.parse_args(arguments)
-    if options.save and not options.save.replace("-", "").replace("_", "").isalnum():
-        parser.error(f"--save: got {options.save!r}, wanted letters, digits, - and _")
+    for flag in ("save", "markdown"):
+        name = getattr(options, flag)
+        if name and not name.replace("-", "").replace("_", "").isalnum():
+            parser.error(f"--{flag}: got {name!r}, wanted letters, digits, - and _")
+    if options.markdown:
+        path = RESULTS / f"{options.markdown}.json"
+        if not path.exists():
+            parser.error(f"--markdown: there is no {path.name}; --save {options.markdown} writes it")
+        saved = json.loads(path.read_text())
+        if saved["schema"] != SCHEMA:
+            parser.error(f"--markdown: {path.name} has schema {saved['schema']}, wanted {SCHEMA}")
+        print(markdown(saved))
+        return 0
+    if not build_info().compiled:
+        parser.error(f"there is nothing to time. {build_info().note}")
     registry = QUICK if options.quick else CASES
     cases = [
         case for case in registry if not options.cases or any(word in case.name for word in options.cases)
@@ -294,27 +296,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not cases:
         parser.error(f"no case contains {options.cases}; there are: {', '.join(c.name for c in registry)}")
 
-    facts = machine()
-    print(f"{facts['cpu']} ({' '.join(facts['flags'])}), {facts['cores']} cores, load {facts['load'][0]}")
-    print(f"torch {facts['torch']}, transformers {facts['transformers']}; {facts['frontier_kernels']['cpu']}")
-    print("times: least of all rounds; spread: median over least; ratio: best peer over ours\n")
-    print(HEADER, flush=True)
-    results, rooflines = run_all(
+    # Of transformers' own caches, which are right in a compiled graph too.
+    warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
+    print(f"{description(machine())}\n{LEGEND}\n\n{HEADER}", flush=True)
+
+    def report(result: Result) -> None:
+        row = result.as_row()
+        print(line(row), flush=True)
+        if options.everyone and not result.red:
+            print(everyone(row), flush=True)
+
+    results, measured = run_all(
         cases,
         options.threads,
         options.seconds,
         rounds=2 if options.quick else None,
         quick=options.quick,
-        compiled=options.compile,
-        report=lambda result: print(line(result), flush=True),
+        compiled=not (options.no_compile or options.quick),
+        report=report,
     )
-    print(table(results).splitlines()[-1])
-    for threads, roof in rooflines.items():
-        rates = ", ".join(f"{dtype} mm {rate / 1e9:.0f} GF/s" for dtype, rate in roof.flops.items())
-        print(f"roofline, {threads} thread(s): {rates}, copy {roof.bandwidth / 1e9:.1f} GB/s")
+    print(summary([result.as_row() for result in results]))
+    print(rooflines(roofline_rows(measured)))
     if options.save:
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{options.save}.json"
-        path.write_text(json.dumps(as_json(options.save, results, rooflines), indent=1) + "\n")
+        path.write_text(json.dumps(as_json(options.save, results, measured), indent=1) + "\n")
         print(f"wrote {path}")
     return int(any(result.red for result in results))

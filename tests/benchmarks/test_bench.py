@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import pytest
 import torch
+from fakes import FLAT, FakeCase, FakeClock, contestant
 from torch import Tensor
 
-from benchmarks import bench, contestants, measure
+from benchmarks import bench, report
 from benchmarks.bench import Result
-from benchmarks.cases import CASES, QUICK, Case
-from benchmarks.contestants import OURS, Forward, Inputs
-from benchmarks.measure import Roofline, Timing
+from benchmarks.case import OURS, Case, Goals
+from benchmarks.cases import QUICK
+from benchmarks.moe import MoECase
+from benchmarks.retention import RetentionCase, StepCase
 
-CASE = QUICK[0]
-ROOFLINE = Roofline({"float32": 1e9, "bfloat16": 1e9}, 1e9)
-PEERS = {"transformers eager", "transformers grouped_mm", "torch grouped_mm"}
+Results = tuple[Tensor, ...]
+MOE = {OURS, "transformers eager", "transformers grouped_mm", "torch grouped_mm"}
+RETENTION = {OURS, "causal attention (SDPA)"} | {
+    f"torch chunks {way}, {chunk}" for way in ("in turn", "at once") for chunk in (64, 128)
+}
+YARN = {"yet-another-retnet chunkwise", "yet-another-retnet parallel"}
+STEP = {OURS, "torch in place"}
 
 
 @pytest.fixture(autouse=True)
@@ -32,142 +36,105 @@ def threads() -> Iterator[None]:
     assert torch.get_num_threads() == 1
 
 
-class FakeClock:
-    """Time passes only where a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def takes(self, forward: Forward, *seconds: float) -> Forward:
-        """``forward``, which lasts the given seconds, in turn."""
-        calls = 0
-
-        def slow(inputs: Inputs) -> Tensor:
-            nonlocal calls
-            self.now += seconds[calls % len(seconds)]
-            calls += 1
-            return forward(inputs)
-
-        return slow
-
-
-def wanted(case: Case) -> dict[str, Tensor]:
-    """The truth of a case."""
-    return bench.outputs(contestants.truth(case), contestants.make_inputs(case, torch.float64), True)
-
-
-def timed(case: Case, ours: float, **peers: float) -> Result:
+def timed(goals: Goals, ours: float, **peers: float) -> Result:
     """A case of contestants that are right and take so many seconds."""
     clock = FakeClock()
-    right = contestants.truth(case)
-    field = {name: clock.takes(right, seconds) for name, seconds in {OURS: ours, **peers}.items()}
-    return bench.measure_case(case, field, wanted(case), 1, ROOFLINE, 1.0, rounds=3, clock=clock)
+    field = [contestant(OURS, clock.steps(ours), counts=False)]
+    field += [contestant(name, clock.steps(seconds)) for name, seconds in peers.items()]
+    case = FakeCase(goals)
+    return bench.measure_case(case, field, case.truth(), 1, FLAT, 1.0, rounds=3, clock=clock)
 
 
-# ---- the registry ------------------------------------------------------------------------------------------
+def row(result: Result) -> str:
+    """Its line in the table."""
+    return report.line(result.as_row())
 
 
-def test_registry_names_each_case_once_and_covers_both_passes_of_both_dtypes() -> None:
-    for registry in (CASES, QUICK):
-        assert len({case.name for case in registry}) == len(registry)
-        shapes = {case.shape for case in registry}
-        rows = {(case.shape, case.dtype, case.backward) for case in registry}
-        both = [(d, b) for d in ("float32", "bfloat16") for b in (False, True)]
-        assert rows == {(shape, dtype, backward) for shape in shapes for dtype, backward in both}
-    assert all(case.goal > 1 and case.operator in contestants.OPERATORS for case in CASES + QUICK)
-
-
-def test_flops_and_bytes_of_a_case_counted_by_hand() -> None:
-    case = Case("c", "moe", 3, 4, 5, 7, 2, "float32", "swiglu", False, 1.0)
-    weights = 2 * 5 * 4 + 4 * 5
-    assert measure.work(case, 6) == (2 * 3 * 2 * weights, 4 * (2 * 3 * 4 + 6 * weights + 3 * 7))
-    flops, traffic = measure.work(replace(case, backward=True), 6)
-    assert flops == 3 * 2 * 3 * 2 * weights
-    assert traffic == 4 * (5 * 3 * 4 + 6 * weights + (6 + 7) * weights + 3 * 3 * 7)
-
-
-def test_roof_is_the_slower_of_arithmetic_and_traffic() -> None:
-    roofline = Roofline({"float32": 10.0}, 5.0)
-    assert roofline.seconds(CASE, flops=100.0, traffic=20.0) == 10.0
-    assert roofline.seconds(CASE, flops=10.0, traffic=20.0) == 4.0
-
-
-def test_roofline_keeps_the_best_rate_of_each_kind() -> None:
-    busy, calm = Roofline({"float32": 1.0}, 7.0), Roofline({"float32": 3.0}, 5.0)
-    assert busy.best(calm) == calm.best(busy) == Roofline({"float32": 3.0}, 7.0)
-    assert busy.best(None) == busy
-
-
-# ---- the clock ---------------------------------------------------------------------------------------------
-
-
-def test_interleaved_rounds_start_with_each_contestant_in_turn() -> None:
-    order: list[str] = []
-    calls = {name: partial(order.append, name) for name in "abc"}
-    measure.interleave(calls, 1.0, rounds=3, clock=FakeClock())
-    assert "".join(order[3:]) == "abcbcacab"
-
-
-def test_minimum_and_median_of_a_noisy_contestant() -> None:
-    clock = FakeClock()
-    steps = iter([9.0, 4.0, 2.0, 3.0])  # one warm-up, three rounds
-
-    def call() -> None:
-        clock.now += next(steps)
-
-    assert measure.interleave({"a": call}, 1.0, rounds=3, clock=clock) == {"a": Timing(2.0, 3.0, 3)}
-    assert Timing(2.0, 3.0, 3).spread == 1.5
-
-
-@pytest.mark.parametrize(
-    ("takes", "rounds"), [(100.0, measure.MIN_ROUNDS), (0.1, 20), (1e-6, measure.MAX_ROUNDS)]
-)
-def test_rounds_fill_the_time_within_bounds(takes: float, rounds: int) -> None:
-    clock = FakeClock()
-
-    def call() -> None:
-        clock.now += takes
-
-    assert measure.interleave({"a": call}, 2.0001, clock=clock)["a"].rounds == rounds
+# ---- ratios and verdicts -----------------------------------------------------------------------------------
 
 
 def test_ratio_is_the_best_peer_over_ours() -> None:
-    result = timed(CASE, 0.5, slow=4.0, quick=2.0)
+    result = timed(Goals(ratio=2.0), 0.5, slow=4.0, quick=2.0)
     assert result.best_peer == "quick"
     assert result.ratio == pytest.approx(4.0)
     assert result.verdict == "met"
-    row = bench.line(result)
-    assert " met " in row
-    assert "4.00" in row
-    assert "500.000" in row
-    assert f"{CASE.goal:.1f}" in row
+    words = row(result).split()
+    assert {"met", "4.00", "500.0", "2000.0", "quick", "2x"} <= set(words)
 
 
 def test_a_goal_that_is_missed_is_marked() -> None:
-    result = timed(CASE, 1.0, peer=CASE.goal - 0.1)
+    result = timed(Goals(ratio=2.0), 1.0, peer=1.9)
     assert result.verdict == "MISSED"
-    assert "MISSED" in bench.line(result)
-    assert bench.table([result]).endswith("0 of 1 goals met")
+    assert "MISSED" in row(result)
+    assert report.summary([result.as_row()]) == "1 thread: 0 of 1 goals met"
 
 
 def test_a_peer_that_is_faster_gives_a_ratio_below_one() -> None:
-    assert timed(CASE, 2.0, peer=1.0).ratio == pytest.approx(0.5)
+    assert timed(Goals(ratio=2.0), 2.0, peer=1.0).ratio == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("takes", "verdict"), [(9e-6, "met"), (11e-6, "MISSED")])
+def test_an_absolute_goal_is_our_time_alone(takes: float, verdict: str) -> None:
+    # Whatever the peer takes: half of ours, or ten times as much.
+    for peer in (takes / 2, takes * 10):
+        result = timed(Goals(seconds=10e-6), takes, peer=peer)
+        assert result.verdict == verdict
+        assert "10 us" in row(result)
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.71, "met"), (0.69, "MISSED")])
+def test_a_goal_for_the_share_of_the_peak_comes_on_top(share: float, verdict: str) -> None:
+    takes = 1e9 / (share * FLAT.peak["float32"])
+    result = timed(Goals(ratio=2.0, peak=0.7), takes, peer=10 * takes)
+    assert result.share_of_peak == pytest.approx(share)
+    assert result.verdict == verdict
+    assert timed(Goals(ratio=2.0, peak=0.7), takes, peer=takes).verdict == "MISSED"
+
+
+def test_a_stretch_goal_is_shown_and_not_judged() -> None:
+    result = timed(Goals(ratio=2.0, stretch=2.5), 1.0, peer=2.1)
+    assert result.verdict == "met"
+    assert "2x (2.5)" in row(result)
+
+
+def test_a_row_without_a_goal_counts_for_none() -> None:
+    result = timed(Goals(), 1.0, peer=0.5)
+    assert result.verdict == "-"
+    assert report.summary([result.as_row()]) == "1 thread: 0 of 0 goals met"
+
+
+def test_the_ratio_takes_no_one_who_does_not_count() -> None:
+    clock, case = FakeClock(), FakeCase()
+    field = [
+        contestant(OURS, clock.steps(1.0), counts=False),
+        contestant("more of ours", clock.steps(0.5), counts=False),
+        contestant("another function", clock.steps(0.1), counts=False, gated=False),
+        contestant("peer", clock.steps(3.0)),
+    ]
+    result = bench.measure_case(case, field, case.truth(), 1, FLAT, 1.0, rounds=2, clock=clock)
+    assert (result.best_peer, result.ratio) == ("peer", pytest.approx(3.0))
+    assert "another function" in report.everyone(result.as_row())
+
+
+def test_shares_of_the_roofline() -> None:
+    found = timed(Goals(), 2.0, peer=1.0).as_row()
+    assert found["share_of_mm"] == pytest.approx(0.5)  # 1 GFLOP in 2 s of 1 GFLOP/s
+    assert found["share_of_peak"] == pytest.approx(0.25)
+    assert found["share_of_copy"] == pytest.approx(0.25)  # half a gigabyte
+    assert report.line(found).split()[-4:] == ["0.5", "50%", "25%", "25%"]
 
 
 def test_a_row_whose_times_scatter_is_marked() -> None:
-    clock, right = FakeClock(), contestants.truth(CASE)
-    calm, scattered = (
-        clock.takes(right, 1.0),
-        clock.takes(right, 1.0, 1.0, 1.0, 2.0, 2.0),
-    )  # gate, warm-up, rounds
-    for peer, noisy in ((calm, False), (scattered, True)):
-        field = {OURS: calm, "peer": peer}
-        result = bench.measure_case(CASE, field, wanted(CASE), 1, ROOFLINE, 1.0, rounds=3, clock=clock)
+    case = FakeCase()
+    for peer, noisy in (((1.0,), False), ((1.0, 1.0, 2.0, 2.0), True)):
+        clock = FakeClock()
+        field = [
+            contestant(OURS, clock.steps(1.0), counts=False),
+            contestant("peer", clock.steps(*peer)),  # gate, then three rounds
+        ]
+        result = bench.measure_case(case, field, case.truth(), 1, FLAT, 1.0, rounds=3, clock=clock)
         assert result.noisy is noisy
-        assert bench.line(result).endswith("noisy") is noisy
+        assert row(result).endswith("noisy") is noisy
 
 
 # ---- the gate ----------------------------------------------------------------------------------------------
@@ -175,70 +142,75 @@ def test_a_row_whose_times_scatter_is_marked() -> None:
 
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
 def test_every_contestant_passes_the_gate(case: Case) -> None:
-    field = contestants.OPERATORS[case.operator](case, False)
-    inputs = contestants.make_inputs(case, getattr(torch, case.dtype))
-    errors, red = bench.check(case, field, inputs, wanted(case))
+    calls, errors, red = bench.check(case, case.contestants(False), case.truth())
     assert red == []
-    assert set(errors) == {OURS} | PEERS
-    assert all(len(found) == (5 if case.backward else 1) for found in errors.values())
+    if isinstance(case, MoECase):
+        names, tensors = MOE, 5 if case.backward else 1
+    elif isinstance(case, RetentionCase):
+        names, tensors = set(RETENTION), 4 if case.backward else 1
+        names |= YARN if case.dtype == "float32" else set()
+        names |= {f"{OURS}, decay's gradient too"} if case.backward else set()
+        names -= {name for name in names if name.endswith("128")} if case.time < 128 else set()
+    else:
+        assert isinstance(case, StepCase)
+        names, tensors = STEP | ({"yet-another-retnet recurrent"} if case.dtype == "float32" else set()), 2
+    assert set(calls) == names
+    for name, found in errors.items():
+        assert len(found) == tensors + ("decay" in name)
+    assert set(errors) == names - {"causal attention (SDPA)"}
 
 
-class DoubleGradient(torch.autograd.Function):
-    """The identity, whose gradient is twice what it should be."""
-
-    @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx: object, grad: Tensor) -> Tensor:
-        return 2 * grad
+@pytest.mark.slow
+@pytest.mark.parametrize("operator", ["moe", "retention", "retention step"])
+def test_the_compiled_peer_passes_the_gate(operator: str) -> None:
+    case = next(case for case in QUICK if case.operator == operator and case.dtype == "float32")
+    (peer,) = (found for found in case.contestants(True) if found.name == "torch.compile")
+    assert bench.check(case, [peer], case.truth())[2] == []
 
 
-def double(y: Tensor) -> Tensor:
-    """``y``, with a wrong gradient."""
-    return cast(Tensor, DoubleGradient.apply(y))  # type: ignore[no-untyped-call]
-
-
-def breaks(inputs: Inputs) -> Tensor:
+def breaks() -> Results:
     """A contestant that cannot run."""
     raise RuntimeError("no kernel")
 
 
-def spoiled(change: Callable[[Tensor], Tensor]) -> Forward:
-    """The truth, changed."""
-    right = contestants.truth(CASE)
-    return lambda inputs: change(right(inputs))
+def spoiled(change: Callable[[Tensor], Tensor]) -> Callable[[], Results]:
+    """The truth, with another output."""
+    right = FakeClock().steps(0.0)
+    return lambda: (change(right()[0]), *right()[1:])
 
 
-WRONG = {
+WRONG: dict[str, tuple[Callable[[], Results], str]] = {
     "off by a little": (spoiled(lambda y: y * (1 + 1e-4)), "y off by 1.0e-04"),
     "not a number": (spoiled(lambda y: y * torch.nan), "y off by nan"),
     "another shape": (spoiled(lambda y: y[:1]), "y off by inf"),
+    "a wrong gradient": (lambda: (torch.ones(3), torch.ones(2)), "dx off by 5.0e-01"),
     "cannot run": (breaks, "no kernel"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("who", [OURS, "peer"])
+@pytest.mark.parametrize("who", [OURS, "peer", "extra"])
 def test_gate_catches_a_wrong_contestant_and_shows_no_speed(name: str, who: str) -> None:
     wrong, words = WRONG[name]
-    field = {OURS: contestants.truth(CASE), "peer": contestants.truth(CASE)} | {who: wrong}
-    result = bench.measure_case(CASE, field, wanted(CASE), 1, ROOFLINE, 1.0, rounds=2)
+    right, case = FakeClock().steps(0.0), FakeCase()
+    field = [
+        contestant(someone, wrong if someone == who else right, counts=someone == "peer")
+        for someone in (OURS, "peer", "extra")
+    ]
+    result = bench.measure_case(case, field, case.truth(), 1, FLAT, 1.0, rounds=2)
     assert result.timings == {}
     assert (result.ratio, result.verdict) == (None, "RED")
-    row = bench.line(result)
-    assert "RED, no speed" in row
-    assert f"{who}: " in row
-    assert words in row
+    assert "RED, no speed" in row(result)
+    assert f"{who}: " in row(result)
+    assert words in row(result)
 
 
-def test_gate_catches_a_wrong_gradient() -> None:
-    case = next(case for case in QUICK if case.backward and case.dtype == "float32")
-    right = contestants.truth(case)
-    field: dict[str, Forward] = {OURS: lambda inputs: double(right(inputs)), "peer": right}
-    result = bench.measure_case(case, field, wanted(case), 1, ROOFLINE, 1.0, rounds=2)
-    assert [words.split()[1] for words in result.red] == list(contestants.GRADIENTS)
+def test_a_peer_gets_twice_the_tolerance() -> None:
+    case = FakeCase()
+    for error, who, red in ((1.5e-5, OURS, True), (1.5e-5, "peer", False), (2.5e-5, "peer", True)):
+        off = spoiled(lambda y, error=error: y * (1 + error))  # type: ignore[misc]
+        found = bench.check(case, [contestant(who, off, counts=who != OURS)], case.truth())[2]
+        assert bool(found) is red
 
 
 # ---- the command -------------------------------------------------------------------------------------------
@@ -251,51 +223,87 @@ def test_command_prints_every_row_and_saves_nothing_by_itself(
     assert bench.main(["--quick", "--threads", "1", "2"]) == 0
     printed = capsys.readouterr().out
     for case in QUICK:
-        rows = [row for row in printed.splitlines() if row.startswith(f"{case.name} ")]
-        assert [row[len(case.name) :].split()[0] for row in rows] == ["1", "2"]
-    assert f"of {2 * len(QUICK)} goals met" in printed
-    assert "roofline, 2 thread(s): float32 mm" in printed
+        rows = [line for line in printed.splitlines() if line.startswith(f"{case.name} ")]
+        assert [line[len(case.name) :].split()[0] for line in rows] == ["1", "2"]
+    asked = sum(case.goals != Goals() for case in QUICK)
+    assert f"of {asked} goals met; 2 threads: " in printed
+    assert "roofline, 2 thread(s): torch.mm float32" in printed
     assert not (tmp_path / "results").exists()
 
 
 def test_command_fails_when_a_gate_is_red(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def field(case: Case, compiled: bool) -> dict[str, Forward]:
-        return {
-            OURS: breaks if case is QUICK[0] else contestants.truth(case),
-            "peer": contestants.truth(case),
-        }
+    right = FakeClock().steps(1e-3)
+    good = FakeCase(field_of=(contestant(OURS, right, counts=False), contestant("peer", right)))
+    bad = replace(good, name="bad float32 fwd+bwd", field_of=(contestant(OURS, breaks, counts=False),))
+    monkeypatch.setattr(bench, "QUICK", (good, bad))
+    assert bench.main(["fake", "--quick", "--threads", "1"]) == 0
+    assert bench.main(["--quick", "--threads", "1"]) == 1
+    assert "of 2 goals met, 1 RED" in capsys.readouterr().out
 
-    monkeypatch.setitem(contestants.OPERATORS, "moe", field)
-    assert bench.main(["--quick", "tiny float32 fwd"]) == 1
+
+def test_everyones_time_is_printed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--quick", "--threads", "1", "--everyone", "step tiny float32"]) == 0
     printed = capsys.readouterr().out
-    assert "; 1 RED" in printed
+    for name in STEP | {"yet-another-retnet recurrent"}:
+        assert f"\n    {name} " in printed
 
 
-def test_saved_json_has_the_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saved_json_has_the_schema_and_prints_as_markdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(bench, "RESULTS", tmp_path)
-    assert bench.main(["--quick", "--save", "trial-1"]) == 0
+    assert bench.main(["--quick", "--threads", "1", "--save", "trial-1"]) == 0
     saved = json.loads((tmp_path / "trial-1.json").read_text())
     assert set(saved) == {"schema", "name", "machine", "roofline", "results"}
     assert (saved["schema"], saved["name"]) == (bench.SCHEMA, "trial-1")
-    assert {"cpu", "flags", "cores", "load", "torch", "transformers", "frontier_kernels"} <= set(
-        saved["machine"]
-    )
+    facts = {"cpu", "flags", "cores", "caches", "governor", "load", "torch", "transformers"}
+    assert facts | {"yet_another_retnet", "frontier_kernels"} <= set(saved["machine"])
     assert saved["machine"]["torch"] == torch.__version__
-    assert [row["threads"] for row in saved["roofline"]] == [1]
-    assert [row["case"]["name"] for row in saved["results"]] == [case.name for case in QUICK]
-    for row in saved["results"]:
-        assert set(row["seconds"]) == set(row["relative_rms"]) == {OURS} | PEERS
-        ours, best = (row["seconds"][name] for name in (OURS, row["best_peer"]))
-        assert row["ratio"] == pytest.approx(best["minimum"] / ours["minimum"])
-        assert all(0 < t["minimum"] <= t["median"] and t["rounds"] == 2 for t in row["seconds"].values())
-        assert row["share_of_roof"] == pytest.approx(row["roof_seconds"] / ours["minimum"])
+    assert [found["threads"] for found in saved["roofline"]] == [1]
+    assert [found["case"]["name"] for found in saved["results"]] == [case.name for case in QUICK]
+    for found in saved["results"]:
+        ours, best = (found["seconds"][name]["minimum"] for name in (OURS, found["best_peer"]))
+        assert best == min(found["seconds"][name]["minimum"] for name in found["peers"])
+        assert found["ratio"] == pytest.approx(best / ours)
+        assert all(0 < t["minimum"] <= t["median"] and t["rounds"] == 2 for t in found["seconds"].values())
+        (roof,) = saved["roofline"]
+        # The row's own roofline may be an earlier one, which is at most as high.
+        rate = found["flops"] / ours / roof["peak_flops_per_second"][found["case"]["dtype"]]
+        assert found["share_of_peak"] >= rate * (1 - 1e-9)
+
+    capsys.readouterr()
+    assert bench.main(["--markdown", "trial-1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == len(QUICK) + 2
+    assert len({line.count("|") for line in table}) == 1
+    for line, found in zip(table[2:], saved["results"], strict=True):
+        assert [cell.strip() for cell in line.strip("|").split("|")] == [
+            cell.strip() for cell in report.cells(found)
+        ]
+    assert any(saved["machine"]["cpu"] in line for line in lines)
+
+
+def test_an_older_file_is_not_taken_for_one_of_these(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    (tmp_path / "old.json").write_text('{"schema": 1}')
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(["--markdown", "old"])
+    assert "has schema 1, wanted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["no-such-case"], "no case contains"), (["--quick", "--save", "../x"], "letters, digits")],
+    [
+        (["no-such-case"], "no case contains"),
+        (["--quick", "--save", "../x"], "letters, digits"),
+        (["--markdown", "../x"], "letters, digits"),
+        (["--markdown", "no-such-run"], "there is no no-such-run.json"),
+    ],
 )
 def test_wrong_arguments_are_named(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]

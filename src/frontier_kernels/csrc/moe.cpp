@@ -17,6 +17,7 @@
 #include <torch/csrc/stable/tensor.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -385,6 +386,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
         static thread_local Scratch<S> sums, row_g;
         const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, d0 = part.first;
         T* result = dout + (e * n.width + d0) * n.hidden;
+        if (count == 0) {
+          std::memset(result, 0, part.count * n.hidden * sizeof(T));
+          if (dbo) std::fill_n(dbo + e * n.width + d0, part.count, T(0));
+          return;
+        }
         S* to = landing(result, sums, part.count * n.hidden);
         run.multiply(factor(pg + d0, n.width, false, slot_of + first, n.top_k),
                      factor(kept_a.get(0) + (first - origin) * n.hidden, n.hidden, false), to, part.count,
@@ -406,6 +412,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
         const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, h0 = part.first;
         T* result = di + (e * n.inner + h0) * n.width;
         const P* dpre = kept_dpre.get(0) + (first - origin) * n.inner + h0;
+        if (count == 0) {
+          std::memset(result, 0, part.count * n.width * sizeof(T));
+          if (dbi) std::fill_n(dbi + e * n.inner + h0, part.count, T(0));
+          return;
+        }
         S* to = landing(result, sums, part.count * n.width);
         run.multiply(factor(dpre, n.inner, false), factor(px, n.width, false, slot_of + first, n.top_k), to,
                      part.count, n.width, count, false);
@@ -427,8 +438,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
       // Rows of both weights' gradients, those of dW_in counted on from those of dW_out.
       const auto cut_weights = [&](std::vector<Part>& parts, int64_t e) {
         const int64_t count = start[e + 1] - start[e] + 1;
-        cut(parts, e, 0, n.width, 448, n.hidden * count);
-        cut(parts, e, n.width, n.inner, 448, n.width * count);
+        // Halves come from sums: of few rows those of a part should stay in the cache, and of none there are
+        // none.
+        const int64_t limit = !std::is_same_v<T, S> && count > 1 && count <= 8 ? 32 : 448;
+        cut(parts, e, 0, n.width, limit, n.hidden * count);
+        cut(parts, e, n.width, n.inner, limit, n.width * count);
       };
       const std::vector<Part> row_parts = cut_rows(start, n.experts);
       if (torch::stable::get_num_threads() > 1) {

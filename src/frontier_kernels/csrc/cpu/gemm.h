@@ -39,9 +39,12 @@ struct Factor {
   const int64_t* slots = nullptr;
   int64_t top_k = 1;
 
+  // Elements before row r.
+  int64_t place(int64_t r) const { return (slots ? slots[r] / top_k : r) * stride; }
+
   template <typename T>
   const T* row(int64_t r) const {
-    return static_cast<const T*>(data) + (slots ? slots[r] / top_k : r) * stride;
+    return static_cast<const T*>(data) + place(r);
   }
 };
 

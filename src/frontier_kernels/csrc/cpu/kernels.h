@@ -8,9 +8,9 @@
 // into panels [k, rows] and stays in L2; each panel of B, [k, 2 LANES], is packed right before its use and
 // stays in L1. Packing gathers rows, transposes them in registers and widens halves, so every factor is
 // read once for each block and no gathered copy exists. Rows are divided evenly among panels, so no tile is
-// nearly empty. Few rows of A against rows of B (decoding) are dot products: nothing is packed and B is read
-// once. The scheme is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
-// (2008).
+// nearly empty. Few rows of A (decoding) are dot products with the rows of B, or sums of them: nothing is
+// packed and B is read once; a sum over few steps writes C row by row. The scheme is that of Goto and van de
+// Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008).
 
 #if defined(__GNUC__)
 typedef REAL V __attribute__((vector_size(sizeof(REAL) * LANES)));
@@ -18,7 +18,8 @@ typedef REAL V __attribute__((vector_size(sizeof(REAL) * LANES)));
 typedef REAL V;
 #endif
 
-constexpr int64_t COLUMNS = 2 * LANES, BLOCK_ROWS = 448, BLOCK_K = 256, DOT_ROWS = 4, DOT_COLUMNS = 4;
+constexpr int64_t COLUMNS = 2 * LANES, BLOCK_ROWS = 448, BLOCK_K = 256, DOT_ROWS = 4, DOT_COLUMNS = 4,
+                  FEW_STEPS = 6;
 
 INLINE REAL widen(REAL x) { return x; }
 
@@ -307,25 +308,91 @@ TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, 
   }
 }
 
+// C[R, n] from R contiguous rows of A and B across k, which is read once, 4 vectors of each row at a time.
+template <int R, typename T>
+TARGET void thin(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
+  constexpr int64_t WIDTH = 4 * LANES, DISTANCE = 8;  // rows that are asked for ahead
+  int64_t j = 0;
+  for (; j + WIDTH <= n; j += WIDTH) {
+    V sum[R][4] = {};
+    for (int64_t p = 0; p < k; ++p) {
+      const T* row = b.row<T>(p) + j;
+      const T* later = b.row<T>(std::min(p + DISTANCE, k - 1)) + j;
+      for (size_t i = 0; i < WIDTH; i += 64 / sizeof(T)) PREFETCH(later + i);
+      UNROLL for (int u = 0; u < 4; ++u) {
+        const V x = load(row + u * LANES);
+        UNROLL for (int i = 0; i < R; ++i) sum[i][u] += x * a[i * k + p];
+      }
+    }
+    UNROLL for (int i = 0; i < R; ++i) {
+      UNROLL for (int u = 0; u < 4; ++u) {
+        REAL* to = c + i * n + j + u * LANES;
+        store(to, add ? load(to) + sum[i][u] : sum[i][u]);
+      }
+    }
+  }
+  for (; j < n; ++j)
+    for (int i = 0; i < R; ++i) {
+      REAL sum = 0;
+      for (int64_t p = 0; p < k; ++p) sum += a[i * k + p] * widen(b.row<T>(p)[j]);
+      c[i * n + j] = add ? c[i * n + j] + sum : sum;
+    }
+}
+
 template <typename T>
-TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
-  constexpr void (*rows[])(const REAL*, const Factor&, REAL*, int64_t, int64_t, bool) = {
-      dots<1, T>, dots<2, T>, dots<3, T>, dots<4, T>};
-  rows[m - 1](a, b, c, n, k, add);
+TARGET void few_rows_of(const REAL* a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+  typedef void (*Rows)(const REAL*, const Factor&, REAL*, int64_t, int64_t, bool);
+  static constexpr Rows along[] = {dots<1, T>, dots<2, T>, dots<3, T>, dots<4, T>};
+  static constexpr Rows across[] = {thin<1, T>, thin<2, T>, thin<3, T>, thin<4, T>};
+  (b.along_k ? along : across)[m - 1](a, b, c, n, k, add);
+}
+
+// `count` rows of a factor as sums, one after the other.
+TARGET void take_rows(const Factor& factor, int64_t first, int64_t count, int64_t width, REAL* to) {
+  for (int64_t i = 0; i < count; ++i) {
+    if (factor.element == Element::real)
+      std::copy_n(factor.row<REAL>(first + i), width, to + i * width);
+    else
+      widen(factor.element, factor.row<BFloat16>(first + i), to + i * width,
+            width);  // either half is as wide
+  }
 }
 
 TARGET void few_rows(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
   static thread_local Scratch<REAL> scratch;
   REAL* rows = scratch.get(m * k);
-  for (int64_t i = 0; i < m; ++i) {
-    if (a.element == Element::real)
-      std::copy_n(a.row<REAL>(i), k, rows + i * k);
-    else
-      widen(a.element, a.row<BFloat16>(i), rows + i * k, k);  // either kind of half is as wide
+  take_rows(a, 0, m, k, rows);
+  if (b.element == Element::real) return few_rows_of<REAL>(rows, b, c, m, n, k, add);
+  if (b.element == Element::bfloat16) return few_rows_of<BFloat16>(rows, b, c, m, n, k, add);
+  few_rows_of<Half>(rows, b, c, m, n, k, add);
+}
+
+// C[m, n] from few steps of k, both factors across it: C is what costs, and is written row by row.
+TARGET void few_steps(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+  static thread_local Scratch<REAL> scratch;
+  REAL *left = scratch.get(k * (m + n)), *right = left + k * m;
+  take_rows(a, 0, k, m, left);
+  take_rows(b, 0, k, n, right);
+  for (int64_t i = 0; i < m; ++i, c += n)
+    for (int64_t j = 0; j < n; j += LANES) {
+      const int64_t count = n - j;
+      V sum = add ? load_some(c + j, count) : V{};
+      for (int64_t p = 0; p < k; ++p) sum += left[p * m + i] * load_some(right + p * n + j, count);
+      store_some(c + j, sum, count);
+    }
+}
+
+// Asks for what packing `count` rows or columns from `first` on will read: `piece` of `pieces` even parts of
+// it.
+INLINE void expect(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k, int64_t piece,
+                   int64_t pieces) {
+  const int64_t bytes = factor.element == Element::real ? sizeof(REAL) : sizeof(BFloat16);
+  const int64_t rows = factor.along_k ? count : k, width = (factor.along_k ? k : count) * bytes;
+  const int64_t row = factor.along_k ? first : k0, column = (factor.along_k ? k0 : first) * bytes;
+  for (int64_t r = piece * rows / pieces; r < (piece + 1) * rows / pieces; ++r) {
+    const char* from = static_cast<const char*>(factor.data) + factor.place(row + r) * bytes + column;
+    for (int64_t byte = 0; byte < width; byte += 64) FETCH_AHEAD(from + byte);
   }
-  if (b.element == Element::real) return dots<REAL>(rows, b, c, m, n, k, add);
-  if (b.element == Element::bfloat16) return dots<BFloat16>(rows, b, c, m, n, k, add);
-  dots<Half>(rows, b, c, m, n, k, add);
 }
 
 // How blocked() packs and multiplies: one k in each number of a panel.
@@ -363,7 +430,9 @@ TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_
         const bool direct = in_place && columns == COLUMNS;
         if (!direct) P::pack(b, j0, columns, k0, taken, COLUMNS, n, right);
         const REAL* panel = direct ? b.row<REAL>(k0) + j0 : right;
+        const int64_t coming = std::min(COLUMNS, n - j0 - COLUMNS);
         for (int64_t q = 0; q < panels; ++q) {
+          if (coming > 0) expect(b, j0 + COLUMNS, coming, k0, taken, q, panels);
           const int64_t begin = q * rows / panels, height = (q + 1) * rows / panels - begin;
           REAL* to = c + (i0 + begin) * n + j0;
           const REAL* from = left + begin * depth;
@@ -383,10 +452,23 @@ TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_
   }
 }
 
+// The products of few rows or few steps, where packing would cost more than it saves; false for any other.
+TARGET bool few(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+  if (m <= DOT_ROWS && a.along_k && (b.along_k || n >= 4 * LANES)) {
+    few_rows(a, b, c, m, n, k, add);
+    return true;
+  }
+  if (k <= FEW_STEPS && !a.along_k && !b.along_k) {
+    few_steps(a, b, c, m, n, k, add);
+    return true;
+  }
+  return false;
+}
+
 TARGET void multiply(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
   if (m == 0 || n == 0) return;
   if (k == 0 && !add) std::fill_n(c, m * n, REAL(0));
-  if (m <= DOT_ROWS && a.along_k && b.along_k) return few_rows(a, b, c, m, n, k, add);
+  if (few(a, b, c, m, n, k, add)) return;
   blocked<Single>(a, b, c, m, n, k, add);
 }
 

@@ -136,8 +136,10 @@ TARGET void multiply_pairs(const Factor& a, const Factor& b, REAL* c, int64_t m,
     return multiply(a, b, c, m, n, k, add);
   if (m == 0 || n == 0) return;
   if (k == 0 && !add) std::fill_n(c, m * n, REAL(0));
-  if (m > DOT_ROWS || !a.along_k || !b.along_k) return blocked<Pair>(a, b, c, m, n, k, add);
-  constexpr void (*rows[])(const Factor&, const Factor&, REAL*, int64_t, int64_t, bool) = {
+  const bool rows = m <= DOT_ROWS && a.along_k && b.along_k;
+  if (!rows && few(a, b, c, m, n, k, add)) return;
+  if (!rows) return blocked<Pair>(a, b, c, m, n, k, add);
+  constexpr void (*dots_of[])(const Factor&, const Factor&, REAL*, int64_t, int64_t, bool) = {
       pair_dots<1>, pair_dots<2>, pair_dots<3>, pair_dots<4>};
-  rows[m - 1](a, b, c, n, k, add);
+  dots_of[m - 1](a, b, c, n, k, add);
 }
