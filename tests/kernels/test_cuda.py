@@ -35,6 +35,14 @@ def test_a_device_full_of_tiles_equals_the_reference(shape: tuple[int, ...], dty
     cuda_moe.assert_network_equals_reference(library, shape, dtype, "swiglu", True, -1, "cuda", seeds=1)
 
 
+@pytest.mark.parametrize("activation", ["gelu", "swiglu"])
+def test_what_torchs_own_products_take_on_sm90_equals_the_reference(activation: str) -> None:
+    shape = (16_384, 2, 2, 512, 512)
+    cuda_moe.assert_network_equals_reference(
+        library, shape, torch.bfloat16, activation, True, 15_000, "cuda", seeds=1
+    )
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("capacity", [0, 3])
 def test_dropped_slots_add_nothing(dtype: torch.dtype, capacity: int) -> None:
