@@ -7,9 +7,10 @@
 //
 // Grouping is a counting permutation without a sort: blocks count their slots by expert in shared memory, one
 // block sums the counts over blocks and experts, and a last pass ranks every slot among its expert's, in slot
-// order: `match.any` finds the lanes of a warp that ask for the same expert. Counts are whole numbers, so the
-// atomics that add them cannot change a result. The host reads none of them: all grids follow from shapes.
-// Source: the counting rank is that of radix sort (Harris, Sengupta, Owens, "Parallel prefix sum", 2007).
+// order: `match.any` finds the lanes of a warp that ask for the same expert; for few slots one block does all
+// three. Counts are whole numbers, so the atomics that add them cannot change a result. The host reads none
+// of them: all grids follow from shapes. Source: the counting rank is that of radix sort (Harris, Sengupta,
+// Owens, "Parallel prefix sum", 2007).
 
 #include <algorithm>
 #include <optional>
@@ -29,8 +30,8 @@ using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
 
-constexpr size_t kShared = 48 * 1024;
-constexpr int kLeastSlots = 2048;  // of a block that ranks, until there are kMostBlocks of them
+constexpr size_t kShared = 47 * 1024;  // of the 48 that every block gets without asking
+constexpr int kLeastSlots = 2048;      // of a block that ranks, until there are kMostBlocks of them
 constexpr int kMostBlocks = 128;
 
 __device__ __forceinline__ float exponential(float x) { return expf(x); }
@@ -266,34 +267,21 @@ __global__ void sum_counts(int* block_counts, int num_blocks, int num_experts, i
   }
 }
 
-// Rank of every slot among its expert's, in slot order, and both row maps.
-__global__ void rank_slots(const int64_t* experts, int64_t slots, int64_t per_block, int num_experts,
-                           const int* block_ranks, const int64_t* counts, const int64_t* offsets,
-                           int64_t* slot_to_row, int64_t* row_to_slot, bool* dropped) {
-  int* ranks = dynamic_shared<int>();
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-  const Segment own = segment(slots, per_block);
-  count_by_warp(experts, own, num_experts, ranks);
-  for (int e = threadIdx.x; e < num_experts; e += blockDim.x) {
-    int sum = block_ranks[static_cast<int64_t>(blockIdx.x) * num_experts + e];
-    for (int w = 0; w < warps; ++w) {
-      const int here = ranks[w * num_experts + e];
-      ranks[w * num_experts + e] = sum;
-      sum += here;
-    }
-  }
-  __syncthreads();
+// Where a warp's slots go, both ways; `ranks` [E] holds the rank that its next slot of each expert has.
+__device__ __forceinline__ void place_slots(const int64_t* experts, Segment own, int num_experts, int* ranks,
+                                            const int64_t* counts, const int64_t* offsets,
+                                            int64_t* slot_to_row, int64_t* row_to_slot, bool* dropped) {
+  const int lane = threadIdx.x % 32;
   const int64_t used = offsets[num_experts];
-  int* mine = ranks + warp * num_experts;
   for (int64_t first = own.first; first < own.last; first += 32) {
     const int64_t s = first + lane;
     const int64_t asked = s < own.last ? experts[s] : -1;
     const bool here = asked >= 0 && asked < num_experts;
     const int e = here ? static_cast<int>(asked) : -1;
     const unsigned same = __match_any_sync(kWholeWarp, e);
-    const int rank = (here ? mine[e] : 0) + __popc(same & ((1u << lane) - 1));
+    const int rank = (here ? ranks[e] : 0) + __popc(same & ((1u << lane) - 1));
     __syncwarp();
-    if (here && (same >> lane) == 1u) mine[e] = rank + 1;  // the last lane of its expert
+    if (here && (same >> lane) == 1u) ranks[e] = rank + 1;  // the last lane of its expert
     __syncwarp();
     if (s >= own.last) continue;
     const bool kept = here && rank < counts[e];
@@ -303,6 +291,59 @@ __global__ void rank_slots(const int64_t* experts, int64_t slots, int64_t per_bl
     if (kept) row_to_slot[row] = s;
     if (s >= used) row_to_slot[s] = -1;
   }
+}
+
+// Turns the warps' counts of one expert into the ranks that they start from; gives what comes after the last.
+__device__ __forceinline__ int ranks_of_warps(int* counts, int num_experts, int e, int before) {
+  const int warps = blockDim.x / 32;
+  for (int w = 0; w < warps; ++w) {
+    const int here = counts[w * num_experts + e];
+    counts[w * num_experts + e] = before;
+    before += here;
+  }
+  return before;
+}
+
+// Rank of every slot among its expert's, in slot order, and both row maps.
+__global__ void rank_slots(const int64_t* experts, int64_t slots, int64_t per_block, int num_experts,
+                           const int* block_ranks, const int64_t* counts, const int64_t* offsets,
+                           int64_t* slot_to_row, int64_t* row_to_slot, bool* dropped) {
+  int* ranks = dynamic_shared<int>();
+  const Segment own = segment(slots, per_block);
+  count_by_warp(experts, own, num_experts, ranks);
+  for (int e = threadIdx.x; e < num_experts; e += blockDim.x)
+    ranks_of_warps(ranks, num_experts, e, block_ranks[static_cast<int64_t>(blockIdx.x) * num_experts + e]);
+  __syncthreads();
+  place_slots(experts, own, num_experts, ranks + threadIdx.x / 32 * num_experts, counts, offsets, slot_to_row,
+              row_to_slot, dropped);
+}
+
+// All of it by one block, for as few slots as decoding has: one launch where there would be three.
+__global__ void group_few_slots(const int64_t* experts, int64_t slots, int64_t per_block, int num_experts,
+                                int64_t capacity, int64_t* counts, int64_t* demand, int64_t* offsets,
+                                int64_t* slot_to_row, int64_t* row_to_slot, bool* dropped) {
+  int64_t* sums = dynamic_shared<int64_t>();       // [32]
+  int* ranks = reinterpret_cast<int*>(sums + 32);  // [warps, E]
+  const Segment own = segment(slots, per_block);
+  count_by_warp(experts, own, num_experts, ranks);
+  int64_t before = 0;
+  if (threadIdx.x == 0) offsets[0] = 0;
+  for (int first = 0; first < num_experts; first += blockDim.x) {
+    const int e = first + threadIdx.x;
+    int64_t kept = 0, total;
+    if (e < num_experts) {
+      const int64_t asked = ranks_of_warps(ranks, num_experts, e, 0);
+      kept = capacity >= 0 && capacity < asked ? capacity : asked;
+      demand[e] = asked;
+      counts[e] = kept;
+    }
+    const int64_t start = block_exclusive_sum(kept, sums, total);
+    if (e < num_experts) offsets[e + 1] = before + start + kept;
+    before += total;
+  }
+  __syncthreads();
+  place_slots(experts, own, num_experts, ranks + threadIdx.x / 32 * num_experts, counts, offsets, slot_to_row,
+              row_to_slot, dropped);
 }
 
 Choice choice_of(const Tensor& logits, int64_t top_k, const std::string& scoring, bool renormalize,
@@ -357,17 +398,24 @@ struct Plan {
                                             (slots + unit * kMostBlocks - 1) / (unit * kMostBlocks));
     const int64_t per_block = units * unit;
     const unsigned grid = blocks(slots, per_block);
-    Tensor block_counts = new_empty(experts, {grid, num_experts}, ScalarType::Int);
-    int* of_block = block_counts.mutable_data_ptr<int>();
     const int64_t* chosen = experts.const_data_ptr<int64_t>();
     int64_t *kept = counts.mutable_data_ptr<int64_t>(), *start = offsets.mutable_data_ptr<int64_t>();
+    int64_t* asked = demand.mutable_data_ptr<int64_t>();
+    int64_t *row_of = slot_to_row.mutable_data_ptr<int64_t>(),
+            *slot_of = row_to_slot.mutable_data_ptr<int64_t>();
     const cudaStream_t stream = current_stream(experts);
+    if (grid <= 1) {
+      launch(group_few_slots, 1, warps * 32, 32 * sizeof(int64_t) + warps * line, stream, chosen, slots,
+             per_block, count, capacity, kept, asked, start, row_of, slot_of, dropped);
+      return;
+    }
+    Tensor block_counts = new_empty(experts, {grid, num_experts}, ScalarType::Int);
+    int* of_block = block_counts.mutable_data_ptr<int>();
     launch(count_slots, grid, warps * 32, warps * line, stream, chosen, slots, per_block, count, of_block);
     launch(sum_counts, 1, 256, 32 * sizeof(int64_t), stream, of_block, static_cast<int>(grid), count,
-           capacity, kept, demand.mutable_data_ptr<int64_t>(), start);
+           capacity, kept, asked, start);
     launch(rank_slots, grid, warps * 32, warps * line, stream, chosen, slots, per_block, count, of_block,
-           kept, start, slot_to_row.mutable_data_ptr<int64_t>(), row_to_slot.mutable_data_ptr<int64_t>(),
-           dropped);
+           kept, start, row_of, slot_of, dropped);
   }
 };
 
