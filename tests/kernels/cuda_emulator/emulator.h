@@ -6,8 +6,8 @@
 // manual, and what a device leaves undefined is an error here: barriers that not all threads reach or reach
 // in different places, collectives whose lanes disagree, vectors at addresses that are not aligned to them,
 // writes past the end of shared memory. Dynamic shared memory holds NaN when a block begins; asynchronous
-// copies arrive as late as they may; and threads run in an order that FRONTIER_EMULATED_ORDER picks (forward
-// or reverse), so a missing wait or barrier changes the result.
+// copies arrive as late as they may; and a warp runs ahead as far as it can, the first of a block or the last
+// as FRONTIER_EMULATED_ORDER has it (forward or reverse), so a missing wait or barrier changes the result.
 //
 // It does not know time, memory models or races between blocks, and static shared memory keeps what the last
 // block left in it. FRONTIER_EMULATED_ARCH picks the device (75, 80, 86, 89, 90).
@@ -324,21 +324,31 @@ class Machine {
       warps_[fiber.warp].alive |= 1u << fiber.lane;
       begin(fiber, stacks_[i]);
     }
+    // A warp goes on until all its lanes wait for other warps: so a barrier that is missing is missed.
     while (alive_ > 0) {
       bool ran = false;
-      for (size_t i = 0; i < fibers_.size(); ++i) {
-        Fiber& fiber = fibers_[reverse_ ? fibers_.size() - 1 - i : i];
-        if (!fiber.ready) continue;
-        resume(fiber);
-        current_ = nullptr;
-        ran = true;
-        if (error_) std::rethrow_exception(error_);
-      }
+      for (size_t i = 0; i < warps_.size(); ++i)
+        while (run_warp(reverse_ ? warps_.size() - 1 - i : i)) ran = true;
       if (!ran && !complete_without_the_finished()) fail(describe_deadlock());
     }
     for (size_t i = 0; i < kCanary; ++i)
       if (shared_[i] != 0xff || shared_[shared_bytes_ + kCanary + i] != 0xff)
         fail("a block wrote outside its shared memory");
+  }
+
+  // Runs the lanes of a warp that are ready; false if there are none.
+  bool run_warp(size_t warp) {
+    bool ran = false;
+    const size_t first = warp * 32, count = std::min(fibers_.size() - first, size_t{32});
+    for (size_t i = 0; i < count; ++i) {
+      Fiber& fiber = fibers_[first + (reverse_ ? count - 1 - i : i)];
+      if (!fiber.ready) continue;
+      resume(fiber);
+      current_ = nullptr;
+      ran = true;
+      if (error_) std::rethrow_exception(error_);
+    }
+    return ran;
   }
 
   bool complete(Warp& warp, Meeting& meeting) {
