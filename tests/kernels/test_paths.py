@@ -40,6 +40,17 @@ for (tokens, experts, top_k, width, hidden), activation, dtype, bias in kinds:
     y = fk.moe_mlp(x, routing, *leaves[1:], activation=activation)
     grads = torch.autograd.grad(y, [routed, *leaves], torch.randn(tokens, width).to(dtype))
     results.append([y.detach(), *grads])
+# Heads of whole vectors, of part of one, of several tiles; chunks of whole tiles and ragged ones.
+heads = [(2, 150, 3, 64, 64), (1, 70, 2, 5, 37), (1, 33, 1, 130, 16), (2, 3, 2, 1, 1)]
+kinds = itertools.product(heads, dtypes, [False, True], [{}, {"chunk_size": 13}, {"form": "recurrent"}])
+for (batch, time, heads, key, value), dtype, per_step, options in kinds:
+    q, k = (torch.randn(batch, time, heads, key).to(dtype).requires_grad_() for _ in "qk")
+    v = torch.randn(batch, time, heads, value).to(dtype).requires_grad_()
+    g = (-torch.rand((batch, time, heads) if per_step else (heads,)) / 8).requires_grad_()
+    state = torch.randn(batch, heads, key, value, requires_grad=True)
+    o, last = fk.retention(q, k, v, g, initial_state=state, return_state=True, **options)
+    grads = torch.autograd.grad([o, last], [q, k, v, g, state], [torch.randn_like(o), torch.randn_like(last)])
+    results.append([o.detach(), last.detach(), *grads])
 torch.save((fk.build_info().cpu, results), sys.argv[1])
 """
 

@@ -276,18 +276,18 @@ Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in
     parallel_for(0, batch * heads, 8, [&](int64_t begin, int64_t end) {
       std::vector<S> rows(std::is_same_v<T, S> ? 0 : 2 * (key + value));
       for (int64_t task = begin; task < end; ++task) {
-        const S decay = std::exp(pg[per_batch ? task : task % heads]);
+        const S lost = std::expm1(pg[per_batch ? task : task % heads]);
         const T *tq = pq + task * key, *tk = pk + task * key, *tv = pv + task * value;
         S* s = ps + task * key * value;
         const auto& step = frontier::retain<S>().step;
         if constexpr (std::is_same_v<T, S>) {
-          step(tq, tk, tv, s, po + task * value, decay, static_cast<S>(scale), key, value);
+          step(tq, tk, tv, s, po + task * value, lost, static_cast<S>(scale), key, value);
         } else {
           S *wq = rows.data(), *wk = wq + key, *wv = wk + key, *wo = wv + value;
           frontier::convert(tq, wq, key);
           frontier::convert(tk, wk, key);
           frontier::convert(tv, wv, value);
-          step(wq, wk, wv, s, wo, decay, static_cast<S>(scale), key, value);
+          step(wq, wk, wv, s, wo, lost, static_cast<S>(scale), key, value);
           frontier::convert(wo, po + task * value, value);
         }
       }

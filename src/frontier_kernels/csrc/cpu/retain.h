@@ -36,8 +36,8 @@ struct Retain {
   // o [T, V] with the strides of v, and the last state [K, V]; `initial` may be null, and be the last state.
   void (*forward)(const Sequence<S>&, const S* initial, void* o, S* state, Scratch<S>& memory);
   void (*backward)(const Sequence<S>&, const S* initial, const Gradients<S>&, Scratch<S>& memory);
-  // One step of decoding: state [K, V] in place, o [V] = scale q state.
-  void (*step)(const S* q, const S* k, const S* v, S* state, S* o, S decay, S scale, int64_t key,
+  // One step of decoding: state [K, V] in place, o [V] = scale q state; `lost` is the decay less one.
+  void (*step)(const S* q, const S* k, const S* v, S* state, S* o, S lost, S scale, int64_t key,
                int64_t value);
 };
 

@@ -115,16 +115,22 @@ struct FadedRows {  // c = rows (a b)
   }
 };
 
-struct FadedState {  // c = scale c + a b
+// c = c + (scale c + a b), where 1 + scale is the fade. The product is summed by itself: added term by term
+// to a state that remembers long, a small one would be rounded as often as there are steps; and a fade close
+// to one, rounded to a number, would be off by as much every time.
+struct FadedState {
   static void shift(TileWork& w, int64_t i, int64_t j) { w.product.a += i, w.product.b += j; }
   template <int R, int N>
   TARGET static void tile(const TileWork& w) {
-    V sum[R][N];
-    UNROLL for (int i = 0; i < R; ++i) {
-      UNROLL for (int u = 0; u < N; ++u) sum[i][u] = w.scale * load(w.c + i * w.c_step + u * LANES);
-    }
+    V sum[R][N] = {};
     add_across(sum, w.product);
-    store_tile(sum, w.c, w.c_step);
+    UNROLL for (int i = 0; i < R; ++i) {
+      UNROLL for (int u = 0; u < N; ++u) {
+        REAL* c = w.c + i * w.c_step + u * LANES;
+        const V before = load(c);
+        store(c, before + (w.scale * before + sum[i][u]));
+      }
+    }
   }
 };
 
@@ -317,6 +323,7 @@ struct Fades {
   bool constant;
   int64_t filled = -1, pitch;
   REAL *since_start, *to_end, *read, *table;
+  REAL lost;  // exp(a_last) - 1
 
   static int64_t size(const Sequence<REAL>& s, int64_t longest) {
     const int64_t pitch = padded(longest), rows = s.decay_stride ? longest : 1;
@@ -346,6 +353,7 @@ struct Fades {
     }
     exponentials(since_start, since_start, n);
     exponentials(to_end, to_end, n);
+    lost = static_cast<REAL>(std::expm1(a[n - 1]));
     for (int64_t i = 0; i < n; ++i) read[i] = s.scale * since_start[i];
     if (constant) {
       for (int64_t i = 0; i < n; ++i) table[i] = to_end[n - 1 - i];
@@ -365,7 +373,7 @@ TARGET void advance(REAL* state, const REAL* k, const REAL* v, REAL* faded, cons
   scale_rows(v, fades.to_end, n, value_pitch, faded);
   TileWork w{};
   w.product = {n, k, key_pitch, faded, value_pitch};
-  w.scale = fades.since_start[n - 1];
+  w.scale = fades.lost;
   w.c = state, w.c_step = value_pitch;
   cover<FadedState>(w, key, value_pitch, false, ahead);
 }
@@ -560,10 +568,10 @@ TARGET void retain_backward(const Sequence<REAL>& s, const REAL* initial, const 
     cover<Causal<true>>(w, n, vp, false, &ahead);
     if (!direct_value) scatter(s, dv, first, n, s.value, vp, g.v);
 
-    const REAL kept = fades.since_start[n - 1];
+    const REAL kept = 1 + fades.lost;
     if (decay) da[n - 1] += static_cast<double>(kept) * dot(S, dS, size);
     scale_rows(d, fades.read, n, vp, faded);
-    w = {}, w.product = {n, q, kp, faded, vp}, w.scale = kept, w.c = dS, w.c_step = vp;
+    w = {}, w.product = {n, q, kp, faded, vp}, w.scale = fades.lost, w.c = dS, w.c_step = vp;
     cover<FadedState>(w, s.key, vp, false, &ahead);
 
     double sum = 0;
@@ -576,8 +584,8 @@ TARGET void retain_backward(const Sequence<REAL>& s, const REAL* initial, const 
   if (g.initial) save_state(dS, s.key, s.value, vp, g.initial);
 }
 
-// One pass over the state: each of its rows fades, takes in k_d v, and is added to the output while it is at
-// hand.
+// One pass over the state: each of its rows fades, by `lost` of what it was, takes in k_d v, and is added to
+// the output while it is at hand.
 TARGET void retain_step(const REAL* q, const REAL* k, const REAL* v, REAL* state, REAL* o, REAL decay,
                         REAL scale, int64_t key, int64_t value) {
   int64_t j = 0;
@@ -588,7 +596,7 @@ TARGET void retain_step(const REAL* q, const REAL* k, const REAL* v, REAL* state
       const REAL write = k[d], read = scale * q[d];
       REAL* row = state + d * value + j;
       UNROLL for (int u = 0; u < 4; ++u) {
-        const V x = decay * load(row + u * LANES) + write * taken[u];
+        const V before = load(row + u * LANES), x = before + (lost * before + write * taken[u]);
         store(row + u * LANES, x);
         sum[u] += read * x;
       }
@@ -600,7 +608,8 @@ TARGET void retain_step(const REAL* q, const REAL* k, const REAL* v, REAL* state
     const V taken = load_some(v + j, count);
     V sum = {};
     for (int64_t d = 0; d < key; ++d) {
-      const V x = decay * load_some(state + d * value + j, count) + k[d] * taken;
+      const V before = load_some(state + d * value + j, count);
+      const V x = before + (lost * before + k[d] * taken);
       store_some(state + d * value + j, x, count);
       sum += scale * q[d] * x;
     }
