@@ -62,7 +62,15 @@ def run(ops: Any, c: Call, chunk_size: int = 64, device: str = "cpu") -> list[to
 
     rows = [there(t) for t in (c.q, c.k, c.v, c.log_decay, c.initial, c.cu_seqlens)]
     o, state = ops.retention(*rows, chunk_size, c.scale)
-    gradients = ops.retention_backward(there(c.grad), there(c.grad_state), *rows, chunk_size, c.scale)
+    gradients = ops.retention_backward(there(c.grad), there(c.grad_state), *rows, chunk_size, c.scale, True)
+    *others, none, initial = ops.retention_backward(
+        there(c.grad), there(c.grad_state), *rows, chunk_size, c.scale, False
+    )
+    assert none.numel() == 0
+    for a, b in zip((*others, initial), (*gradients[:3], gradients[4]), strict=True):
+        assert torch.equal(a.nan_to_num(), b.nan_to_num()), (
+            "the decay's gradient is asked for, and others change"
+        )
     return [t.cpu() for t in (o, state, *gradients)]
 
 

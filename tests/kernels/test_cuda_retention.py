@@ -69,6 +69,6 @@ class TestOnDevice(RetentionProperties):
         torch.cuda.set_sync_debug_mode("error")
         try:
             ops.retention(q, k, v, g, s, bounds, 64, c.scale)
-            ops.retention_backward(grad, grad_state, q, k, v, g, s, bounds, 64, c.scale)
+            ops.retention_backward(grad, grad_state, q, k, v, g, s, bounds, 64, c.scale, True)
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -388,7 +388,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     const std::optional<Tensor>& grad_in, const std::optional<Tensor>& grad_state_in, const Tensor& q_in,
     const Tensor& k_in, const Tensor& v_in, const Tensor& log_decay_in,
     const std::optional<Tensor>& initial_in, const std::optional<Tensor>& cu_seqlens_in, int64_t chunk_size,
-    double scale) {
+    double scale, bool decay) {
   const DeviceGuard guard(q_in);
   const Tensor q = contiguous(q_in), k = contiguous(k_in), v = contiguous(v_in);
   const Tensor log_decay = contiguous(log_decay_in);
@@ -405,8 +405,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
   Tensor dq = new_empty(q, {n.batch, n.time, n.heads, n.key});
   Tensor dk = new_empty(k, {n.batch, n.time, n.heads, n.key});
   Tensor dv = new_empty(v, {n.batch, n.time, n.heads, n.value});
-  Tensor dlog_decay =
-      n.per_token ? new_empty(log_decay, {n.batch, n.time, n.heads}) : new_empty(log_decay, {n.heads});
+  Tensor dlog_decay = !decay        ? new_empty(log_decay, {0})
+                      : n.per_token ? new_empty(log_decay, {n.batch, n.time, n.heads})
+                                    : new_empty(log_decay, {n.heads});
   Tensor dinitial = new_empty(log_decay, {initial ? n.sequences : 0, n.heads, n.key, n.value});
   const Properties device = properties(q);
   const cudaStream_t stream = current_stream(q);
@@ -421,11 +422,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     Pass<T> p = make_pass(n, pgrad, pv, pk, dq.mutable_data_ptr<T>(), true, log_decay, cu_seqlens);
     const int64_t chunks = p.slots(across.rows), tiles = across.tiles(key);
     const int64_t row_parts = tiles * across.row_parts, crossing_parts = tiles * across.crossing_parts;
-    Tensor products = new_empty(log_decay, {3, row_parts, n.heads, p.tokens});
+    // Nothing is kept for the decay's gradient if nobody asks for it.
+    Tensor products = new_empty(log_decay, {decay ? 3 : 0, row_parts, n.heads, p.tokens});
     S* row_products = products.mutable_data_ptr<S>();
     const int64_t stride = row_parts * n.heads * p.tokens;
-    Tensor crossing = new_empty(log_decay, {crossing_parts, n.heads, chunks}, ScalarType::Double);
-    Tensor kept = new_empty(q, {chunks, n.heads, tiles, across.kept / static_cast<int64_t>(sizeof(T))});
+    const int64_t kept_chunks = decay ? chunks : 0;
+    Tensor crossing = new_empty(log_decay, {crossing_parts, n.heads, kept_chunks}, ScalarType::Double);
+    Tensor kept = new_empty(q, {kept_chunks, n.heads, tiles, across.kept / static_cast<int64_t>(sizeof(T))});
 
     // The states once more, and their gradients, at the segments' bounds.
     Pass<T> states = make_pass<T>(n, nullptr, pk, pv, nullptr, false, log_decay, cu_seqlens);
@@ -443,9 +446,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     p.scale_scores = p.scale_read = static_cast<S>(scale);
     p.scale_write = 1;
     p.first = states.first, p.segment = states.segment, p.segment_states = states.segment_states;
-    p.rows = pq;
-    p.row_products = row_products;
-    p.chunk_states = kept.mutable_data_ptr();
+    if (decay) {
+      p.rows = pq;
+      p.row_products = row_products;
+      p.chunk_states = kept.mutable_data_ptr();
+    }
     run(across, p, stream);
 
     p = make_pass(n, pv, pgrad, pq, dk.mutable_data_ptr<T>(), true, log_decay, cu_seqlens);
@@ -453,11 +458,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     p.scale_scores = p.scale_write = static_cast<S>(scale);
     p.scale_read = 1;
     p.first = gradients.first, p.segment = states.segment, p.segment_states = gradients.segment_states;
-    p.rows = pk;
-    p.row_products = row_products + stride;
-    p.read_products = row_products + 2 * stride;
-    p.chunk_states = kept.mutable_data_ptr();
-    p.crossing = crossing.mutable_data_ptr<double>();
+    if (decay) {
+      p.rows = pk;
+      p.row_products = row_products + stride;
+      p.read_products = row_products + 2 * stride;
+      p.chunk_states = kept.mutable_data_ptr();
+      p.crossing = crossing.mutable_data_ptr<double>();
+    }
     run(across, p, stream);
 
     const DecayParts<S> parts{row_products, row_products + stride,       row_products + 2 * stride,
@@ -467,7 +474,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     const dim3 grid = grid_of((chunks * n.heads + kThreads / 32 - 1) / (kThreads / 32));
     S* out_decay = dlog_decay.mutable_data_ptr<S>();
     const auto kernel = across.rows == 64 ? decay_gradient<T, 64> : decay_gradient<T, 32>;
-    if (n.per_token) {
+    if (!decay) {
+      // The walks above left nothing for it.
+    } else if (n.per_token) {
       launch(kernel, grid, kThreads, 0, stream, p, parts, out_decay, nullptr);
     } else {
       Tensor per_chunk = new_empty(log_decay, {n.heads, chunks}, ScalarType::Double);
