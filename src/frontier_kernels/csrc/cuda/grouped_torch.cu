@@ -16,7 +16,6 @@ namespace frontier::cuda {
 namespace {
 
 using torch::headeronly::ScalarType;
-using torch::stable::narrow;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
 using torch::stable::transpose;
@@ -32,10 +31,20 @@ std::optional<Tensor> grouped_mm(const Tensor& a, const Tensor& b, const Tensor&
   return torch::stable::detail::to<Tensor>(stack[0]);
 }
 
-// Where each expert's rows end, as aten takes it.
-Tensor ends_of(const Tensor& offsets, int64_t experts) {
-  Tensor all = offsets;
-  return dense(torch::stable::to(narrow(all, 0, 1, experts), ScalarType::Int));
+// Where each expert's rows end, as aten takes it. A plan that does not fit is made to rise and to end in
+// time: aten would follow it.
+__global__ void rising_ends(const int64_t* offsets, int32_t* ends, int64_t experts, int64_t rows) {
+  for (int64_t e = threadIdx.x; e < experts; e += blockDim.x) {
+    int64_t end = 0;
+    for (int64_t i = 1; i <= e + 1; ++i) end = max(end, min(offsets[i], rows));
+    ends[e] = static_cast<int32_t>(end);
+  }
+}
+
+Tensor ends_of(const Network& n, const Tensor& offsets) {
+  Tensor ends = new_empty(offsets, {n.experts}, ScalarType::Int);
+  launch(rising_ends, 1, 256, 0, n.stream, n.offsets, ends.mutable_data_ptr<int32_t>(), n.experts, n.rows);
+  return ends;
 }
 
 Tensor rows_of_tokens(const Network& n, const Tensor& x) {
@@ -117,7 +126,7 @@ bool torchs_products(const Network& n, const Tensor& x) {
 bool torchs_forward(const Network& n, const Tensor& x, const Tensor& w_in, const Tensor& w_out,
                     const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out,
                     const Tensor& offsets, Tensor& pre, Tensor& ys) {
-  const Tensor ends = ends_of(offsets, n.experts);
+  const Tensor ends = ends_of(n, offsets);
   const std::optional<Tensor> up = grouped_mm(rows_of_tokens(n, x), transpose(w_in, 1, 2), ends);
   if (!up) return false;
   Tensor active = new_empty(x, {n.rows, n.hidden});
@@ -140,7 +149,7 @@ bool torchs_forward(const Network& n, const Tensor& x, const Tensor& w_in, const
 bool torchs_backward(const Network& n, const Tensor& grad, const Tensor& x, const Tensor& weights,
                      const Tensor& w_in, const Tensor& w_out, const Tensor& pre, const Tensor& offsets,
                      Tensor& dxs, Tensor& dpre, Tensor& partial, Tensor& dw_in, Tensor& dw_out) {
-  const Tensor ends = ends_of(offsets, n.experts), gs = rows_of_tokens(n, grad);
+  const Tensor ends = ends_of(n, offsets), gs = rows_of_tokens(n, grad);
   const std::optional<Tensor> u = grouped_mm(gs, w_out, ends);
   if (!u) return false;
   Tensor active = new_empty(x, {n.rows, n.hidden});
