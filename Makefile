@@ -7,6 +7,7 @@ SHELL := bash
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMPS := $(VENV)/stamps
+MACHINE_PATH := $(PATH)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED := 0
 export OMP_NUM_THREADS := 1
@@ -19,7 +20,7 @@ WIDGET_SOURCES := $(shell find widgets/src -type f 2>/dev/null) $(wildcard widge
 BUNDLES := widgets/frontier_widgets/static/host.js
 say = printf '\033[1m==> %s\033[0m\n'
 
-.PHONY: help setup kernels book serve zip messages test lint sanitize test-python test-widgets nbval notebooks zoo bench lock clean
+.PHONY: help setup kernels book serve zip messages test lint sanitize test-python test-widgets nbval notebooks zoo bench gpu-test lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -91,6 +92,12 @@ zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one)
 
 bench: setup  ## time the kernels against their peers (BENCH="large --threads 1 --save NAME"; about 12 minutes)
 	@$(PY) -m benchmarks $(BENCH)
+
+# The machine's own Python and torch, because those know its GPU: no virtual environment, nothing is installed.
+GPU_PYTHON ?= $(shell PATH="$(MACHINE_PATH)" command -v python3)
+gpu-test:  ## build for the visible GPU, test and time the kernels there (GPU_PYTHON=/path/to/python for another torch)
+	@test -n "$(GPU_PYTHON)" || { echo "error: make gpu-test: no python3 on this machine; GPU_PYTHON= names one"; exit 1; }
+	@PATH="$(MACHINE_PATH)" "$(GPU_PYTHON)" tools/gpu_test.py
 
 # ---- checks ------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from frontier_kernels.ops import NOT_COMPILED, library
+from frontier_kernels.ops import CUDA, NOT_COMPILED, library, why_no_cuda
 from frontier_kernels.router import FLOATS
 
 PATHS = {
@@ -31,8 +31,8 @@ class BuildInfo:
         torch: version that is running.
         dtypes: element types that the operators take.
         cpu: the path of CPU tensors: chosen for this processor when the first call was made.
-        cuda: whether there are CUDA kernels.
-        note: why something is missing, in one sentence.
+        cuda: the cards that CUDA kernels were compiled for, such as ``"sm_80, sm_90"``, or ``"none"``.
+        note: why something is missing, in one sentence; empty if nothing is.
     """
 
     compiled: bool
@@ -43,7 +43,7 @@ class BuildInfo:
     torch: str
     dtypes: tuple[str, ...]
     cpu: str
-    cuda: bool
+    cuda: str
     note: str
 
 
@@ -60,11 +60,11 @@ def build_info() -> BuildInfo:
             torch=str(torch.__version__),
             dtypes=dtypes,
             cpu="plain PyTorch",
-            cuda=False,
+            cuda="none",
             note=f"Plain PyTorch: {NOT_COMPILED}.",
         )
     facts = library.build_facts().split("\n")
-    compiler, standard, instructions, headers, oldest_torch, path = facts
+    compiler, standard, instructions, headers, oldest_torch, path, word = facts
     return BuildInfo(
         compiled=True,
         compiler=compiler,
@@ -74,6 +74,6 @@ def build_info() -> BuildInfo:
         torch=str(torch.__version__),
         dtypes=dtypes,
         cpu=f"{PATHS[path]}, the rest compiled for {instructions}",
-        cuda=False,
-        note="No CUDA sources yet: CUDA tensors are refused with an error, never moved silently.",
+        cuda=word.replace("_", ", sm_").removeprefix("sm, ") if CUDA else "none",
+        note="" if CUDA else f"No CUDA kernels: {why_no_cuda()}; CUDA tensors are refused.",
     )

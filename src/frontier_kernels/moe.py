@@ -15,6 +15,7 @@ from frontier_kernels.router import (
     Routing,
     Scoring,
     check_choice,
+    check_device,
     expert_capacity,
     route,
     update_expert_bias,
@@ -29,10 +30,7 @@ def _check_tokens(name: str, x: Tensor, rows: int, meaning: str) -> None:
         raise TypeError(f"{name}: got {x.dtype}, wanted float32, float64, bfloat16 or float16")
     if x.ndim != 2 or x.shape[0] != rows:
         raise ValueError(f"{name}: got shape {tuple(x.shape)}, wanted [{rows}, width] ({meaning})")
-    if x.device.type != "cpu":
-        raise ValueError(
-            f"{name}: got a tensor on {x.device}, wanted cpu: this build has no {x.device.type} kernels"
-        )
+    check_device(name, x)
 
 
 def _check_routing(routing: Routing, device: torch.device) -> None:

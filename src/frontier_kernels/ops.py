@@ -6,6 +6,7 @@ Nothing here checks its arguments for users; ``router.py``, ``moe.py`` and ``ret
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -22,9 +23,26 @@ except ImportError as error:
     NOT_COMPILED = f"no compiled library for this Python and torch ({error})"
 """Why the operators are those of ``fallback.py``; empty where they are compiled."""
 
+CUDA = bool(torch._C._dispatch_has_kernel_for_dispatch_key("frontier_kernels::route", "CUDA"))
+"""Whether the operators take CUDA tensors."""
+
 Backward = tuple[Tensor | None, ...]
 Shapes = TypeVar("Shapes", bound=Callable[..., Any])
 library = torch.ops.frontier_kernels
+
+
+def why_no_cuda() -> str:
+    """Why the operators take no CUDA tensors, as a phrase; empty if they do."""
+    if CUDA or NOT_COMPILED:
+        return NOT_COMPILED and "plain PyTorch has none"
+    word = library.build_facts().split("\n")[-1]
+    if versions := re.fullmatch(r"nvcc_(\d+)_torch_(\d+)", word):
+        return f"nvcc is of CUDA {versions[1]} and torch of CUDA {versions[2]}"
+    return {
+        "torch_without_cuda": "the torch that this was compiled for has no CUDA",
+        "no_nvcc": "no nvcc was found when this was compiled",
+        "forced_off": "FORCE_CUDA=0 was set when this was compiled",
+    }[word]
 
 
 def sum_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -11,23 +11,31 @@ from torch import Tensor, nn
 
 from frontier_kernels import ops
 from frontier_kernels.ops import library, run, sum_dtype
-from frontier_kernels.router import FLOATS
+from frontier_kernels.router import FLOATS, check_device
 from frontier_kernels.score_normalization import normalized_retention, normalized_retention_step
 from frontier_kernels.xpos import query_factors, retain_in_segments
 
 Form = Literal["chunkwise", "parallel", "recurrent"]
 
 
-def _check(name: str, tensor: Tensor, dtype: torch.dtype, shape: tuple[int, ...], meaning: str) -> None:
+def _check(
+    name: str, tensor: Tensor, dtype: torch.dtype, shape: tuple[int, ...], meaning: str, device: torch.device
+) -> None:
     if tensor.dtype != dtype:
         raise TypeError(f"{name}: got {tensor.dtype}, wanted {dtype}")
     if tensor.shape != shape:
         raise ValueError(f"{name}: got shape {tuple(tensor.shape)}, wanted {list(shape)} ({meaning})")
-    if tensor.device.type != "cpu":
-        raise ValueError(
-            f"{name}: got a tensor on {tensor.device}, wanted cpu: "
-            f"this build has no {tensor.device.type} kernels"
-        )
+    _check_same_device(name, tensor, device)
+
+
+def _check_same_device(name: str, tensor: Tensor, device: torch.device) -> None:
+    if tensor.device != device:
+        raise ValueError(f"{name}: got a tensor on {tensor.device}, wanted {device}, as q")
+
+
+def _can_look(tensor: Tensor) -> bool:
+    """Whether values can be checked: a compiled graph has none, and a GPU would have to be waited for."""
+    return not torch.compiler.is_compiling() and tensor.device.type == "cpu"
 
 
 def _check_rows(q: Tensor, k: Tensor, v: Tensor, axes: str) -> None:
@@ -39,12 +47,12 @@ def _check_rows(q: Tensor, k: Tensor, v: Tensor, axes: str) -> None:
             )
     if q.dtype not in FLOATS:
         raise TypeError(f"q: got {q.dtype}, wanted float32, float64, bfloat16 or float16")
-    _check("q", q, q.dtype, tuple(q.shape), axes)
-    _check("k", k, q.dtype, tuple(q.shape), "as q")
-    _check("v", v, q.dtype, (*q.shape[:-1], v.shape[-1]), f"{axes} as q")
+    check_device("q", q)
+    _check("k", k, q.dtype, tuple(q.shape), "as q", q.device)
+    _check("v", v, q.dtype, (*q.shape[:-1], v.shape[-1]), f"{axes} as q", q.device)
 
 
-def _check_decay(log_decay: Tensor, rows: tuple[int, ...], meaning: str) -> None:
+def _check_decay(log_decay: Tensor, rows: tuple[int, ...], meaning: str, device: torch.device) -> None:
     """Check that the decay is one for each head or one for each row, in float, at most zero."""
     if not log_decay.dtype.is_floating_point:
         raise TypeError(f"log_decay: got {log_decay.dtype}, wanted a float type")
@@ -53,10 +61,9 @@ def _check_decay(log_decay: Tensor, rows: tuple[int, ...], meaning: str) -> None
             f"log_decay: got shape {tuple(log_decay.shape)}, "
             f"wanted {list(rows[-1:])} (heads) or {list(rows)} ({meaning})"
         )
-    if log_decay.device.type != "cpu":
-        raise ValueError(f"log_decay: got a tensor on {log_decay.device}, wanted cpu")
+    _check_same_device("log_decay", log_decay, device)
     # A compiled graph cannot look at values: there the operator refuses them itself.
-    if not torch.compiler.is_compiling() and not (log_decay <= 0).all():
+    if _can_look(log_decay) and not (log_decay <= 0).all():
         wrong = log_decay.detach()[~(log_decay <= 0)]
         raise ValueError(
             f"log_decay: got {wrong[0].item()}, wanted zero or less: "
@@ -64,16 +71,15 @@ def _check_decay(log_decay: Tensor, rows: tuple[int, ...], meaning: str) -> None
         )
 
 
-def _check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int) -> None:
+def _check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int, device: torch.device) -> None:
     if cu_seqlens.dtype != torch.int64:
         raise TypeError(f"cu_seqlens: got {cu_seqlens.dtype}, wanted torch.int64")
     if cu_seqlens.ndim != 1 or cu_seqlens.shape[0] == 0:
         raise ValueError(f"cu_seqlens: got shape {tuple(cu_seqlens.shape)}, wanted [sequences + 1]")
-    if cu_seqlens.device.type != "cpu":
-        raise ValueError(f"cu_seqlens: got a tensor on {cu_seqlens.device}, wanted cpu")
+    _check_same_device("cu_seqlens", cu_seqlens, device)
     if batch != 1:
         raise ValueError(f"cu_seqlens: got a batch of {batch}, wanted 1 with the sequences packed along time")
-    if not torch.compiler.is_compiling():
+    if _can_look(cu_seqlens):
         bounds = cu_seqlens.tolist()
         if bounds[0] != 0 or bounds[-1] != time or bounds != sorted(bounds):
             raise ValueError(f"cu_seqlens: got {bounds}, wanted it to rise from 0 to {time}, the steps of q")
@@ -123,22 +129,25 @@ def retention(
 
     Raises:
         TypeError: a dtype is not supported, or differs from that of ``q``.
-        ValueError: a shape or a value does not fit; the message names the argument. In a compiled graph,
-            which cannot look at values, those of ``log_decay`` and ``cu_seqlens`` raise ``RuntimeError``.
+        ValueError: a shape, a device or a value does not fit; the message names the argument. In a compiled
+            graph, which cannot look at values, those of ``log_decay`` and ``cu_seqlens`` raise
+            ``RuntimeError``. On a GPU they are not looked at, because that would wait for it: a
+            ``log_decay`` above zero grows the state, and what a ``cu_seqlens`` that does not fit gives is
+            undefined, but reads and writes nothing foreign.
 
     Source: Sun et al., "Retentive Network" (2023), section 2.
     """
     _check_rows(q, k, v, "batch, time, heads")
     batch, time, heads, key = q.shape
-    _check_decay(log_decay, (batch, time, heads), "batch, time, heads")
+    _check_decay(log_decay, (batch, time, heads), "batch, time, heads", q.device)
     if cu_seqlens is not None:
-        _check_cu_seqlens(cu_seqlens, batch, time)
+        _check_cu_seqlens(cu_seqlens, batch, time, q.device)
     if initial_state is not None:
         sequences = batch if cu_seqlens is None else cu_seqlens.shape[0] - 1
         extra = int(normalize_scores)
         wanted = (sequences, heads, key + extra, v.shape[-1] + extra)
         meaning = "sequences, heads, K + 1, V + 1" if normalize_scores else "sequences, heads, K, V"
-        _check("initial_state", initial_state, sum_dtype(q.dtype), wanted, meaning)
+        _check("initial_state", initial_state, sum_dtype(q.dtype), wanted, meaning, q.device)
     if form not in get_args(Form):
         raise ValueError(f"form: got {form!r}, wanted 'chunkwise', 'parallel' or 'recurrent'")
     if chunk_size is not None and form != "chunkwise":
@@ -227,11 +236,11 @@ def _check_step(
     q: Tensor, k: Tensor, v: Tensor, state: Tensor, log_decay: Tensor, normalize_scores: bool = False
 ) -> None:
     _check_rows(q, k, v, "batch, heads")
-    _check_decay(log_decay, tuple(q.shape[:2]), "batch, heads")
+    _check_decay(log_decay, tuple(q.shape[:2]), "batch, heads", q.device)
     extra = int(normalize_scores)
     wanted = (*q.shape[:2], q.shape[-1] + extra, v.shape[-1] + extra)
     meaning = "batch, heads, K + 1, V + 1" if normalize_scores else "batch, heads, K, V"
-    _check("state", state, sum_dtype(q.dtype), wanted, meaning)
+    _check("state", state, sum_dtype(q.dtype), wanted, meaning, q.device)
     if not state.is_contiguous():
         raise ValueError(
             f"state: got strides {state.stride()}, wanted a contiguous tensor: it is updated in place"
@@ -314,7 +323,8 @@ class RetentionLayer(nn.Module):
     @property
     def log_decay(self) -> Tensor:
         """``[H]`` in float64: not a buffer, so that a layer in bfloat16 does not round it."""
-        return torch.log1p(-torch.exp2(-5.0 - torch.arange(self.num_heads, dtype=torch.float64)))
+        heads = torch.arange(self.num_heads, dtype=torch.float64, device=self.q_proj.weight.device)
+        return torch.log1p(-torch.exp2(-5.0 - heads))
 
     def parallel_forward(
         self, x: Tensor, state: Tensor | None = None, position: int = 0
@@ -373,13 +383,12 @@ class RetentionLayer(nn.Module):
                 d // self.num_heads + int(self.normalize_scores) for d in (self.d_model, self.value_dim)
             ]
             wanted = (batch, self.num_heads, *widths)
-            _check("state", state, sum_dtype(x.dtype), wanted, "that of an earlier call")
+            _check("state", state, sum_dtype(x.dtype), wanted, "that of an earlier call", x.device)
         pairs = self.d_model // self.num_heads // 2
-        turn = self.rotary_base ** -torch.linspace(0, 1, pairs, dtype=torch.float64)  # [K/2]
+        turn = self.rotary_base ** -torch.linspace(0, 1, pairs, dtype=torch.float64, device=x.device)  # [K/2]
         # In float64: at step 10⁵ a float32 angle would be off by up to 0.004.
-        angle = (
-            torch.arange(position, position + time, dtype=torch.float64)[:, None, None] * turn
-        )  # [T, 1, K/2]
+        steps = torch.arange(position, position + time, dtype=torch.float64, device=x.device)  # [T]
+        angle = steps[:, None, None] * turn  # [T, 1, K/2]
         cos, sin = angle.cos(), angle.sin()
         q = self.q_proj(x).unflatten(-1, (self.num_heads, 2 * pairs))  # [B, T, H, K]
         k = self.k_proj(x).unflatten(-1, (self.num_heads, 2 * pairs))

@@ -45,19 +45,27 @@ class Routing(NamedTuple):
     dropped: Tensor
 
 
+def check_device(name: str, tensor: Tensor) -> None:
+    """Raise unless the operators take tensors on this device; the message says why they do not."""
+    kind = tensor.device.type
+    if kind == "cpu" or (kind == "cuda" and ops.CUDA):
+        return
+    wanted = "cpu or cuda" if ops.CUDA else "cpu"
+    reason = f" ({ops.why_no_cuda()})" if kind == "cuda" else ""
+    raise ValueError(
+        f"{name}: got a tensor on {tensor.device}, wanted {wanted}: this build has no {kind} kernels{reason}"
+    )
+
+
 def check_logits(logits: Tensor) -> None:
-    """Raise unless ``logits`` is ``[tokens, experts]``, of a float type that the kernels have, on the CPU."""
+    """Raise unless ``logits`` is ``[tokens, experts]``, of a type and on a device that the kernels have."""
     if logits.dtype not in FLOATS:
         raise TypeError(f"logits: got {logits.dtype}, wanted float32, float64, bfloat16 or float16")
     if logits.ndim != 2 or logits.shape[1] == 0:
         raise ValueError(
             f"logits: got shape {tuple(logits.shape)}, wanted [tokens, experts] with at least one expert"
         )
-    if logits.device.type != "cpu":
-        raise ValueError(
-            f"logits: got a tensor on {logits.device}, wanted cpu: "
-            f"this build has no {logits.device.type} kernels"
-        )
+    check_device("logits", logits)
 
 
 def expert_capacity(num_tokens: int, num_experts: int, top_k: int, capacity_factor: float) -> int:
@@ -209,8 +217,9 @@ def group_by_expert(
 
     Raises:
         TypeError: ``experts`` is not int64, or ``weights`` no float.
-        ValueError: a shape, a device or an argument does not fit; the message says which. An expert's index
-            out of range is a ``RuntimeError`` of the operator.
+        ValueError: a shape, a device or an argument does not fit; the message says which. An index of an
+            expert out of range is a ``RuntimeError`` of the operator; on a GPU, where looking would wait for
+            it, the slot is dropped.
     """
     if experts.dtype != torch.int64:
         raise TypeError(f"experts: got {experts.dtype}, wanted torch.int64")
@@ -218,6 +227,7 @@ def group_by_expert(
         raise TypeError(f"weights: got {weights.dtype}, wanted a float dtype")
     if experts.ndim != 2:
         raise ValueError(f"experts: got shape {tuple(experts.shape)}, wanted [tokens, top_k]")
+    check_device("experts", experts)
     if weights.shape != experts.shape:
         raise ValueError(
             f"weights: got shape {tuple(weights.shape)}, wanted {list(experts.shape)}, as experts"

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import frontier_kernels as fk
+from frontier_kernels import ops
 from frontier_kernels.ops import library
 
 OPERATORS = (
@@ -146,8 +147,12 @@ def test_build_info_says_what_was_compiled() -> None:
     assert info.torch == torch.__version__
     machine = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "arm64", "arm64": "arm64"}
     assert f"compiled for {machine[platform.machine().lower()]} with" in info.cpu
-    assert info.cuda is False
-    assert "CUDA" in info.note
+    if ops.CUDA:
+        assert re.fullmatch(r"sm_\d+(, sm_\d+)*", info.cuda)
+        assert info.note == ""
+    else:
+        assert info.cuda == "none"
+        assert re.fullmatch(r"No CUDA kernels: .+; CUDA tensors are refused\.", info.note)
 
 
 def test_build_info_lists_the_element_types_that_operators_take() -> None:
@@ -163,5 +168,5 @@ def test_build_info_lists_the_element_types_that_operators_take() -> None:
 
 def test_every_fact_is_one_line() -> None:
     facts = library.build_facts().split("\n")
-    assert len(facts) == 6
+    assert len(facts) == 7
     assert all(fact.strip() for fact in facts)

@@ -47,7 +47,8 @@ def declared(target: str) -> set[str]:
     text = subprocess.run(
         [
             tool("c++", "g++", "clang++"),
-            *("-E", "-P", "-x", "c++", "-std=c++20", f"-DTORCH_TARGET_VERSION={target}", *includes, "-"),
+            *("-E", "-P", "-x", "c++", "-std=c++20", "-DUSE_CUDA", f"-DTORCH_TARGET_VERSION={target}"),
+            *(*includes, "-"),
         ],
         input=source,
         capture_output=True,

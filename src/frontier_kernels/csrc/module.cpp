@@ -11,10 +11,14 @@
 
 #include "cpu/gemm.h"
 
+// setup.py gives the word as it is, because a string would have to survive the shell.
+#define FRONTIER_TEXT_OF(word) #word
+#define FRONTIER_TEXT(word) FRONTIER_TEXT_OF(word)
+
 namespace {
 
-// Six lines: compiler, language standard, instruction set, torch of the headers, oldest torch that may load
-// it, path of the products.
+// Seven lines: compiler, language standard, instruction set, torch of the headers, oldest torch that may load
+// it, path of the products, cards that CUDA kernels were compiled for or a word for why there are none.
 std::string build_facts() {
 #if defined(__clang__)
   const std::string compiler = "clang " __clang_version__;
@@ -44,7 +48,7 @@ std::string build_facts() {
   const uint64_t target = TORCH_TARGET_VERSION;
   return compiler + "\nC++" + std::to_string(standard) + "\n" + isa + "\n" + TORCH_VERSION + "\n" +
          std::to_string(target >> 56) + "." + std::to_string(target >> 48 & 0xff) + "\n" +
-         frontier::kernels<float>().name;
+         frontier::kernels<float>().name + "\n" + FRONTIER_TEXT(FRONTIER_CUDA);
 }
 
 }  // namespace

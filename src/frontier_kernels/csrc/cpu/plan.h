@@ -13,13 +13,19 @@
 
 namespace frontier {
 
-// Raises unless slot_to_row [T, k] and row_to_slot [T k] are inverse to each other where they do not hold -1.
-inline void check_maps(const torch::stable::Tensor& slot_to_row, const torch::stable::Tensor& row_to_slot) {
+// Raises unless the maps are slot_to_row [T, k] and row_to_slot [T k], whatever they hold.
+inline void check_map_shapes(const torch::stable::Tensor& slot_to_row,
+                             const torch::stable::Tensor& row_to_slot) {
   STD_TORCH_CHECK(slot_to_row.dim() == 2, "slot_to_row: got ", slot_to_row.dim(),
                   " dimensions, wanted [tokens, top_k]");
+  STD_TORCH_CHECK(row_to_slot.dim() == 1 && row_to_slot.size(0) == slot_to_row.numel(),
+                  "row_to_slot: wanted [", slot_to_row.numel(), "], one element for each slot");
+}
+
+// Raises unless slot_to_row [T, k] and row_to_slot [T k] are inverse to each other where they do not hold -1.
+inline void check_maps(const torch::stable::Tensor& slot_to_row, const torch::stable::Tensor& row_to_slot) {
+  check_map_shapes(slot_to_row, row_to_slot);
   const int64_t slots = slot_to_row.numel();
-  STD_TORCH_CHECK(row_to_slot.dim() == 1 && row_to_slot.size(0) == slots, "row_to_slot: wanted [", slots,
-                  "], one element for each slot");
   const int64_t* row_of = slot_to_row.const_data_ptr<int64_t>();
   const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
   for (int64_t i = 0; i < slots; ++i) {
@@ -36,11 +42,16 @@ inline void check_maps(const torch::stable::Tensor& slot_to_row, const torch::st
   }
 }
 
+// Raises unless there is one offset more than experts.
+inline void check_offset_shape(const torch::stable::Tensor& offsets, int64_t experts) {
+  STD_TORCH_CHECK(offsets.dim() == 1 && offsets.size(0) == experts + 1, "offsets: wanted [", experts + 1,
+                  "], one more than experts");
+}
+
 // Raises unless offsets [E + 1] rise from 0 and every row below the last of them holds a slot.
 inline void check_offsets(const torch::stable::Tensor& offsets, const torch::stable::Tensor& row_to_slot,
                           int64_t experts) {
-  STD_TORCH_CHECK(offsets.dim() == 1 && offsets.size(0) == experts + 1, "offsets: wanted [", experts + 1,
-                  "], one more than experts");
+  check_offset_shape(offsets, experts);
   const int64_t* start = offsets.const_data_ptr<int64_t>();
   const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
   const int64_t rows = row_to_slot.size(0);
@@ -50,6 +61,13 @@ inline void check_offsets(const torch::stable::Tensor& offsets, const torch::sta
                     " after ", start[e], ", wanted them to rise, to ", rows, " at most");
   for (int64_t r = 0; r < start[experts]; ++r)
     STD_TORCH_CHECK(slot_of[r] >= 0, "row_to_slot: got -1 in row ", r, ", which belongs to an expert");
+}
+
+// Raises unless both tensors are on one device: a kernel would follow a pointer to other memory.
+inline void check_device(const char* name, const torch::stable::Tensor& tensor, const char* other_name,
+                         const torch::stable::Tensor& other) {
+  STD_TORCH_CHECK(tensor.is_cpu() == other.is_cpu() && tensor.get_device_index() == other.get_device_index(),
+                  name, ": is not on the device of ", other_name);
 }
 
 // Raises unless the tensor has this many dimensions; comes before any look at a size.
