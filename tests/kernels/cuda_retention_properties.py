@@ -229,6 +229,16 @@ class RetentionProperties:
         c.log_decay -= 12
         self.equals_reference(ops, c)
 
+    def test_a_long_memory_does_not_drift(self, ops: Any) -> None:
+        c = call((1, 40_000, 2, 4, 4), torch.float32)
+        c.log_decay = torch.tensor([-3.3e-7, -2.7e-5])
+        tensors = ("q", "k", "v", "log_decay", "initial", "grad", "grad_state")
+        wanted = run(
+            ops, replace(c, **{name: getattr(c, name).double() for name in tensors}), 64, self.device
+        )
+        for name, a, b in zip(NAMES, run(ops, c, device=self.device), wanted, strict=True):
+            assert relative_error(a, b) <= 5e-6, name
+
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
     def test_inputs_of_any_strides_and_alignment(self, ops: Any, dtype: torch.dtype) -> None:
         c = call((2, 70, 3, 16, 8), dtype, per_token=True)

@@ -199,7 +199,7 @@ __global__ void scan_segments(const Pass<T> p) {
     const bool last = step + 1 == segments;
     const S added = last ? S(0) : here;
     if (step > 0) here = state;
-    if (!last) state = static_cast<S>(exp2(p.segment_decays[slot * p.heads + head])) * state + added;
+    if (!last) state = Fade<S>::of(p.segment_decays[slot * p.heads + head])(state) + added;
   }
 }
 

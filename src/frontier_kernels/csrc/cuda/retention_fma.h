@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
         sum = warp_sum(sum);
         if (threadIdx.x % 32 == 0)
           p.crossing[((tile * warps + warp) * p.heads + head) * p.slots(ROWS) + segment.chunk_slot + chunk] =
-              sum * static_cast<double>(fades.fade);
+              sum * static_cast<double>(fades.fade(1));
       }
 
       S scores[4][4] = {}, read[4][kAcross] = {};
@@ -202,7 +202,7 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
       for (int r = 0; r < kDown; ++r)
 #pragma unroll
         for (int c = 0; c < kAcross; ++c)
-          sums[r][c] = fades.fade * rows[(down + kSide * r) * WIDTH + across + kSide * c];
+          sums[r][c] = fades.fade(rows[(down + kSide * r) * WIDTH + across + kSide * c]);
 #pragma unroll 4
       for (int j = 0; j < ROWS; ++j) {
         S y[kDown], z[kAcross];

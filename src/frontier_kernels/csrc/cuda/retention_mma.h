@@ -197,7 +197,8 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
         }
         sum = warp_sum(sum);
         if (lane == 0)
-          p.crossing[(part * p.heads + head) * p.slots(ROWS) + segment.chunk_slot + chunk] = sum * fades.fade;
+          p.crossing[(part * p.heads + head) * p.slots(ROWS) + segment.chunk_slot + chunk] =
+              fades.fade(1) * sum;
       }
 
       float out[kRowTiles][2][4] = {};
@@ -320,13 +321,13 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
         }
     }
 
-    const float fade = fades.fade;
+    const Fade<float> fade = fades.fade;
 #pragma unroll
     for (int s = 0; s < kSteps; ++s)
 #pragma unroll
       for (int half = 0; half < 2; ++half)
 #pragma unroll
-        for (int i = 0; i < 4; ++i) state[s][half][i] *= fade;
+        for (int i = 0; i < 4; ++i) state[s][half][i] = fade(state[s][half][i]);
 #pragma unroll 1
     for (int b = 0; 16 * b < count; ++b) {
       // z^T: columns g and g + 8 of the warp's, rows 2 t and 2 t + 8 of the block, and the next. Weighed by

@@ -137,12 +137,26 @@ struct Clock<double> {
   }
 };
 
+// A state's decay over some time, applied as what is lost where that is little: the rounding of a factor
+// close to one would be the same in every chunk, and in a long memory add up.
+template <typename S>
+struct Fade {
+  S kept, change;  // kept is 0 or 1
+
+  // From a log decay, base 2.
+  __device__ static Fade of(double a) {
+    const bool little = a > -1;
+    return {little ? S(1) : S(0), static_cast<S>(little ? expm1(a * 0.6931471805599453) : exp2(a))};
+  }
+  __device__ S operator()(S state) const { return kept * state + change * state; }
+};
+
 // The factors of one chunk, in shared memory.
 template <typename S, int ROWS>
 struct Fades {
   Clock<S> clock[ROWS];
   S read[ROWS], write[ROWS];
-  S fade;
+  Fade<S> fade;
 };
 
 template <typename T>
@@ -185,7 +199,7 @@ __device__ void fill_fades(const Pass<T>& p, int64_t first, int count, int64_t h
     fades.read[row] = p.scale_read * (p.reverse ? left : since);
     fades.write[row] = p.scale_write * (p.reverse ? since : left);
   }
-  if (lane == 0) fades.fade = end.since(zero);
+  if (lane == 0) fades.fade = Fade<Sum<T>>::of(total);
 }
 
 // Copies the `used` first of columns [column, column + COLUMNS) of `count` rows of one head of [tokens,
