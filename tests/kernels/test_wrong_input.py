@@ -97,7 +97,6 @@ ANY_TYPE = {
 ANY_DEVICE = {("router_z_loss", "logits")}
 """Plain torch with one argument, on whatever device it is."""
 FIRST = {
-    ("group_by_expert", "experts"),
     ("load_balancing_loss", "logits"),
     ("sequence_balance_loss", "logits"),
     ("update_expert_bias", "expert_bias"),
