@@ -36,6 +36,19 @@ def test_rounds_fill_the_time_within_bounds(takes: float, rounds: int) -> None:
     assert timing.rounds == rounds + trials
 
 
+def test_calls_of_microseconds_are_timed_several_in_a_row() -> None:
+    clock, order = FakeClock(), []
+
+    def short() -> None:
+        order.append("short")
+        clock.now += measure.BURST / 2.5
+
+    calls = {"short": short, "long": clock.steps(1.0)}
+    timings = measure.interleave(calls, 2.0, clock=clock)
+    assert timings["short"].minimum == pytest.approx(measure.BURST / 2.5)
+    assert len(order) == measure.TRIALS + 2 * (timings["short"].rounds - measure.TRIALS)
+
+
 def test_a_slow_contestant_leaves_the_time_to_those_that_are_compared() -> None:
     clock = FakeClock()
     calls = {"ours": clock.steps(0.01), "peer": clock.steps(0.02), "slow": clock.steps(0.5)}
