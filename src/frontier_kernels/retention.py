@@ -204,7 +204,7 @@ def retention_step(
     factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
     if torch.is_grad_enabled():
         _refuse_gradients(q=q, k=k, v=v, state=state, log_decay=log_decay)
-    if normalize_scores or torch.compiler.is_compiling():
+    if normalize_scores or ops.NOT_COMPILED or torch.compiler.is_compiling():
         _check_step(q, k, v, state, log_decay, normalize_scores)
         operator = normalized_retention_step if normalize_scores else library.retention_step
         o = operator(q, k, v, state, log_decay.to(sum_dtype(q.dtype)), factor)

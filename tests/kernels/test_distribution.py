@@ -91,7 +91,7 @@ def metadata(built: tuple[Path, Path]) -> Message:
     """What the wheel says about itself."""
     with zipfile.ZipFile(built[1]) as wheel:
         (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
-        return email.message_from_bytes(wheel.read(name))
+        return email.message_from_string(wheel.read(name).decode("utf8"))
 
 
 def test_the_source_archive_holds_every_source_and_no_more(built: tuple[Path, Path]) -> None:
