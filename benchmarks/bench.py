@@ -34,6 +34,7 @@ from benchmarks.report import (
     HEADER,
     LEGEND,
     NOISY,
+    brief,
     description,
     everyone,
     line,
@@ -273,7 +274,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--markdown", metavar="NAME", help=f"measure nothing; print {RESULTS.name}/NAME.json as Markdown"
     )
+    parser.add_argument("--brief", action="store_true", help="with --markdown: only the ratios, for a README")
     options = parser.parse_args(arguments)
+    if options.brief and not options.markdown:
+        parser.error("--brief: wanted together with --markdown NAME")
     for flag in ("save", "markdown"):
         name = getattr(options, flag)
         if name and not name.replace("-", "").replace("_", "").isalnum():
@@ -285,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         saved = json.loads(path.read_text())
         if saved["schema"] != SCHEMA:
             parser.error(f"--markdown: {path.name} has schema {saved['schema']}, wanted {SCHEMA}")
-        print(markdown(saved))
+        print((brief if options.brief else markdown)(saved))
         return 0
     if not build_info().compiled:
         parser.error(f"there is nothing to time. {build_info().note}")

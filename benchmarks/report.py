@@ -144,3 +144,31 @@ def markdown(saved: Mapping[str, Any]) -> str:
     notes = [*description(saved["machine"]).splitlines(), *rooflines(saved["roofline"]).splitlines()]
     notes += [*LEGEND.splitlines(), summary(saved["results"])]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)])
+
+
+def brief(saved: Mapping[str, Any]) -> str:
+    """A saved run as the Markdown table of a README: each case's ratio with each number of threads."""
+    rows: dict[str, dict[int, Row]] = {}
+    for row in saved["results"]:
+        rows.setdefault(row["case"]["name"], {})[row["threads"]] = row
+    threads = sorted({row["threads"] for row in saved["results"]})
+    plural = [f"{count} thread{'s' * (count > 1)}" for count in threads]
+    lines = [
+        f"| case | {' | '.join(plural)} | goal | best peer with {plural[0]} |",
+        f"|:--|{'--:|' * len(threads)}--:|:--|",
+    ]
+    for name, found in rows.items():
+        first = found[threads[0]]
+        goals = Goals(**first["case"]["goals"])
+        ratios = [f"{found[count]['ratio']:.2f}" if found[count]["ratio"] else "–" for count in threads]
+        if goals.seconds is not None:
+            ours = (found[count]["seconds"][OURS]["minimum"] * 1e6 for count in threads)
+            ratios = [f"{ratio} ({time:.1f} µs)" for ratio, time in zip(ratios, ours, strict=True)]
+        if goals.peak is not None:
+            ratios = [
+                f"{ratio} ({found[count]['share_of_peak']:.0%})"
+                for ratio, count in zip(ratios, threads, strict=True)
+            ]
+        goal = str(goals) + (" ✓" if first["verdict"] == "met" else "")
+        lines.append(f"| {' | '.join([name, *ratios, goal, first['best_peer'] or '–'])} |")
+    return "\n".join([*lines, "", *(f"- {note}" for note in description(saved["machine"]).splitlines())])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ RETENTION = {OURS, "causal attention (SDPA)"} | {
 }
 YARN = {"yet-another-retnet chunkwise", "yet-another-retnet parallel"}
 STEP = {OURS, "torch in place"}
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -284,6 +287,17 @@ def test_saved_json_has_the_schema_and_prints_as_markdown(
             cell.strip() for cell in report.cells(found)
         ]
     assert any(saved["machine"]["cpu"] in line for line in lines)
+    assert bench.main(["--markdown", "trial-1", "--brief"]) == 0
+    short = capsys.readouterr().out.splitlines()
+    for found in saved["results"]:
+        (line,) = (line for line in short if line.startswith(f"| {found['case']['name']} |"))
+        assert f"{found['ratio']:.2f}" in line
+
+
+def test_the_table_of_the_readme_is_what_the_saved_run_prints() -> None:
+    text = (ROOT / "src/frontier_kernels/README.md").read_text("utf8")
+    name, table = re.findall(r"<!-- --markdown (\S+) --brief -->\n(.*?)\n<!-- end -->", text, re.S)[0]
+    assert table == report.brief(json.loads((bench.RESULTS / f"{name}.json").read_text("utf8")))
 
 
 def test_an_older_file_is_not_taken_for_one_of_these(
@@ -302,6 +316,7 @@ def test_an_older_file_is_not_taken_for_one_of_these(
         (["no-such-case"], "no case contains"),
         (["--quick", "--save", "../x"], "letters, digits"),
         (["--markdown", "../x"], "letters, digits"),
+        (["--brief"], "--brief: wanted together with"),
         (["--markdown", "no-such-run"], "there is no no-such-run.json"),
     ],
 )
