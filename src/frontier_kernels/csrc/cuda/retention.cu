@@ -39,10 +39,6 @@ using torch::stable::new_empty;
 using torch::stable::new_zeros;
 using torch::stable::Tensor;
 
-std::optional<Tensor> contiguous_if(const std::optional<Tensor>& tensor) {
-  return tensor ? std::optional<Tensor>(contiguous(*tensor)) : std::nullopt;
-}
-
 template <typename T>
 const T* data_if(const std::optional<Tensor>& tensor) {
   return tensor ? tensor->const_data_ptr<T>() : nullptr;
@@ -275,7 +271,8 @@ std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, con
   const DeviceGuard guard(q_in);
   const Tensor q = contiguous(q_in), k = contiguous(k_in), v = contiguous(v_in);
   const Tensor log_decay = contiguous(log_decay_in);
-  const std::optional<Tensor> initial = contiguous_if(initial_in), cu_seqlens = contiguous_if(cu_seqlens_in);
+  const std::optional<Tensor> initial = frontier::dense(initial_in),
+                              cu_seqlens = frontier::dense(cu_seqlens_in);
   const Shape n(q, k, v, log_decay, initial, cu_seqlens, chunk_size);
   Tensor o = new_empty(v, {n.batch, n.time, n.heads, n.value});
   Tensor state = new_empty(v, {n.sequences, n.heads, n.key, n.value}, sum_type(q));
@@ -392,8 +389,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
   const DeviceGuard guard(q_in);
   const Tensor q = contiguous(q_in), k = contiguous(k_in), v = contiguous(v_in);
   const Tensor log_decay = contiguous(log_decay_in);
-  const std::optional<Tensor> initial = contiguous_if(initial_in), cu_seqlens = contiguous_if(cu_seqlens_in);
-  const std::optional<Tensor> grad_state = contiguous_if(grad_state_in);
+  const std::optional<Tensor> initial = frontier::dense(initial_in),
+                              cu_seqlens = frontier::dense(cu_seqlens_in);
+  const std::optional<Tensor> grad_state = frontier::dense(grad_state_in);
   const Shape n(q, k, v, log_decay, initial, cu_seqlens, chunk_size);
   const Tensor grad = grad_in ? contiguous(*grad_in) : new_zeros(v, {n.batch, n.time, n.heads, n.value});
   check_shape("grad", grad, n.batch, n.time, n.heads, n.value);

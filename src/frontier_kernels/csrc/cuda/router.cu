@@ -102,7 +102,7 @@ struct Choice {
   double factor;
 };
 
-constexpr double kSmallestSum = 1e-20;  // SMALLEST_SUM of router.py
+constexpr double kSmallestSum = 1e-20;  // as in ../router.cpp
 
 template <typename T, typename S>
 __global__ void choose(const T* logits, const S* bias, S* weights, int64_t* experts, int64_t tokens,
