@@ -17,7 +17,7 @@ from transformers import MixtralConfig
 from transformers.models.mixtral.modeling_mixtral import MixtralExperts
 
 import frontier_kernels
-from benchmarks.case import OURS, Call, Contestant, Goals, Tensors, Work, differentiate
+from benchmarks.case import OURS, PACKED, Call, Contestant, Goals, Tensors, Work, differentiate
 from frontier_kernels import reference
 
 SEED = 11
@@ -100,10 +100,12 @@ class MoECase:
     def contestants(self, compiled: bool) -> Sequence[Contestant]:
         inputs = self.inputs(getattr(torch, self.dtype))
         forwards: dict[str, Forward] = {
-            OURS: partial(_ours, self),
+            OURS: partial(_ours, self, None),
             "transformers eager": _transformers(self, inputs, "eager"),
             "transformers grouped_mm": _transformers(self, inputs, "grouped_mm"),
         }
+        if not self.backward:
+            forwards[PACKED] = partial(_ours, self, frontier_kernels.PackedWeights())
         if hasattr(F, "grouped_mm"):
             forwards["torch grouped_mm"] = partial(_torch_grouped_mm, self)
         # In float16 each product takes torch a hundred times as long, compiled or not.
@@ -113,7 +115,7 @@ class MoECase:
             torch.compiler.reset()
             forwards["torch.compile"] = torch.compile(forwards["transformers grouped_mm"], dynamic=False)
         return [
-            Contestant(name, partial(self.bind, forward, inputs), counts=name != OURS)
+            Contestant(name, partial(self.bind, forward, inputs), counts=name not in (OURS, PACKED))
             for name, forward in forwards.items()
         ]
 
@@ -153,9 +155,11 @@ def _reference(case: MoECase, inputs: Inputs) -> Tensor:
     )
 
 
-def _ours(case: MoECase, inputs: Inputs) -> Tensor:
+def _ours(case: MoECase, packed: frontier_kernels.PackedWeights | None, inputs: Inputs) -> Tensor:
     routing = frontier_kernels.route(inputs.logits, case.top_k)
-    return frontier_kernels.moe_mlp(inputs.x, routing, inputs.w_in, inputs.w_out, activation="swiglu")
+    return frontier_kernels.moe_mlp(
+        inputs.x, routing, inputs.w_in, inputs.w_out, activation="swiglu", packed=packed
+    )
 
 
 def _top_k(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:

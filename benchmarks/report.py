@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.case import OURS, Goals
+from benchmarks.case import OURS, PACKED, Goals
 
 Row = Mapping[str, Any]
 NOISY = 1.5
@@ -147,15 +147,18 @@ def markdown(saved: Mapping[str, Any]) -> str:
 
 
 def brief(saved: Mapping[str, Any]) -> str:
-    """A saved run as the Markdown table of a README: each case's ratio with each number of threads."""
+    """A saved run as the Markdown table of a README: each case's ratio with each number of threads.
+
+    The column for packed weights is that of the least number of threads.
+    """
     rows: dict[str, dict[int, Row]] = {}
     for row in saved["results"]:
         rows.setdefault(row["case"]["name"], {})[row["threads"]] = row
     threads = sorted({row["threads"] for row in saved["results"]})
     plural = [f"{count} thread{'s' * (count > 1)}" for count in threads]
     lines = [
-        f"| case | {' | '.join(plural)} | goal | best peer with {plural[0]} |",
-        f"|:--|{'--:|' * len(threads)}--:|:--|",
+        f"| case | {' | '.join(plural)} | weights packed | goal | best peer with {plural[0]} |",
+        f"|:--|{'--:|' * len(threads)}--:|--:|:--|",
     ]
     for name, found in rows.items():
         first = found[threads[0]]
@@ -169,6 +172,10 @@ def brief(saved: Mapping[str, Any]) -> str:
                 f"{ratio} ({found[count]['share_of_peak']:.0%})"
                 for ratio, count in zip(ratios, threads, strict=True)
             ]
+        packed = "–"
+        if PACKED in first["seconds"] and first["best_peer"]:
+            peer, kept = (first["seconds"][who]["minimum"] for who in (first["best_peer"], PACKED))
+            packed = f"{peer / kept:.2f}"
         goal = str(goals) + (" ✓" if first["verdict"] == "met" else "")
-        lines.append(f"| {' | '.join([name, *ratios, goal, first['best_peer'] or '–'])} |")
+        lines.append(f"| {' | '.join([name, *ratios, packed, goal, first['best_peer'] or '–'])} |")
     return "\n".join([*lines, "", *(f"- {note}" for note in description(saved["machine"]).splitlines())])

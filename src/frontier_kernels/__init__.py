@@ -12,6 +12,7 @@ import warnings
 from frontier_kernels.build_info import BuildInfo, build_info
 from frontier_kernels.moe import MoELayer, combine, dispatch, moe_mlp
 from frontier_kernels.ops import NOT_COMPILED
+from frontier_kernels.packing import PackedWeights
 from frontier_kernels.retention import RetentionLayer, retention, retention_step
 from frontier_kernels.router import (
     Routing,
@@ -28,6 +29,7 @@ from frontier_kernels.router import (
 __all__ = [
     "BuildInfo",
     "MoELayer",
+    "PackedWeights",
     "RetentionLayer",
     "Routing",
     "build_info",

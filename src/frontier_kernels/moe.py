@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from frontier_kernels import ops
 from frontier_kernels.ops import sum_dtype
+from frontier_kernels.packing import FEW_TOKENS, PackedWeights
 from frontier_kernels.router import (
     FLOATS,
     Routing,
@@ -92,6 +93,8 @@ def moe_mlp(
     b_in: Tensor | None = None,
     b_out: Tensor | None = None,
     activation: Activation = "gelu",
+    *,
+    packed: PackedWeights | None = None,
 ) -> Tensor:
     """All experts on the tokens routed to them, weighted and summed: one operator forward, one backward.
 
@@ -103,6 +106,8 @@ def moe_mlp(
         b_in: ``[E, H]`` (SwiGLU ``[E, 2H]``) or ``None``.
         b_out: ``[E, D]`` or ``None``.
         activation: exact GELU, SiLU, or SwiGLU.
+        packed: where weights are kept packed between calls: the same bits, sooner. It is used on the CPU
+            where no gradient is recorded and nothing is being compiled, and has no effect elsewhere.
 
     Returns:
         ``[T, D]`` in the dtype of ``x``. Sums are kept in float32 (float64 for float64).
@@ -138,18 +143,16 @@ def moe_mlp(
                 f"{name}: got {value.dtype} on {value.device}, wanted {x.dtype} on {x.device}, as x"
             )
     weights = routing.weights.to(sum_dtype(x.dtype))
-    y, _ = ops.moe_mlp(
-        x,
-        weights,
-        w_in,
-        w_out,
-        b_in,
-        b_out,
-        routing.offsets,
-        routing.slot_to_row,
-        routing.row_to_slot,
-        activation,
-    )
+    options = (b_in, b_out, routing.offsets, routing.slot_to_row, routing.row_to_slot, activation)
+    if packed is not None and packed.keeps(w_in, w_out):
+        leaves = (x, weights, w_in, w_out, b_in, b_out)
+        if torch.is_grad_enabled() and any(leaf is not None and leaf.requires_grad for leaf in leaves):
+            packed.forget(w_in, w_out)
+        elif x.shape[0] > FEW_TOKENS:
+            panels = packed.panels(w_in), packed.panels(w_out)
+            operator = ops.library.moe_mlp_packed.default
+            return cast(Tensor, ops.run(operator, x, weights, w_in, w_out, *panels, *options))
+    y, _ = ops.moe_mlp(x, weights, w_in, w_out, *options)
     return cast(Tensor, y)
 
 
@@ -180,12 +183,14 @@ class MoELayer(nn.Module):
             one of width S H.
         scoring, renormalize, num_groups, top_k_groups, routed_scaling_factor: as in ``route``.
         expert_bias: whether the choice is balanced by a bias that ``update_expert_bias`` moves.
+        pack_weights: whether calls without a gradient keep the experts' weights packed: ``PackedWeights``.
 
     Attributes:
         gate: the router, ``nn.Linear(D, E, bias=False)``.
         w_in, w_out, b_in, b_out: the experts' parameters, in the layout of ``moe_mlp``: E routed experts,
             then S shared ones.
         expert_bias: ``[E]``, float32 whatever the layer is converted to, or ``None``.
+        packed: a ``PackedWeights``, or ``None``; may be set.
         router_logits: ``[T, E]`` of the last call, attached to its graph, for the losses.
         routing: the plan of the last call, of the routed experts alone.
 
@@ -215,6 +220,7 @@ class MoELayer(nn.Module):
         num_groups: int | None = None,
         top_k_groups: int | None = None,
         routed_scaling_factor: float = 1.0,
+        pack_weights: bool = False,
     ) -> None:
         super().__init__()
         sizes = {
@@ -246,6 +252,7 @@ class MoELayer(nn.Module):
         self.b_in = nn.Parameter(torch.empty(total, inner)) if bias else None
         self.b_out = nn.Parameter(torch.empty(total, hidden_size)) if bias else None
         self.register_buffer("expert_bias", torch.zeros(num_experts) if expert_bias else None)
+        self.packed = PackedWeights() if pack_weights else None
         self.router_logits: Tensor | None = None
         self.routing: Routing | None = None
         self.reset_parameters()
@@ -360,7 +367,16 @@ class MoELayer(nn.Module):
             capacity=capacity,
         )
         plan = with_shared_experts(self.routing, self.shared_experts)
-        y = moe_mlp(tokens, plan, self.w_in, self.w_out, self.b_in, self.b_out, self.activation)
+        y = moe_mlp(
+            tokens,
+            plan,
+            self.w_in,
+            self.w_out,
+            self.b_in,
+            self.b_out,
+            self.activation,
+            packed=self.packed,
+        )
         return y.reshape(x.shape)
 
     @torch.no_grad()

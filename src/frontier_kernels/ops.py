@@ -312,6 +312,21 @@ moe_mlp = _register_gradient("moe_mlp", _moe_mlp_backward, _moe_mlp_context)
 _no_second_derivative("moe_mlp")
 
 
+# ---- packed weights: inference on the CPU, by the compiled library alone ----------------------------------
+
+if not NOT_COMPILED:
+
+    @fake("pack_weights")
+    def _pack_weights_fake(w: Tensor) -> Tensor:
+        experts, rows, width = w.shape
+        size = library.packed_bytes(str(w.dtype).removeprefix("torch."), rows, width)
+        return w.new_empty((experts, size), dtype=torch.uint8)
+
+    @fake("moe_mlp_packed")
+    def _moe_mlp_packed_fake(x: Tensor, *_: Any) -> Tensor:
+        return x.new_empty(x.shape)
+
+
 # ---- retention --------------------------------------------------------------------------------------------
 
 

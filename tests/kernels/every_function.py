@@ -56,6 +56,9 @@ for dtype, tokens, options in itertools.product(
         network += [leaf(dtype, 8, inner), leaf(dtype, 8, 6)] if biased else []
         y = fk.moe_mlp(x, routing._replace(weights=routed), *network, activation=activation)
         keep("moe_mlp", [y], [x, routed, *network])
+        with torch.no_grad():
+            y = fk.moe_mlp(x, routing, *network, activation=activation, packed=fk.PackedWeights())
+        keep("PackedWeights", [y], [])
 results["expert_capacity"] = [torch.tensor(fk.expert_capacity(37, 8, 2, 1.25))]
 
 forms = ({"form": "parallel"}, {"form": "recurrent"}, {"form": "chunkwise", "chunk_size": 4})

@@ -38,6 +38,9 @@ for (tokens, experts, top_k, width, hidden), activation, dtype, bias in kinds:
     routing = fk.route(torch.randn(tokens, experts), top_k)
     routed = routing.weights.requires_grad_()
     y = fk.moe_mlp(x, routing, *leaves[1:], activation=activation)
+    with torch.no_grad():
+        packed = fk.moe_mlp(x, routing, *leaves[1:], activation=activation, packed=fk.PackedWeights())
+    assert torch.equal(packed, y)
     grads = torch.autograd.grad(y, [routed, *leaves], torch.randn(tokens, width).to(dtype))
     results.append([y.detach(), *grads])
 # Heads of whole vectors, of part of one, of several tiles; chunks of whole tiles and ragged ones.

@@ -22,13 +22,16 @@ FAR = 2**40
 def inputs() -> dict[str, Tensor | str | None]:
     """Arguments of every operator, by their names in the schema."""
     routing = fk.route(torch.randn(TOKENS, EXPERTS), TOP_K)
+    w_in, w_out = torch.randn(EXPERTS, HIDDEN, WIDTH), torch.randn(EXPERTS, WIDTH, HIDDEN)
     return {
         "x": torch.randn(TOKENS, WIDTH),
         "ys": torch.randn(SLOTS, WIDTH),
         "grad": torch.randn(TOKENS, WIDTH),
         "weights": routing.weights,
-        "w_in": torch.randn(EXPERTS, HIDDEN, WIDTH),
-        "w_out": torch.randn(EXPERTS, WIDTH, HIDDEN),
+        "w_in": w_in,
+        "w_out": w_out,
+        "packed_in": library.pack_weights(w_in),
+        "packed_out": library.pack_weights(w_out),
         "b_in": torch.randn(EXPERTS, HIDDEN),
         "b_out": torch.randn(EXPERTS, WIDTH),
         "pre": torch.randn(SLOTS, HIDDEN),
@@ -52,8 +55,8 @@ def put(tensor: Tensor, index: int, value: int) -> Tensor:
     return changed
 
 
-MAPPED = ("dispatch", "combine", "combine_backward", "moe_mlp", "moe_mlp_backward")
-NETWORK = ("moe_mlp", "moe_mlp_backward")
+MAPPED = ("dispatch", "combine", "combine_backward", "moe_mlp", "moe_mlp_backward", "moe_mlp_packed")
+NETWORK = ("moe_mlp", "moe_mlp_backward", "moe_mlp_packed")
 Change = Callable[[Tensor], object]
 
 WRONG: list[tuple[tuple[str, ...], str, Change, str]] = [
@@ -97,6 +100,10 @@ WRONG: list[tuple[tuple[str, ...], str, Change, str]] = [
     (NETWORK, "b_in", lambda t: t[:, :-1], "b_in: got 2 in dimension 1, wanted 3"),
     (NETWORK, "b_out", lambda t: t[:-1], "b_out: got 3 in dimension 0, wanted 4"),
     (("moe_mlp_backward",), "pre", lambda t: t[:-1], "pre: got 11 in dimension 0, wanted 12"),
+    (("moe_mlp_packed",), "packed_in", lambda t: t[:-1], "packed_in: got 3 in dimension 0, wanted 4"),
+    (("moe_mlp_packed",), "packed_in", lambda t: t[:, :-4], r"packed_in: got \d+ in dimension 1, wanted \d+"),
+    (("moe_mlp_packed",), "packed_out", lambda t: t[0], "packed_out: got 1 dimensions, wanted 2"),
+    (("moe_mlp_packed",), "packed_out", lambda t: t.float(), "expected scalar type Byte but found Float"),
     (NETWORK, "activation", lambda t: "relu", "activation: got 'relu', wanted 'gelu', 'silu' or 'swiglu'"),
     (NETWORK, "activation", lambda t: "swiglu", "w_in: got 3 in dimension 1, wanted 6"),
 ]

@@ -21,6 +21,7 @@ OPERATORS = (
     "combine_backward",
     "moe_mlp",
     "moe_mlp_backward",
+    *(() if ops.NOT_COMPILED else ("moe_mlp_packed", "pack_weights")),
 )
 ELSEWHERE = ("retention", "retention_backward", "retention_step")
 """Checked in test_retention_registration.py."""
@@ -32,11 +33,13 @@ def arguments(name: str, dtype: torch.dtype, capacity: int | None) -> tuple[obje
     routing = fk.route(torch.randn(tokens, experts), top_k, capacity=capacity)
     maps = (routing.slot_to_row, routing.row_to_slot)
 
+    differentiable = not name.endswith(("_backward", "_packed", "_weights"))
+
     def leaf(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, dtype=dtype, requires_grad=not name.endswith("_backward"))
+        return torch.randn(*shape, dtype=dtype, requires_grad=differentiable)
 
     weights = routing.weights.detach().to(torch.float64 if dtype == torch.float64 else torch.float32)
-    weights.requires_grad_(not name.endswith("_backward"))
+    weights.requires_grad_(differentiable)
     x, ys, grad = leaf(tokens, width), leaf(tokens * top_k, width), leaf(tokens, width)
     network = (
         leaf(experts, 2 * hidden, width),
@@ -44,6 +47,7 @@ def arguments(name: str, dtype: torch.dtype, capacity: int | None) -> tuple[obje
         leaf(experts, 2 * hidden),
         leaf(experts, width),
     )
+    panels = map(library.pack_weights, network[:2]) if name == "moe_mlp_packed" else ()
     plan = (routing.offsets, *maps, "swiglu")
     limit = -1 if capacity is None else capacity
     return {
@@ -55,6 +59,8 @@ def arguments(name: str, dtype: torch.dtype, capacity: int | None) -> tuple[obje
         "combine_backward": (grad, ys, weights, *maps),
         "moe_mlp": (x, weights, *network, *plan),
         "moe_mlp_backward": (grad, x, weights, *network, leaf(tokens * top_k, 2 * hidden), *plan),
+        "moe_mlp_packed": (x, weights, *network[:2], *panels, *network[2:], *plan),
+        "pack_weights": network[:1],
     }[name]
 
 
@@ -69,7 +75,7 @@ def test_every_registered_operator_is_checked() -> None:
     registered = {
         n.split("::")[1] for n in torch._C._dispatch_get_all_op_names() if n.startswith("frontier_kernels::")
     }
-    assert registered == {*OPERATORS, *ELSEWHERE, "build_facts", "gemm_peak"}
+    assert registered == {*OPERATORS, *ELSEWHERE, "build_facts", "gemm_peak", "packed_bytes"}
 
 
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])

@@ -132,7 +132,8 @@ def test_the_arguments_are_right_before_one_is_made_wrong(call: str) -> None:
 
 def test_every_public_function_is_here() -> None:
     without_tensors = {"expert_capacity", "with_shared_experts", "build_info", "BuildInfo", "Routing"}
-    assert set(fk.__all__) - without_tensors == set(CALLS)
+    checked_by_moe_mlp = {"PackedWeights"}
+    assert set(fk.__all__) - without_tensors - checked_by_moe_mlp == set(CALLS)
 
 
 @pytest.mark.parametrize(("call", "name"), [case for case in CASES if case not in ANY_RANK], ids=str)

@@ -125,11 +125,13 @@ struct Tables {
   Retain<S> retain;
 };
 
-#define TABLE(space, name, pairs, multiply)                             \
+#define TABLE(space, name, pairs, multiply, packed_size, pack)          \
   {                                                                     \
     {name,                                                              \
      pairs,                                                             \
      space::multiply,                                                   \
+     space::packed_size,                                                \
+     space::pack,                                                       \
      space::exponentials,                                               \
      space::activate,                                                   \
      space::activate_backward,                                          \
@@ -141,14 +143,15 @@ struct Tables {
   }
 
 const Tables<float>& choose() {
-  static constexpr Tables<float> scalar = TABLE(float_plain, "scalar", false, multiply);
+  static constexpr Tables<float> scalar = TABLE(float_plain, "scalar", false, multiply, packed_size, pack);
   const char* variable = std::getenv("FRONTIER_KERNELS_ISA");
   const std::string wanted = variable ? variable : "";
   if (wanted == "scalar") return scalar;
 #if defined(X86)
-  static constexpr Tables<float> avx2 = TABLE(float_avx2, "avx2", false, multiply);
-  static constexpr Tables<float> avx512 = TABLE(float_avx512, "avx512", false, multiply);
-  static constexpr Tables<float> avx512bf16 = TABLE(float_avx512, "avx512bf16", true, multiply_pairs);
+  static constexpr Tables<float> avx2 = TABLE(float_avx2, "avx2", false, multiply, packed_size, pack);
+  static constexpr Tables<float> avx512 = TABLE(float_avx512, "avx512", false, multiply, packed_size, pack);
+  static constexpr Tables<float> avx512bf16 =
+      TABLE(float_avx512, "avx512bf16", true, multiply_pairs, packed_size_pairs, pack_as_pairs);
   const bool has_avx2 =
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
@@ -173,7 +176,7 @@ const Tables<float>& chosen() {
   return tables;
 }
 
-constexpr Tables<double> FOR_DOUBLE = TABLE(double_plain, "scalar", false, multiply);
+constexpr Tables<double> FOR_DOUBLE = TABLE(double_plain, "scalar", false, multiply, packed_size, pack);
 
 }  // namespace
 

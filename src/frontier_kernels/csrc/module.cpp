@@ -74,6 +74,12 @@ STABLE_TORCH_LIBRARY(frontier_kernels, m) {
   m.def(
       "moe_mlp(Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor? b_in, Tensor? b_out, Tensor "
       "offsets, Tensor slot_to_row, Tensor row_to_slot, str activation) -> (Tensor y, Tensor pre)");
+  m.def("packed_bytes(str dtype, int rows, int width) -> int");
+  m.def("pack_weights(Tensor w) -> Tensor");
+  m.def(
+      "moe_mlp_packed(Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor packed_in, Tensor "
+      "packed_out, Tensor? b_in, Tensor? b_out, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, str "
+      "activation) -> Tensor");
   m.def(
       "moe_mlp_backward(Tensor grad, Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor? b_in, "
       "Tensor? b_out, Tensor pre, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, str activation) "

@@ -6,7 +6,8 @@
 // result in row order; a last pass sums every token's k rows in slot order. No atomics and no index_add, so
 // the same input gives the same bits for any number of threads. Arithmetic: 2 T k D H (1 + gated) + 2 T k H D
 // FLOP forward, twice that backward; gemm.h says what does it. Every touched weight is read once for each 448
-// of its expert's rows.
+// of its expert's rows, and packed then; with few rows that is most of the time, so inference may pack the
+// weights once (pack_weights) and read the panels (moe_mlp_packed).
 //
 // Saved for backward are the inputs, the pre-activations and the routing, not the experts' outputs: with u =
 // dy W_out and A = act(pre), the gradient of a routing weight is <dy, A W_out^T + b_out> = <u, A> + <dy,
@@ -34,9 +35,11 @@ namespace {
 
 using frontier::Activation;
 using frontier::dense;
+using frontier::Element;
 using frontier::Factor;
 using frontier::Scratch;
 using frontier::Sum;
+using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::new_zeros;
 using torch::stable::parallel_for;
@@ -245,48 +248,121 @@ void for_parts(const std::vector<Part>& parts, const F& f) {
   });
 }
 
-std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in,
-                                   const Tensor& w_out_in, const std::optional<Tensor>& b_in_in,
-                                   const std::optional<Tensor>& b_out_in, const Tensor& offsets_in,
-                                   const Tensor& slot_to_row_in, const Tensor& row_to_slot_in,
-                                   const std::string& activation) {
+// Bytes of the panels of one matrix [rows, width], which depend on the processor's path.
+template <typename T>
+int64_t packed_bytes_as(int64_t rows, int64_t width) {
+  return frontier::kernels<Sum<T>>().packed_size(frontier::ELEMENT<T>, rows, width) * sizeof(Sum<T>);
+}
+
+// The same for a type's name: what shapes are told by where there are no numbers.
+int64_t packed_bytes(std::string dtype, int64_t rows, int64_t width) {
+  if (dtype == "float64") return packed_bytes_as<double>(rows, width);
+  if (dtype == "bfloat16") return packed_bytes_as<frontier::BFloat16>(rows, width);
+  if (dtype == "float16") return packed_bytes_as<frontier::Half>(rows, width);
+  STD_TORCH_CHECK(dtype == "float32", "dtype: got '", dtype,
+                  "', wanted 'float32', 'float64', 'bfloat16' or 'float16'");
+  return packed_bytes_as<float>(rows, width);
+}
+
+// The panels of w [E, N, K] as bytes [E, packed_bytes].
+Tensor pack_weights(const Tensor& w_in) {
+  const Tensor w = dense(w_in);
+  frontier::check_dims("w", w, 3);
+  const int64_t experts = w.size(0), rows = w.size(1), width = w.size(2);
+  std::optional<Tensor> packed;
+  frontier::for_real(w, "pack_weights", [&](auto zero) {
+    using T = decltype(zero);
+    using S = Sum<T>;
+    const int64_t bytes = packed_bytes_as<T>(rows, width);
+    packed = new_empty(w, {experts, bytes}, ScalarType::Byte);
+    const T* from = w.const_data_ptr<T>();
+    uint8_t* to = packed->mutable_data_ptr<uint8_t>();
+    parallel_for(0, experts, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t e = begin; e < end; ++e)
+        frontier::kernels<S>().pack(factor(from + e * rows * width, width, true), rows, width,
+                                    reinterpret_cast<S*>(to + e * bytes));
+    });
+  });
+  return *packed;
+}
+
+// Experts' matrices [rows, width], one after the other, and their panels where there are some.
+template <typename T>
+struct Matrices {
+  const T* data;
+  int64_t rows, width;
+  const uint8_t* panels = nullptr;
+
+  Matrices(const char* name, const Tensor& w, const std::optional<Tensor>& packed)
+      : data(w.const_data_ptr<T>()), rows(w.size(1)), width(w.size(2)) {
+    if (!packed) return;
+    frontier::check_shape(name, *packed, w.size(0), packed_bytes_as<T>(rows, width));
+    panels = packed->const_data_ptr<uint8_t>();
+  }
+
+  // One of them, transposed, as the right factor.
+  Factor of(int64_t expert) const {
+    Factor right = factor(data + expert * rows * width, width, true);
+    if (panels) right.panels = panels + expert * packed_bytes_as<T>(rows, width);
+    return right;
+  }
+};
+
+// The forward pass. Pre-activations are kept in `pre` where there is one; panels of w_in and w_out are read
+// where there are some.
+Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in, const Tensor& w_out_in,
+               const std::optional<Tensor>& packed_in, const std::optional<Tensor>& packed_out,
+               const std::optional<Tensor>& b_in_in, const std::optional<Tensor>& b_out_in,
+               const Tensor& offsets_in, const Tensor& slot_to_row_in, const Tensor& row_to_slot_in,
+               const std::string& activation, std::optional<Tensor>* pre) {
   const Tensor x = dense(x_in), weights = dense(weights_in), w_in = dense(w_in_in);
   const Tensor w_out = dense(w_out_in), offsets = dense(offsets_in);
   const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
   const std::optional<Tensor> b_in = dense(b_in_in), b_out = dense(b_out_in);
   const Shape n(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
   Tensor y = new_empty(x, {n.tokens, n.width});
-  Tensor pre = new_empty(x, {n.rows, n.inner});
+  if (pre) *pre = new_empty(x, {n.rows, n.inner});
   const int64_t* start = offsets.const_data_ptr<int64_t>();
   const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
   frontier::for_real(x, "moe_mlp", [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;
-    const T *px = x.const_data_ptr<T>(), *pi = w_in.const_data_ptr<T>(), *po = w_out.const_data_ptr<T>();
+    const T* px = x.const_data_ptr<T>();
+    const Matrices<T> in("packed_in", w_in, packed_in), back("packed_out", w_out, packed_out);
     const T* bi = b_in ? b_in->const_data_ptr<T>() : nullptr;
     const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
-    T* pp = pre.mutable_data_ptr<T>();
+    T* pp = pre ? (*pre)->mutable_data_ptr<T>() : nullptr;
     const frontier::Kernels<S>& run = frontier::kernels<S>();
     const auto ys = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
-    std::fill(pp + start[n.experts] * n.inner, pp + n.rows * n.inner, T(0));
+    if (pp) std::fill(pp + start[n.experts] * n.inner, pp + n.rows * n.inner, T(0));
     for_kept<T>([&](auto kept_zero) {
       using P = decltype(kept_zero);
       for_parts(cut_rows(start, n.experts), [&](const Part& part) {
         static thread_local Scratch<S> wide, line;
+        static thread_local Scratch<T> passing;
         static thread_local Scratch<P> hidden;
         const int64_t e = part.expert, first = part.first, count = part.count;
-        T* kept = pp + first * n.inner;
-        S* up = landing(kept, wide, count * n.inner);  // [count, inner]
+        // A row of halves is rounded where it is kept, or in passing; sums are kept as they land.
+        const int64_t kept_stride = pp ? n.inner : 0;
+        T* kept = pp ? pp + first * n.inner : nullptr;
+        S* up;  // [count, inner]
+        if constexpr (std::is_same_v<T, S>) {
+          up = pp ? kept : wide.get(count * n.inner);
+        } else {
+          up = wide.get(count * n.inner);
+          if (!pp) kept = passing.get(n.inner);
+        }
         bool add = start_from(bi ? bi + e * n.inner : nullptr, up, count, n.inner);
-        run.multiply(factor(px, n.width, true, slot_of + first, n.top_k),
-                     factor(pi + e * n.inner * n.width, n.width, true), up, count, n.inner, n.width, add);
+        run.multiply(factor(px, n.width, true, slot_of + first, n.top_k), in.of(e), up, count, n.inner,
+                     n.width, add);
         P* a = hidden.get(count * n.hidden);  // [count, H]
         for (int64_t r = 0; r < count; ++r) {
           S* row = up + r * n.inner;
           if constexpr (!std::is_same_v<T, S>) {
             // The activation starts from the stored value, so that backward sees exactly what forward used.
-            frontier::convert(row, kept + r * n.inner, n.inner);
-            frontier::convert(kept + r * n.inner, row, n.inner);
+            T* rounded = kept + r * kept_stride;
+            frontier::convert(row, rounded, n.inner);
+            frontier::convert(rounded, row, n.inner);
           }
           S* active = landing(a + r * n.hidden, line, n.hidden);
           run.activate(n.activation, row, active, n.hidden);
@@ -294,14 +370,32 @@ std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in,
         }
         S* out = ys.get() + first * n.width;  // [count, D]
         add = start_from(bo ? bo + e * n.width : nullptr, out, count, n.width);
-        run.multiply(factor(a, n.hidden, true), factor(po + e * n.width * n.hidden, n.hidden, true), out,
-                     count, n.width, n.hidden, add);
+        run.multiply(factor(a, n.hidden, true), back.of(e), out, count, n.width, n.hidden, add);
       });
     });
     sum_slots<S>(ys.get(), weights.const_data_ptr<S>(), slot_to_row.const_data_ptr<int64_t>(),
                  y.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
   });
-  return {y, pre};
+  return y;
+}
+
+std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x, const Tensor& weights, const Tensor& w_in,
+                                   const Tensor& w_out, const std::optional<Tensor>& b_in,
+                                   const std::optional<Tensor>& b_out, const Tensor& offsets,
+                                   const Tensor& slot_to_row, const Tensor& row_to_slot,
+                                   const std::string& activation) {
+  std::optional<Tensor> pre;
+  Tensor y = forward(x, weights, w_in, w_out, std::nullopt, std::nullopt, b_in, b_out, offsets, slot_to_row,
+                     row_to_slot, activation, &pre);
+  return {y, *pre};
+}
+
+Tensor moe_mlp_packed(const Tensor& x, const Tensor& weights, const Tensor& w_in, const Tensor& w_out,
+                      const Tensor& packed_in, const Tensor& packed_out, const std::optional<Tensor>& b_in,
+                      const std::optional<Tensor>& b_out, const Tensor& offsets, const Tensor& slot_to_row,
+                      const Tensor& row_to_slot, const std::string& activation) {
+  return forward(x, weights, w_in, w_out, dense(packed_in), dense(packed_out), b_in, b_out, offsets,
+                 slot_to_row, row_to_slot, activation, nullptr);
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
@@ -476,5 +570,11 @@ STABLE_TORCH_LIBRARY_IMPL(frontier_kernels, CPU, m) {
   m.impl("combine", TORCH_BOX(&combine));
   m.impl("combine_backward", TORCH_BOX(&combine_backward));
   m.impl("moe_mlp", TORCH_BOX(&moe_mlp));
+  m.impl("moe_mlp_packed", TORCH_BOX(&moe_mlp_packed));
+  m.impl("pack_weights", TORCH_BOX(&pack_weights));
   m.impl("moe_mlp_backward", TORCH_BOX(&moe_mlp_backward));
+}
+
+STABLE_TORCH_LIBRARY_IMPL(frontier_kernels, CompositeExplicitAutograd, m) {
+  m.impl("packed_bytes", TORCH_BOX(&packed_bytes));
 }

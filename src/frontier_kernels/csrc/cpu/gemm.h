@@ -30,7 +30,8 @@ constexpr Element ELEMENT = std::is_same_v<T, BFloat16> ? Element::bfloat16
                                                         : Element::real;
 
 // One factor of a product, read while it is packed. In memory it is rows of `stride` elements, taken in the
-// order of `slots` where there is one: row r is slots[r] / top_k.
+// order of `slots` where there is one: row r is slots[r] / top_k. The right factor may come with the panels
+// that `pack` made of it: products of many rows read those.
 struct Factor {
   const void* data;
   int64_t stride;
@@ -38,6 +39,7 @@ struct Factor {
   bool along_k;  // a row in memory runs along k (A as it stands, B transposed), else across it
   const int64_t* slots = nullptr;
   int64_t top_k = 1;
+  const void* panels = nullptr;
 
   // Elements before row r.
   int64_t place(int64_t r) const { return (slots ? slots[r] / top_k : r) * stride; }
@@ -55,6 +57,10 @@ struct Kernels {
   bool pairs;
   // C[m, n] = A[m, k] B[k, n], on top of what C holds if `add`; C is contiguous.
   void (*multiply)(const Factor& a, const Factor& b, S* c, int64_t m, int64_t n, int64_t k, bool add);
+  // The panels of B[k, n], as the product with a left factor of B's element type reads them: how many numbers
+  // they are, and they themselves, which every block of rows may then share.
+  int64_t (*packed_size)(Element element, int64_t n, int64_t k);
+  void (*pack)(const Factor& b, int64_t n, int64_t k, S* to);
   // y[i] = exp(x[i]) for x[i] <= 0; y may be x.
   void (*exponentials)(const S* x, S* y, int64_t count);
   // a[h] = act(pre); for SwiGLU pre holds the gate's H values and then the up-projection's.

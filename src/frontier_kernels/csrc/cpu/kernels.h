@@ -411,6 +411,45 @@ struct Single {
   }
 };
 
+// A range of k that is packed and multiplied at once: `depth` numbers of a panel from `first` on, which are
+// the `taken` values of k from `k0` on.
+struct Block {
+  int64_t first, depth, k0, taken;
+};
+
+template <typename P>
+INLINE int64_t steps_of(int64_t k) {
+  return (k + P::STEP - 1) / P::STEP;
+}
+
+template <typename P>
+INLINE int64_t blocks_of(int64_t k) {
+  return (steps_of<P>(k) + BLOCK_K - 1) / BLOCK_K;
+}
+
+template <typename P>
+INLINE Block block_of(int64_t k, int64_t index) {
+  const int64_t steps = steps_of<P>(k), blocks = blocks_of<P>(k);
+  const int64_t first = index * steps / blocks, depth = (index + 1) * steps / blocks - first;
+  return {first, depth, first * P::STEP, std::min(depth * P::STEP, k - first * P::STEP)};
+}
+
+INLINE int64_t whole_panels(int64_t n) { return (n + COLUMNS - 1) / COLUMNS * COLUMNS; }
+
+// All panels of B: those of the first block from left to right, then those of the next.
+template <typename P>
+TARGET void pack_all(const Factor& b, int64_t n, int64_t k, REAL* to) {
+  for (int64_t index = 0; index < blocks_of<P>(k); ++index) {
+    const Block block = block_of<P>(k, index);
+    for (int64_t j0 = 0; j0 < n; j0 += COLUMNS, to += block.depth * COLUMNS)
+      P::pack(b, j0, std::min(COLUMNS, n - j0), block.k0, block.taken, COLUMNS, n, to);
+  }
+}
+
+TARGET int64_t packed_size(Element, int64_t n, int64_t k) { return steps_of<Single>(k) * whole_panels(n); }
+
+TARGET void pack(const Factor& b, int64_t n, int64_t k, REAL* to) { pack_all<Single>(b, n, k, to); }
+
 // C = A B in blocks; P packs STEP values of k into one number of a panel and has the tiles for such panels.
 template <typename P>
 TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
@@ -420,35 +459,41 @@ TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_
   right += (64 - reinterpret_cast<uintptr_t>(right) % 64) % 64 / sizeof(REAL);
   // B can be read where it lies if its rows run across k; that pays when few tiles use them.
   const bool in_place = P::STEP == 1 && !b.along_k && b.element == Element::real && !b.slots && m <= 2 * ROWS;
-  const int64_t steps = (k + P::STEP - 1) / P::STEP, k_blocks = (steps + BLOCK_K - 1) / BLOCK_K;
+  const REAL* panels = static_cast<const REAL*>(b.panels);
   for (int64_t i0 = 0; i0 < m; i0 += BLOCK_ROWS) {
-    const int64_t rows = std::min(BLOCK_ROWS, m - i0), panels = (rows + ROWS - 1) / ROWS;
-    for (int64_t block = 0; block < k_blocks; ++block) {
-      const int64_t first = block * steps / k_blocks, depth = (block + 1) * steps / k_blocks - first;
-      const int64_t k0 = first * P::STEP, taken = std::min(depth * P::STEP, k - k0);
-      const bool on_top = add || block > 0;
-      for (int64_t q = 0; q < panels; ++q) {
-        const int64_t begin = q * rows / panels, end = (q + 1) * rows / panels;
-        P::pack(a, i0 + begin, end - begin, k0, taken, end - begin, m, left + begin * depth);
+    const int64_t rows = std::min(BLOCK_ROWS, m - i0), count = (rows + ROWS - 1) / ROWS;
+    for (int64_t index = 0; index < blocks_of<P>(k); ++index) {
+      const Block block = block_of<P>(k, index);
+      const bool on_top = add || index > 0;
+      for (int64_t q = 0; q < count; ++q) {
+        const int64_t begin = q * rows / count, end = (q + 1) * rows / count;
+        P::pack(a, i0 + begin, end - begin, block.k0, block.taken, end - begin, m,
+                left + begin * block.depth);
       }
       for (int64_t j0 = 0; j0 < n; j0 += COLUMNS) {
         const int64_t columns = std::min(COLUMNS, n - j0);
-        const bool direct = in_place && columns == COLUMNS;
-        if (!direct) P::pack(b, j0, columns, k0, taken, COLUMNS, n, right);
-        const REAL* panel = direct ? b.row<REAL>(k0) + j0 : right;
-        const int64_t coming = std::min(COLUMNS, n - j0 - COLUMNS);
-        for (int64_t q = 0; q < panels; ++q) {
-          if (coming > 0) expect(b, j0 + COLUMNS, coming, k0, taken, q, panels);
-          const int64_t begin = q * rows / panels, height = (q + 1) * rows / panels - begin;
+        const bool direct = !panels && in_place && columns == COLUMNS;
+        const REAL* panel = right;
+        if (panels)
+          panel = panels + block.first * whole_panels(n) + j0 * block.depth;
+        else if (direct)
+          panel = b.row<REAL>(block.k0) + j0;
+        else
+          P::pack(b, j0, columns, block.k0, block.taken, COLUMNS, n, right);
+        // Panels lie one after the other, which the processor sees by itself: asking for them slows it down.
+        const int64_t coming = panels ? 0 : std::min(COLUMNS, n - j0 - COLUMNS);
+        for (int64_t q = 0; q < count; ++q) {
+          if (coming > 0) expect(b, j0 + COLUMNS, coming, block.k0, block.taken, q, count);
+          const int64_t begin = q * rows / count, height = (q + 1) * rows / count - begin;
           REAL* to = c + (i0 + begin) * n + j0;
-          const REAL* from = left + begin * depth;
+          const REAL* from = left + begin * block.depth;
           const Tile run = P::TILES_OF[height - 1];
           if (columns == COLUMNS) {
-            run(depth, from, panel, direct ? b.stride : COLUMNS, to, n, on_top);
+            run(block.depth, from, panel, direct ? b.stride : COLUMNS, to, n, on_top);
             continue;
           }
           REAL edge[ROWS * COLUMNS];
-          run(depth, from, panel, COLUMNS, edge, COLUMNS, false);
+          run(block.depth, from, panel, COLUMNS, edge, COLUMNS, false);
           for (int64_t i = 0; i < height; ++i)
             for (int64_t j = 0; j < columns; ++j)
               to[i * n + j] = on_top ? to[i * n + j] + edge[i * COLUMNS + j] : edge[i * COLUMNS + j];

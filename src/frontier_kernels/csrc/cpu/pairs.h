@@ -144,3 +144,12 @@ TARGET void multiply_pairs(const Factor& a, const Factor& b, REAL* c, int64_t m,
       pair_dots<1>, pair_dots<2>, pair_dots<3>, pair_dots<4>};
   dots_of[m - 1](a, b, c, n, k, add);
 }
+
+TARGET int64_t packed_size_pairs(Element element, int64_t n, int64_t k) {
+  return (element == Element::bfloat16 ? steps_of<Pair>(k) : steps_of<Single>(k)) * whole_panels(n);
+}
+
+TARGET void pack_as_pairs(const Factor& b, int64_t n, int64_t k, REAL* to) {
+  if (b.element == Element::bfloat16) return pack_all<Pair>(b, n, k, to);
+  pack(b, n, k, to);
+}

@@ -323,7 +323,7 @@ struct Fades {
   bool constant;
   int64_t filled = -1, pitch;
   REAL *since_start, *to_end, *read, *table;
-  REAL lost;  // exp(a_last) - 1
+  REAL lost = 0;  // exp(a_last) - 1
 
   static int64_t size(const Sequence<REAL>& s, int64_t longest) {
     const int64_t pitch = padded(longest), rows = s.decay_stride ? longest : 1;
