@@ -1,7 +1,7 @@
 """The trained checkpoints: one recipe each, one manifest for all.
 
-``python -m frontier_lab.zoo [name]`` retrains. It resumes after a kill, and replaces a committed checkpoint
-only if the rebuilt one lands within ``TOLERANCE`` of the validation loss that the manifest states.
+``python -m frontier_lab.zoo [name …]`` retrains. It resumes after a kill, and replaces a committed checkpoint
+only if the rebuilt one lands within a tolerance of the validation loss; both stand in the manifest.
 """
 
 from __future__ import annotations

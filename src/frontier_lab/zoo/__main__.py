@@ -19,19 +19,20 @@ def rebuild(name: str, cache: Path) -> None:
     """Train one recipe and replace its checkpoint, unless the result strays from the committed one.
 
     Raises:
-        SystemExit: a validation loss is over ``zoo.TOLERANCE`` away from the manifest's; the new files stay
-            in the cache.
+        SystemExit: a validation loss is farther from the manifest's than its entry allows; the new files
+            stay in the cache.
     """
     recipe = importlib.import_module(f"frontier_lab.zoo.{name}")
     fresh = cache / name / "checkpoint"
     entry = recipe.assemble(cache / name, fresh)
     found = zoo.manifest()
+    tolerance = entry.get("tolerance", zoo.TOLERANCE)
     for run, loss in entry["val_loss"].items():
         committed = found.get(name, {}).get("val_loss", {}).get(run, loss)
         print(f"{name}, {run}: validation loss {loss:.4f}, committed {committed:.4f}")
-        if abs(loss - committed) > zoo.TOLERANCE:
+        if abs(loss - committed) > tolerance:
             raise SystemExit(
-                f"error: {name}, {run}: more than {zoo.TOLERANCE} away; nothing replaced, see {fresh}"
+                f"error: {name}, {run}: more than {tolerance} away; nothing replaced, see {fresh}"
             )
     target = zoo.CHECKPOINTS / name
     staged = target.with_name(name + ".partial")
@@ -43,7 +44,6 @@ def rebuild(name: str, cache: Path) -> None:
     versions = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__}
     found[name] = {**entry, "trained_with": versions, "files": files}
     write_json(zoo.MANIFEST, dict(sorted(found.items())))
-    shutil.rmtree(cache / name)  # else the next call would find every run finished, and train nothing
 
 
 def main() -> None:
@@ -56,6 +56,8 @@ def main() -> None:
     cache = Path(os.environ.get("FRONTIER_CACHE", ".cache")) / "zoo"
     for name in names:
         rebuild(name, cache)
+    for name in names:  # only now: a kill on the way leaves every finished run to be found again
+        shutil.rmtree(cache / name)
 
 
 if __name__ == "__main__":

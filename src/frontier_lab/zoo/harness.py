@@ -84,7 +84,7 @@ def _save_state(
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer.{index}.{key}"] = value.detach().reshape(value.shape or (1,)).contiguous()
     partial = path.with_suffix(".partial")
-    metadata = {name: json.dumps(fact, sort_keys=True) for name, fact in facts.items()}
+    metadata = {name: json.dumps(fact) for name, fact in facts.items()}
     save_file({name: t.contiguous() for name, t in tensors.items()}, partial, metadata=metadata)
     os.replace(partial, path)
 

@@ -3,76 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerFast
 
 from frontier_lab import corpus, routing
 from frontier_lab.zoo.harness import Schedule, train, write_json
+from frontier_lab.zoo.recipe import SEEDS, save_half
+from frontier_lab.zoo.vocabulary import byte_fallback_bpe
+from frontier_lab.zoo.windows import MIXTURE, Windows
 
 NAME = "mixtral"
 VOCABULARY = 2048
 CHARACTERS = 900
 """Characters with a token of their own; rarer ones are spelt in bytes."""
 
-MIXTURE = {"bible": 0.4, "jargon": 0.4, "poems": 0.2}
-"""Share of the training windows that each domain gets; the poems are few, so they get less."""
-
 RUNS = {"balanced": 0.02, "unbalanced": 0.0}
 """Coefficient of the balance loss; everything else is the same in both runs."""
-
-SEEDS = (0, 1, 2)
-"""Seed 0 is committed as weights; the others only as logs, to show the spread."""
 
 SCHEDULE = Schedule(steps=1500, snapshots=(0, 40, 400))
 VALIDATION_WINDOWS = 24
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-fallback BPE with readable tokens: Chinese characters stay characters, spaces show as ``▁``."""
-    tokenizer = Tokenizer(models.BPE(unk_token=None, byte_fallback=True, fuse_unk=False))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Metaspace(prepend_scheme="first"), pre_tokenizers.Punctuation("isolated")]
-    )
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    specials = ["<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    """Byte-fallback BPE on the text of all domains."""
     # The poems are counted several times over, so that their characters win a place in the alphabet.
     copies = {"bible": 1, "jargon": 1, "poems": 12}
     text = [d for domain, n in copies.items() for _ in range(n) for d in corpus.split(domain, "train")]
-    # The alphabet is chosen here: among equally frequent characters the trainer's own choice changes from run
-    # to run.
-    frequency = Counter(character for document in text for character in document.replace(" ", "▁"))
-    alphabet = sorted(frequency, key=lambda character: (-frequency[character], character))[:CHARACTERS]
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=specials,
-        initial_alphabet=alphabet,
-        limit_alphabet=CHARACTERS,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(text, trainer)
-    raw = json.loads(tokenizer.to_str())
-    # Byte tokens take part in the fallback but are ordinary tokens: as "special" they would vanish when
-    # decoding.
-    raw["added_tokens"] = [t for t in raw["added_tokens"] if not t["content"].startswith("<0x")]
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(raw)),
-        bos_token="<s>",
-        eos_token="</s>",
-        clean_up_tokenization_spaces=False,
-        model_max_length=256,
-    )
+    return byte_fallback_bpe(text, VOCABULARY, CHARACTERS)
 
 
 def config() -> MixtralConfig:
@@ -92,50 +55,6 @@ def config() -> MixtralConfig:
         eos_token_id=1,
         router_aux_loss_coef=0.0,
     )
-
-
-class Windows:
-    """Token windows of a part of the corpus: a domain's documents joined by end-of-text, cut at any place."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, part: str) -> None:
-        self.streams: dict[str, np.ndarray[Any, Any]] = {}
-        for domain in corpus.DOMAINS:
-            texts = corpus.split(domain, "train" if part == "train" else "validation")
-            encode = tokenizer.backend_tokenizer.encode
-            ids = [token for text in texts for token in [*encode(text).ids, tokenizer.eos_token_id]]
-            self.streams[domain] = np.array(ids, dtype=np.int64)
-
-    def batch(self, seed: int, step: int, size: int, context: int) -> Tensor:
-        """Windows of step ``step``, ``[size, context]``, int64: a function of the seed and the step alone."""
-        generator = np.random.default_rng((seed, step))
-        domains = generator.choice(list(MIXTURE), size=size, p=list(MIXTURE.values()))
-        rows = []
-        for domain in domains:
-            stream = self.streams[str(domain)]
-            start = int(generator.integers(0, len(stream) - context))
-            rows.append(stream[start : start + context])
-        return torch.from_numpy(np.stack(rows))
-
-    def fixed(self, count: int, context: int) -> tuple[Tensor, list[str]]:
-        """Evenly spaced windows, the same number from each domain, and the domain of each."""
-        rows, labels = [], []
-        for domain, stream in self.streams.items():
-            for start in np.linspace(0, len(stream) - context, count // len(self.streams)).astype(int):
-                rows.append(stream[start : start + context])
-                labels.append(domain)
-        return torch.from_numpy(np.stack(rows)), labels
-
-
-def _save(model: MixtralForCausalLM, folder: Path) -> None:
-    """Half-precision safetensors with its config; written beside the target and moved into place."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    half = MixtralForCausalLM(model.config)
-    half.load_state_dict(model.state_dict())
-    half.to(torch.float16).save_pretrained(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial.rename(folder)
 
 
 def run(
@@ -174,7 +93,7 @@ def run(
 
     def keep(model: nn.Module, step: int) -> None:
         if seed == 0 and not (step == 0 and name != "balanced"):  # both runs start from the same weights
-            _save(model, output / ("start" if step == 0 else f"{name}-{step}"))  # type: ignore[arg-type]
+            save_half(model, output / ("start" if step == 0 else f"{name}-{step}"))  # type: ignore[arg-type]
 
     return train(
         model,

@@ -1,0 +1,54 @@
+"""Tokenizers of the kinds that the real models use, trained on our own text."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+
+def byte_fallback_bpe(
+    documents: Sequence[str], size: int, characters: int, *, longest: int = 256
+) -> PreTrainedTokenizerFast:
+    """Llama's kind: Chinese characters stay characters, spaces show as ``▁``, what is rare is spelt in bytes.
+
+    Args:
+        documents: text to count; what should win a token may be given several times.
+        size: tokens in all, ``<s>``, ``</s>`` and the 256 bytes among them.
+        characters: how many characters get a token of their own.
+        longest: ``model_max_length``, the length that the model was trained at.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=None, byte_fallback=True, fuse_unk=False))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(prepend_scheme="first"), pre_tokenizers.Punctuation("isolated")]
+    )
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    specials = ["<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    # The alphabet is chosen here: among equally frequent characters the trainer's own choice changes from run
+    # to run.
+    frequency = Counter(character for document in documents for character in document.replace(" ", "▁"))
+    alphabet = sorted(frequency, key=lambda character: (-frequency[character], character))[:characters]
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=specials,
+        initial_alphabet=alphabet,
+        limit_alphabet=characters,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(documents, trainer)
+    raw = json.loads(tokenizer.to_str())
+    # Byte tokens take part in the fallback but are ordinary tokens: as "special" they would vanish when
+    # decoding.
+    raw["added_tokens"] = [t for t in raw["added_tokens"] if not t["content"].startswith("<0x")]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(raw)),
+        bos_token="<s>",
+        eos_token="</s>",
+        clean_up_tokenization_spaces=False,
+        model_max_length=longest,
+    )
