@@ -11,6 +11,7 @@ runs them again and compares every output with the stored one.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import hashlib
 import json
@@ -28,6 +29,8 @@ import nbformat
 from frontier_widgets import slim_state
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from frontier_lab import packaged
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
@@ -94,6 +97,9 @@ if find_spec("google") and find_spec("google.colab"):
 """
 """The first code cell of every page, tagged ``setup``; ``setup_source`` puts the repository's address in."""
 
+REAL_MODEL = "real-model"
+"""Tag of a cell on a packaged model; a second tag, the last part of its hub id, says on which."""
+
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 IDENTIFIER = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 MODEL = re.compile(r"IPY_MODEL_([0-9a-f]{32})")
@@ -124,6 +130,35 @@ def texts(output: Mapping[str, Any]) -> Iterator[str]:
     for mime, value in output.get("data", {}).items():
         if mime.startswith("text/"):
             yield DRAWING.sub("", value)
+
+
+def real_model(cell: Any) -> str | None:
+    """The hub id of the packaged model that a cell is about; ``None`` for all other cells.
+
+    Raises:
+        ValueError: the cell is tagged ``real-model`` and names no packaged model.
+    """
+    tags = cell.metadata.get("tags", [])
+    if REAL_MODEL not in tags:
+        return None
+    names = {hub_id.rpartition("/")[2]: hub_id for hub_id in packaged.PACKAGES}
+    named = [names[tag] for tag in tags if tag in names]
+    if len(named) != 1:
+        raise ValueError(f"tags: got {tags}, wanted {REAL_MODEL!r} and one of {', '.join(names)}")
+    return named[0]
+
+
+def unavailable(notebook: Any) -> dict[int, str]:
+    """Numbers of the cells whose packaged model cannot be used here, each with the reason."""
+    found = {}
+    for number, cell in enumerate(notebook.cells):
+        if (hub_id := real_model(cell)) is None:
+            continue
+        try:
+            packaged.folder(hub_id)
+        except packaged.UnavailableError as error:
+            found[number] = f"{hub_id}: {error}"
+    return found
 
 
 def problems(notebook: Any) -> list[str]:
@@ -240,6 +275,8 @@ def execute(path: Path, *, timeout: int = TIMEOUT) -> list[str]:
         What is wrong with it; the file is left as it was unless this is empty.
     """
     notebook = nbformat.read(path, as_version=4)
+    if lacking := unavailable(notebook):
+        return [f"cell {number} cannot be executed: {reason}" for number, reason in lacking.items()]
     before = copy.deepcopy(notebook)
     address = repository_url()
     for cell in notebook.cells:
@@ -283,6 +320,31 @@ def execute_all(paths: Sequence[Path]) -> int:
     return failed
 
 
+@contextlib.contextmanager
+def without_unavailable(path: Path) -> Iterator[Path]:
+    """The notebook, or for a while a copy beside it without the cells whose model is not installed.
+
+    Raises:
+        ValueError: cells would be left out and ``REQUIRE_MODELS=1`` forbids it.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    lacking = unavailable(notebook)
+    if not lacking:
+        yield path
+        return
+    reasons = "; ".join(dict.fromkeys(lacking.values()))
+    if os.environ.get("REQUIRE_MODELS") == "1":
+        raise ValueError(f"{path.name}: {len(lacking)} cells cannot be checked: {reasons}")
+    print(f"{path.name}: {len(lacking)} cells on real models are left out: {reasons}", flush=True)
+    notebook.cells = [cell for number, cell in enumerate(notebook.cells) if number not in lacking]
+    part = path.with_name(f"{path.stem}-without-real-models.ipynb")
+    try:
+        nbformat.write(notebook, part)
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def nbval(paths: Sequence[Path]) -> int:
     """Run the notebooks again and compare with what they store; the number of failures, 0 when all agree.
 
@@ -298,8 +360,9 @@ def nbval(paths: Sequence[Path]) -> int:
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
     command += ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZER)]
     command += ["--nbval-cell-timeout", str(TIMEOUT)]
-    with tempfile.TemporaryDirectory() as scratch:
-        done = subprocess.run([*command, *map(str, paths)], cwd=ROOT, env=kernel_environment(scratch))
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as written:
+        checked = [written.enter_context(without_unavailable(path)) for path in paths]
+        done = subprocess.run([*command, *map(str, checked)], cwd=ROOT, env=kernel_environment(scratch))
     if done.returncode:
         print(
             "error: an output differs from the stored one (above): mend the cell, "
@@ -339,7 +402,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return min(1, execute_all(paths) if given.command == "execute" else nbval(paths))
+    try:
+        return min(1, execute_all(paths) if given.command == "execute" else nbval(paths))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Models behind the chapter's hub ids: small ones trained here by default, the real ones on request.
 
 ``path(hub_id)`` gives what ``from_pretrained`` takes. Offline, the default, that is a committed checkpoint of
-the same architecture class; with ``FRONTIER_MODELS=hub`` it is the hub id itself; with
-``FRONTIER_MODELS_DIR=<folder>`` it is that folder's ``<hub_id>`` where it exists. Files are safetensors and
-JSON only, and are checked against the manifest's hashes.
+the same architecture class, or a small real model that a package carries; with ``FRONTIER_MODELS=hub`` it is
+the hub id; with ``FRONTIER_MODELS_DIR=<folder>`` it is that folder's ``<hub_id>`` where it exists. Files are
+safetensors and JSON only, and are compared with their hashes before they are used.
 """
 
 from __future__ import annotations
@@ -15,10 +15,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from frontier_lab import zoo
+from frontier_lab import packaged, zoo
 
-OFFLINE = {"mistralai/Mixtral-8x7B-v0.1": "mixtral"}
-"""Hub id to the recipe that stands in for it."""
+
+@dataclass(frozen=True)
+class Source:
+    """Where a hub id leads.
+
+    Attributes:
+        recipe: of the committed checkpoint.
+        folder: inside the checkpoint; empty for its root.
+        hub: the id on the hub if it is another one; ``None`` where the chapter names no model that exists.
+    """
+
+    recipe: str
+    folder: str = ""
+    hub: str | None = ""
+
+
+OFFLINE = {
+    "mistralai/Mixtral-8x7B-v0.1": Source("mixtral"),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Source("mixtral"),
+    "sentence-transformers/all-MiniLM-L6-v2": Source("mixtral"),
+}
+"""Every name of a model in the chapter, and the packaged ones, to the checkpoint that stands in for it."""
+
+INVENTED = ("future-model-v1", "speech-llm-v1", "physics-aware-llm")
+"""Names in the chapter's outlook for which no model exists, large or small."""
 
 
 @dataclass(frozen=True)
@@ -27,53 +50,52 @@ class Description:
 
     Attributes:
         hub_id: as the chapter names it.
-        offline: whether the committed checkpoint is in use.
-        model_class: transformers' class.
-        parameters: of the committed checkpoint.
-        text: what the committed checkpoint was trained on.
-        steps: optimiser steps it was trained for.
-        validation_loss: nats a token on held-out text, at the end of training.
-        licence: of the committed weights.
+        offline: whether its files are on this machine already.
+        real: whether it is the model that the id names, and not a small one that stands in for it.
+        in_use: which of them, in words.
+        model_class: transformers' class; empty, as all below, where only the hub knows.
+        parameters: how many.
+        text: what a committed checkpoint was trained on.
+        training: how it was trained.
+        source: where it comes from.
+        licence: of the weights.
     """
 
     hub_id: str
     offline: bool
-    model_class: str
-    parameters: int
-    text: str
-    steps: int
-    validation_loss: float
-    licence: str = "Apache-2.0"
-
-    def _rows(self) -> list[tuple[str, str]]:
-        if not self.offline:
-            return [
-                ("hub id", self.hub_id),
-                ("in use", "the real model, from the hub or FRONTIER_MODELS_DIR"),
-            ]
-        return [
-            ("hub id", self.hub_id),
-            ("in use", "committed checkpoint, trained from scratch for this book"),
-            ("class", self.model_class),
-            ("parameters", f"{self.parameters / 1e6:.2f} M"),
-            ("text", self.text),
-            ("training", f"{self.steps} steps, validation loss {self.validation_loss:.3f}"),
-            ("licence", self.licence),
-        ]
+    real: bool
+    in_use: str
+    model_class: str = ""
+    parameters: int = 0
+    text: str = ""
+    training: str = ""
+    source: str = ""
+    licence: str = ""
 
     def __repr__(self) -> str:
-        return "\n".join(f"{name:11} {value}" for name, value in self._rows())
+        rows = {
+            "hub id": self.hub_id,
+            "in use": self.in_use,
+            "class": self.model_class,
+            "parameters": f"{self.parameters / 1e6:.2f} M" if self.parameters else "",
+            "text": self.text,
+            "training": self.training,
+            "source": self.source,
+            "licence": self.licence,
+        }
+        return "\n".join(f"{name:11} {value}" for name, value in rows.items() if value)
 
 
-def _entry(hub_id: str) -> tuple[str, dict[str, Any]]:
+def _source(hub_id: str) -> Source:
+    if hub_id in INVENTED:
+        raise ValueError(f"hub_id: got {hub_id!r}, a name that the chapter made up: there is no such model")
     if hub_id not in OFFLINE:
         known = ", ".join(OFFLINE)
         raise ValueError(
             f"hub_id: got {hub_id!r}, wanted one of: {known}. "
             "For any other model set FRONTIER_MODELS=hub (needs the network)"
         )
-    name = OFFLINE[hub_id]
-    return name, zoo.manifest()[name]
+    return OFFLINE[hub_id]
 
 
 @functools.cache
@@ -99,6 +121,17 @@ def _own_folder(hub_id: str) -> Path | None:
     return folder if folder and folder.is_dir() else None
 
 
+@functools.cache
+def _unavailable(hub_id: str) -> str:
+    """Why the packaged model of a hub id cannot be used, said once a process; empty if it can."""
+    try:
+        packaged.folder(hub_id)
+    except packaged.UnavailableError as error:
+        print(f"{hub_id}: {error}. The committed {OFFLINE[hub_id].recipe!r} is used instead.")
+        return str(error)
+    return ""
+
+
 def path(hub_id: str) -> str:
     """What ``from_pretrained`` should be given for a hub id.
 
@@ -106,7 +139,7 @@ def path(hub_id: str) -> str:
         hub_id: such as ``"mistralai/Mixtral-8x7B-v0.1"``.
 
     Returns:
-        A folder, or the hub id itself when ``FRONTIER_MODELS=hub``.
+        A folder, or an id on the hub when ``FRONTIER_MODELS=hub``.
 
     Raises:
         ValueError: no offline model stands in for ``hub_id``, a file does not match its hash, or
@@ -116,25 +149,62 @@ def path(hub_id: str) -> str:
     mode = os.environ.get("FRONTIER_MODELS", "offline") or "offline"
     if mode not in ("offline", "hub"):
         raise ValueError(f"FRONTIER_MODELS: got {mode!r}, wanted 'offline' or 'hub'")
-    own = _own_folder(hub_id)
-    if own:
+    if own := _own_folder(hub_id):
         return str(own)
-    if mode == "hub":
+    if mode == "hub" and hub_id not in OFFLINE and hub_id not in INVENTED:
         return hub_id
-    return str(_checked(_entry(hub_id)[0]))
+    source = _source(hub_id)
+    if mode == "hub" and source.hub is not None:
+        return source.hub or hub_id
+    if hub_id in packaged.PACKAGES and not _unavailable(hub_id):
+        return str(packaged.folder(hub_id))
+    return str(_checked(source.recipe) / source.folder)
+
+
+def is_real(hub_id: str) -> bool:
+    """Whether ``path`` leads to the model that the id names, and not to a small one that stands in for it."""
+    source = _source(hub_id)
+    return path(hub_id) != str(zoo.CHECKPOINTS / source.recipe / source.folder)
 
 
 def describe(hub_id: str) -> Description:
-    """What a hub id resolves to now; raises as ``path`` does."""
-    name, entry = _entry(hub_id)
+    """Class, parameters, training, source and licence of what an id resolves to; raises as ``path`` does."""
+    where, source = path(hub_id), _source(hub_id)
+    if hub_id in packaged.PACKAGES and not _unavailable(hub_id) and where == str(packaged.folder(hub_id)):
+        package = packaged.PACKAGES[hub_id]
+        return Description(
+            hub_id,
+            offline=True,
+            real=True,
+            in_use=f"the real model, from the package {package.distribution.replace('==', ' ')}",
+            model_class=package.model_class,
+            parameters=package.parameters,
+            training=package.training,
+            source=package.source,
+            licence=package.licence,
+        )
+    if is_real(hub_id):
+        return Description(
+            hub_id,
+            offline=where != (source.hub or hub_id),
+            real=True,
+            in_use="the real model, from the hub or FRONTIER_MODELS_DIR",
+        )
+    entry = zoo.manifest()[source.recipe]
+    part = entry.get("parts", {}).get(source.folder, entry)
+    losses = entry["val_loss"]
+    loss = losses[source.folder] if source.folder in losses else next(iter(losses.values()))
     return Description(
-        hub_id=hub_id,
-        offline=path(hub_id) == str(zoo.CHECKPOINTS / name),
-        model_class=entry["class"],
-        parameters=entry["parameters"],
+        hub_id,
+        offline=True,
+        real=False,
+        in_use="committed checkpoint, trained from scratch for this book",
+        model_class=part["class"],
+        parameters=part["parameters"],
         text=entry["text"],
-        steps=entry["schedule"]["steps"],
-        validation_loss=entry["val_loss"]["balanced"],
+        training=f"{entry['schedule']['steps']} steps, validation loss {loss:.3f}",
+        source=f"recipe frontier_lab.zoo.{source.recipe}",
+        licence=entry.get("licence", "Apache-2.0"),
     )
 
 
@@ -164,22 +234,28 @@ def training_log(name: str = "mixtral") -> dict[str, list[list[dict[str, Any]]]]
     """The training log: run, then seed, then one entry for each logged step.
 
     Returns:
-        Entries have ``step``, ``train_loss``, ``val_loss``, ``load [L][E]`` and ``probability [L][E]``.
+        Entries have ``step``, ``train_loss``, ``val_loss`` and what else the recipe measures on the way.
     """
     log: dict[str, list[list[dict[str, Any]]]] = json.loads((_checked(name) / "log.json").read_text("utf8"))
     return log
 
 
-def load(folder: str) -> Any:
-    """A causal language model from a folder or hub id, in float32 and eval mode, its loading report checked.
+def load(folder: str, auto: Any = None, **options: Any) -> Any:
+    """A model from a folder or hub id, in float32 and eval mode, its loading report checked.
+
+    Args:
+        folder: from ``path``.
+        auto: the class to load it with; by default ``AutoModelForCausalLM``.
+        options: for ``from_pretrained``, such as ``attn_implementation="eager"``.
 
     Raises:
         ValueError: a weight is missing from the file or unknown to the class: transformers would only warn.
     """
     from transformers import AutoModelForCausalLM
 
-    model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, dtype="float32")
-    wrong = {name: sorted(keys) for name, keys in report.items() if keys}
+    auto = auto or AutoModelForCausalLM
+    model, report = auto.from_pretrained(folder, output_loading_info=True, dtype="float32", **options)
+    wrong = {name: sorted(map(str, keys)) for name, keys in report.items() if keys}
     if wrong:
         raise ValueError(f"{folder}: the weights do not fit the class: {wrong}")
     return model.eval()

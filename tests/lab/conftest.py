@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from frontier_lab import hub, zoo
+from frontier_lab import hub, packaged, zoo
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what needs the packaged models where they are not installed, and say which is missing."""
+    if item.get_closest_marker("real_model") is None or os.environ.get("REQUIRE_MODELS") == "1":
+        return
+    for hub_id in packaged.PACKAGES:
+        try:
+            packaged.folder(hub_id)
+        except packaged.UnavailableError as error:
+            pytest.skip(f"{hub_id}: {error}")
 
 
 @pytest.fixture(autouse=True)

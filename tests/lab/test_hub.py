@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,7 @@ def test_hub_mode_returns_the_real_id(hub_id: str, monkeypatch: pytest.MonkeyPat
 def test_hub_mode_is_described_without_the_small_models_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTIER_MODELS", "hub")
     description = hub.describe(MIXTRAL)
+    assert description.real
     assert not description.offline
     assert "parameters" not in repr(description)
     assert MIXTRAL in repr(description)
@@ -53,15 +57,15 @@ def test_a_folder_of_the_readers_own_wins(tmp_path: Path, monkeypatch: pytest.Mo
     assert hub.path(MIXTRAL) == str(zoo.CHECKPOINTS / "mixtral")
     (tmp_path / MIXTRAL).mkdir(parents=True)
     assert hub.path(MIXTRAL) == str(tmp_path / MIXTRAL)
-    assert not hub.describe(MIXTRAL).offline
+    assert hub.describe(MIXTRAL).real
 
 
 def test_an_unknown_id_is_named_with_the_known_ones() -> None:
     for ask in (hub.path, hub.describe):
         with pytest.raises(
-            ValueError, match=f"hub_id: got 'gpt2', wanted one of: .*{MIXTRAL}.*FRONTIER_MODELS=hub"
+            ValueError, match=f"hub_id: got 'gpt5', wanted one of: .*{MIXTRAL}.*FRONTIER_MODELS=hub"
         ):
-            ask("gpt2")
+            ask("gpt5")
 
 
 def test_an_unknown_mode_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,11 +80,12 @@ def test_description_says_what_the_checkpoint_is() -> None:
     model = hub.load(hub.path(MIXTRAL))
     assert description.model_class == type(model).__name__
     assert description.parameters == sum(p.numel() for p in model.parameters())
-    assert description.steps == mixtral.SCHEDULE.steps
+    assert not description.real
     for fact in (
         MIXTRAL,
         f"{description.parameters / 1e6:.2f} M",
-        f"{description.steps} steps",
+        f"{mixtral.SCHEDULE.steps} steps",
+        "frontier_lab.zoo.mixtral",
         "Apache-2.0",
     ):
         assert fact in repr(description)
@@ -141,3 +146,39 @@ def test_weights_that_do_not_fit_the_class_are_refused(change: str, tmp_path: Pa
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ValueError, match=r"the weights do not fit the class: .*model\.(norm|extra)\.weight"):
         hub.load(str(folder))
+
+
+def test_a_name_that_the_chapter_made_up_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for mode in ("offline", "hub"):
+        monkeypatch.setenv("FRONTIER_MODELS", mode)
+        for hub_id in hub.INVENTED:
+            with pytest.raises(ValueError, match=f"hub_id: got '{hub_id}', a name that the chapter made up"):
+                hub.path(hub_id)
+
+
+def test_hub_mode_loads_from_a_hub_cache_laid_out_as_the_real_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of its own: the hub's client reads where its cache is when it is imported."""
+    revision = "0" * 40
+    for hub_id, source in hub.OFFLINE.items():
+        real = source.hub or hub_id
+        if source.hub is None or zoo.manifest()[source.recipe]["class"] != "MixtralForCausalLM":
+            continue
+        root = tmp_path / "hub" / f"models--{real.replace('/', '--')}"
+        (root / "refs").mkdir(parents=True)
+        (root / "refs" / "main").write_text(revision)
+        shutil.copytree(
+            hub.path(hub_id), root / "snapshots" / revision, ignore=shutil.ignore_patterns("snapshots")
+        )
+    program = (
+        "from transformers import AutoTokenizer\n"
+        "from frontier_lab import hub\n"
+        f"path = hub.path({MIXTRAL!r})\n"
+        "model, tokenizer = hub.load(path), AutoTokenizer.from_pretrained(path)\n"
+        "print(path, type(model).__name__, len(tokenizer), hub.is_real(path))\n"
+    )
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "FRONTIER_MODELS": "hub", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [MIXTRAL, "MixtralForCausalLM", str(mixtral.VOCABULARY), "True"]

@@ -32,7 +32,7 @@ def weights(name: str) -> list[Path]:
 
 def test_every_recipe_has_an_entry_and_a_folder() -> None:
     assert set(MANIFEST) == set(zoo.RECIPES) == {folder.name for folder in zoo.CHECKPOINTS.iterdir()}
-    assert set(hub.OFFLINE.values()) <= set(MANIFEST)
+    assert {source.recipe for source in hub.OFFLINE.values()} <= set(MANIFEST)
 
 
 @pytest.mark.parametrize("name", zoo.RECIPES)

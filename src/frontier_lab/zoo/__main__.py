@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 import transformers
 
-from frontier_lab import zoo
+from frontier_lab import cache, zoo
 from frontier_lab.zoo.harness import write_json
 
 
-def rebuild(name: str, cache: Path) -> None:
+def rebuild(name: str, work: Path) -> None:
     """Train one recipe and replace its checkpoint, unless the result strays from the committed one.
 
     Raises:
@@ -23,8 +23,8 @@ def rebuild(name: str, cache: Path) -> None:
             stay in the cache.
     """
     recipe = importlib.import_module(f"frontier_lab.zoo.{name}")
-    fresh = cache / name / "checkpoint"
-    entry = recipe.assemble(cache / name, fresh)
+    fresh = work / name / "checkpoint"
+    entry = recipe.assemble(work / name, fresh)
     found = zoo.manifest()
     tolerance = entry.get("tolerance", zoo.TOLERANCE)
     for run, loss in entry["val_loss"].items():
@@ -53,11 +53,11 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"error: no recipe {', '.join(unknown)}; there are: {', '.join(zoo.RECIPES)}")
     torch.set_num_threads(1)
-    cache = Path(os.environ.get("FRONTIER_CACHE", ".cache")) / "zoo"
+    work = cache.folder("zoo")
     for name in names:
-        rebuild(name, cache)
+        rebuild(name, work)
     for name in names:  # only now: a kill on the way leaves every finished run to be found again
-        shutil.rmtree(cache / name)
+        shutil.rmtree(work / name)
 
 
 if __name__ == "__main__":
