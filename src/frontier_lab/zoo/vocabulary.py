@@ -6,8 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import (
+    BertTokenizer,
+    GPT2Tokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    RobertaTokenizer,
+)
 
 
 def byte_fallback_bpe(
@@ -52,3 +58,65 @@ def byte_fallback_bpe(
         clean_up_tokenization_spaces=False,
         model_max_length=longest,
     )
+
+
+def byte_level_bpe(
+    documents: Sequence[str],
+    size: int,
+    *,
+    longest: int,
+    kind: type[PreTrainedTokenizerBase] = GPT2Tokenizer,
+) -> PreTrainedTokenizerBase:
+    """GPT-2's kind: text as bytes, each shown as one printable character, merged by frequency.
+
+    Args:
+        documents: text to count.
+        size: tokens in all, the 256 bytes and the special ones among them; without room for merges every
+            token is a byte.
+        longest: ``model_max_length``.
+        kind: ``GPT2Tokenizer``, or ``RobertaTokenizer`` with its own special tokens.
+    """
+    roberta = kind is RobertaTokenizer
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] if roberta else ["<|endoftext|>"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=specials,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(documents, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return kind(
+        vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]], model_max_length=longest
+    )
+
+
+def word_piece(
+    documents: Sequence[str],
+    size: int,
+    *,
+    longest: int,
+    kind: type[PreTrainedTokenizerBase] = BertTokenizer,
+) -> PreTrainedTokenizerBase:
+    """BERT's kind: lower-cased words, cut into pieces that begin with ``##`` inside a word.
+
+    Args:
+        documents: text to count.
+        size: tokens in all, the five special ones among them.
+        longest: ``model_max_length``.
+        kind: ``BertTokenizer`` or ``DistilBertTokenizer``.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    normalize = tokenizer.normalizer.normalize_str
+    alphabet = sorted({character for document in documents for character in normalize(document)} - {" "})
+    # Listed before all else: left to itself the trainer numbers the "##" characters anew in every process.
+    first = [*specials, *alphabet, *(f"##{character}" for character in alphabet)]
+    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=first, show_progress=False)
+    tokenizer.train_from_iterator(documents, trainer)
+    vocabulary = dict(sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]))
+    return kind(vocab=vocabulary, do_lower_case=True, model_max_length=longest)
