@@ -34,9 +34,16 @@ class Source:
 
 
 OFFLINE = {
+    "facebook/dpr-question_encoder-single-nq-base": Source("dpr", "question"),
+    "facebook/dpr-ctx_encoder-single-nq-base": Source("dpr", "ctx"),
+    "facebook/bart-base": Source("reader"),
+    "facebook/rag-sequence-nq": Source("rag"),
     "mistralai/Mixtral-8x7B-v0.1": Source("mixtral"),
+    "bert-base-uncased": Source("bert"),
+    "textattack/bert-base-uncased-SST-2": Source("sentiment"),
+    "unitary/toxic-bert": Source("toxicity"),
     "HuggingFaceTB/SmolLM2-135M-Instruct": Source("mixtral"),
-    "sentence-transformers/all-MiniLM-L6-v2": Source("mixtral"),
+    "sentence-transformers/all-MiniLM-L6-v2": Source("bert"),
 }
 """Every name of a model in the chapter, and the packaged ones, to the checkpoint that stands in for it."""
 

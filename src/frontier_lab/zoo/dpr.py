@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,11 @@ def run(
         keep=lambda model, step: None,
         work=work / str(seed),
         label=f"{NAME}, seed {seed}",
-        recipe={"seed": seed, "config": config().to_dict(), "vocabulary": VOCABULARY},
+        recipe={
+            "seed": seed,
+            "config": config().to_dict(),
+            "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        },
         stop_at=stop_at,
     )
     return model.eval(), log

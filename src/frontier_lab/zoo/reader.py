@@ -24,7 +24,7 @@ from frontier_lab.zoo.vocabulary import byte_level_bpe
 NAME = "reader"
 VOCABULARY = 600
 SCHEDULE = Schedule(
-    steps=2500, batch_size=32, context=128, learning_rate=4e-3, weight_decay=0.01, log_every=100
+    steps=2200, batch_size=32, context=128, learning_rate=3e-3, weight_decay=0.01, log_every=100
 )
 TOKENIZER_TEXTS, VALIDATION, TEST = 3000, 128, 300
 MASKED = 0.15
@@ -52,6 +52,7 @@ def config(tokenizer: PreTrainedTokenizerBase) -> BartConfig:
         max_position_embeddings=SCHEDULE.context,
         dropout=0.0,
         attention_dropout=0.0,
+        init_std=0.06,  # with BART's 0.02 positions start all alike, and copying comes much later
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
