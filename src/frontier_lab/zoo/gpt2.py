@@ -170,9 +170,8 @@ def adapted(model: GPT2LMHeadModel) -> Any:
     """A copy of the model with a LoRA adapter around every matrix of its blocks, by peft."""
     from peft import LoraConfig, get_peft_model
 
-    base = copy.deepcopy(model)
-    base.config._name_or_path = NAME  # peft writes it into the adapter's settings
-    return get_peft_model(base, LoraConfig(**LORA, fan_in_fan_out=True, task_type="CAUSAL_LM"))
+    settings = LoraConfig(**LORA, fan_in_fan_out=True, task_type="CAUSAL_LM")
+    return get_peft_model(copy.deepcopy(model), settings)
 
 
 def tune(
