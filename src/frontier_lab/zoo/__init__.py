@@ -11,7 +11,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-RECIPES = ("bert", "dpr", "induction", "mixtral", "rag", "reader", "sentiment", "toxicity")
+RECIPES = (
+    "bert",
+    "classifiers",
+    "dpr",
+    "gpt2",
+    "induction",
+    "mixtral",
+    "rag",
+    "reader",
+    "sentiment",
+    "toxicity",
+)
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 MANIFEST = Path(__file__).with_name("manifest.json")
 TOLERANCE = 0.05
