@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import CacheLayerMixin, LinearAttentionCacheLayerMixin
 
-KEYS, VALUES = 64, 64
+KEYS, VALUES = 16, 16
 """Recall: ids 0 … KEYS - 1 are keys, the VALUES ids after them values."""
 
 RECALL_VOCABULARY = KEYS + VALUES

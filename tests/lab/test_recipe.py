@@ -102,5 +102,5 @@ def test_a_rebuilt_model_that_strays_replaces_nothing(
 
 def test_an_unknown_recipe_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["zoo", "gpt5"])
-    with pytest.raises(SystemExit, match="error: no recipe gpt5; there are: mixtral"):
+    with pytest.raises(SystemExit, match=r"error: no recipe gpt5; there are: .*mixtral"):
         rebuild.main()

@@ -9,10 +9,18 @@ import pytest
 import torch
 from safetensors import safe_open
 from torch import Tensor
-from transformers import MambaConfig, MambaForCausalLM, PreTrainedModel
+from transformers import MambaConfig, MambaForCausalLM, PreTrainedModel, RwkvConfig, RwkvForCausalLM
+from transformers.models.rwkv import modeling_rwkv
 
 from frontier_lab import hub
-from frontier_lab.models import RetNetConfig, RetNetForCausalLM, S4DConfig, S4DForCausalLM, selective_scan
+from frontier_lab.models import (
+    RetNetConfig,
+    RetNetForCausalLM,
+    S4DConfig,
+    S4DForCausalLM,
+    selective_scan,
+    wkv,
+)
 from frontier_lab.models.s4d import S4DLayer
 
 RETNET = RetNetConfig(vocab_size=40, hidden_size=24, value_size=48, intermediate_size=32)
@@ -170,3 +178,31 @@ def test_the_selective_scan_leaves_transformers_as_it_was() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert modeling_mamba.mamba_selective_scan is before
+
+
+def test_the_weighted_mean_is_transformers_own_with_the_same_gradients() -> None:
+    config = RwkvConfig(vocab_size=40, hidden_size=24, num_hidden_layers=2, rescale_every=0)
+    model = RwkvForCausalLM(config)
+    with torch.no_grad():
+        model.rwkv.embeddings.weight.normal_()
+        for block in model.rwkv.blocks:
+            block.attention.key.weight.mul_(20)  # exponents far apart: the scale has to change on the way
+    ids = torch.randint(0, 40, (2, 33))
+
+    def gradients() -> dict[str, Tensor]:
+        model.zero_grad()
+        loss = model(input_ids=ids, labels=ids).loss
+        loss.backward()
+        return {"loss": loss.detach(), **{n: p.grad for n, p in model.named_parameters()}}
+
+    theirs = gradients()
+    with wkv.installed():
+        ours = gradients()
+        cached = model(input_ids=ids, use_cache=True)
+    torch.testing.assert_close(ours["loss"], theirs["loss"])
+    for name, gradient in theirs.items():
+        assert gradient.norm() > 0, name
+        assert (ours[name] - gradient).norm() <= 1e-4 * gradient.norm(), name
+    for mine, wanted in zip(cached.state, model(input_ids=ids, use_cache=True).state, strict=True):
+        assert torch.equal(mine, wanted)
+    assert modeling_rwkv.rwkv_linear_attention_cpu is not wkv.weighted_mean

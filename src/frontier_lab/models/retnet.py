@@ -23,6 +23,7 @@ class RetNetConfig(PreTrainedConfig):  # type: ignore[misc]
         num_attention_heads: H, heads of retention; each keeps a state of ``D/H`` by ``value_size/H`` numbers.
         value_size: width of all heads' values together; the paper takes twice D.
         intermediate_size: width of the feed-forward network.
+        rotary_base: the slowest pair of features turns by ``1 / rotary_base`` radians a token.
         layer_norm_epsilon: added to the variance in the norms.
         initializer_range: standard deviation of the first weights.
     """
@@ -35,6 +36,7 @@ class RetNetConfig(PreTrainedConfig):  # type: ignore[misc]
     num_attention_heads: int = 4
     value_size: int = 192
     intermediate_size: int = 192
+    rotary_base: float = 10000.0
     layer_norm_epsilon: float = 1e-5
     initializer_range: float = 0.02
     bos_token_id: int | None = 0
@@ -62,7 +64,9 @@ class RetNetBlock(nn.Module):
         super().__init__()
         d = config.hidden_size
         self.retention_norm = nn.LayerNorm(d, eps=config.layer_norm_epsilon)
-        self.retention = RetentionLayer(d, config.num_attention_heads, value_dim=config.value_size)
+        self.retention = RetentionLayer(
+            d, config.num_attention_heads, value_dim=config.value_size, rotary_base=config.rotary_base
+        )
         self.feed_forward_norm = nn.LayerNorm(d, eps=config.layer_norm_epsilon)
         self.up = nn.Linear(d, config.intermediate_size, bias=False)
         self.down = nn.Linear(config.intermediate_size, d, bias=False)

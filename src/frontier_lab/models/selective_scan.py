@@ -2,8 +2,8 @@
 
 A channel's state is N numbers, h_t = exp(Δ_t A) h_{t-1} + Δ_t B_t x_t, and y_t = C_t · h_t. The loop of
 transformers takes step t as a slice of a ``[batch, channels, time, N]`` tensor. The gradient of each slice is
-a tensor of that whole size, so the time of the backward pass grows with the square of the sequence. Here it is
-written out, one loop in reverse. The forward pass computes the same numbers.
+a tensor of that whole size, so the time of the backward pass grows with the square of the sequence. Here it
+is written out, one loop in reverse. The forward pass computes the same numbers.
 
 Source: Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces" (2023), algorithm 2.
 """
