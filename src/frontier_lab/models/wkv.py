@@ -2,8 +2,8 @@
 
 For each channel, wkv_t is the mean of the values so far, v_i weighted by exp(k_i - (t - 1 - i) |w|) and the
 newest by exp(k_t + u). Both sums are kept scaled by the largest exponent so far, m. The loop of transformers
-does some forty operations a step under autograd; here all but three of them are done for the whole sequence at
-once. The mean does not depend on the scale, so the backward pass may take m for a constant.
+does some forty operations a step under autograd; here all but three of them are done for the whole sequence
+at once. The mean does not depend on the scale, so the backward pass may take m for a constant.
 
 Source: Peng et al., "RWKV: Reinventing RNNs for the Transformer Era" (2023), section 3 and appendix D.
 """
