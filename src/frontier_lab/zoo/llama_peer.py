@@ -31,7 +31,13 @@ def config(task: Task = "language") -> LlamaConfig:
     )
 
 
-PEER = Peer(NAME, LlamaForCausalLM, config, {"language": 5e-3, "recall": 5e-3, "copy": 5e-3})
+SWEPT = {
+    "language": {2e-3: 5.3625, 5e-3: 5.1849, 1.2e-2: 5.2970},
+    "recall": {1.5e-3: 2.2045, 5e-3: 1.9487},
+}
+"""Learning rate to validation loss, as ``architectures.sweep`` gave it."""
+
+PEER = Peer(NAME, LlamaForCausalLM, config, SWEPT)
 
 
 def run(task: Task, seed: int, output: Path, work: Path, stop_at: int | None = None) -> list[dict[str, Any]]:

@@ -25,7 +25,13 @@ def config(task: Task = "language") -> MambaConfig:
     )
 
 
-PEER = Peer(NAME, MambaForCausalLM, config, {"language": 1.2e-2, "recall": 5e-3, "copy": 5e-3})
+SWEPT = {
+    "language": {2e-3: 5.4428, 5e-3: 4.8854, 1.2e-2: 4.5924, 3e-2: 4.6074},
+    "recall": {1.5e-3: 2.3361, 5e-3: 2.0910},
+}
+"""Learning rate to validation loss, as ``architectures.sweep`` gave it."""
+
+PEER = Peer(NAME, MambaForCausalLM, config, SWEPT)
 
 
 def run(task: Task, seed: int, output: Path, work: Path, stop_at: int | None = None) -> list[dict[str, Any]]:

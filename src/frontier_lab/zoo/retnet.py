@@ -28,7 +28,13 @@ def config(task: Task = "language") -> RetNetConfig:
     )
 
 
-PEER = Peer(NAME, RetNetForCausalLM, config, {"language": 5e-3, "recall": 5e-3, "copy": 5e-3})
+SWEPT = {
+    "language": {2e-3: 5.2925, 5e-3: 5.1205, 1.2e-2: 5.1917},
+    "recall": {1.5e-3: 2.7670, 5e-3: 2.5076},
+}
+"""Learning rate to validation loss, as ``architectures.sweep`` gave it."""
+
+PEER = Peer(NAME, RetNetForCausalLM, config, SWEPT)
 
 
 def run(task: Task, seed: int, output: Path, work: Path, stop_at: int | None = None) -> list[dict[str, Any]]:

@@ -27,7 +27,13 @@ def config(task: Task = "language") -> RwkvConfig:
     )
 
 
-PEER = Peer(NAME, RwkvForCausalLM, config, {"language": 5e-3, "recall": 5e-3, "copy": 5e-3})
+SWEPT = {
+    "language": {2e-3: 5.5587, 5e-3: 5.2089, 1.2e-2: 5.2522},
+    "recall": {1.5e-3: 2.7317, 5e-3: 2.7278},
+}
+"""Learning rate to validation loss, as ``architectures.sweep`` gave it."""
+
+PEER = Peer(NAME, RwkvForCausalLM, config, SWEPT)
 
 
 def run(task: Task, seed: int, output: Path, work: Path, stop_at: int | None = None) -> list[dict[str, Any]]:

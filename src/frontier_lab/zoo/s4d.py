@@ -26,7 +26,13 @@ def config(task: Task = "language") -> S4DConfig:
     )
 
 
-PEER = Peer(NAME, S4DForCausalLM, config, {"language": 1.2e-2, "recall": 5e-3, "copy": 5e-3})
+SWEPT = {
+    "language": {2e-3: 5.2290, 5e-3: 5.0221, 1.2e-2: 5.0004, 3e-2: 5.1765},
+    "recall": {1.5e-3: 2.6608, 5e-3: 2.4830},
+}
+"""Learning rate to validation loss, as ``architectures.sweep`` gave it."""
+
+PEER = Peer(NAME, S4DForCausalLM, config, SWEPT)
 
 
 def run(task: Task, seed: int, output: Path, work: Path, stop_at: int | None = None) -> list[dict[str, Any]]:
