@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-RECIPES = ("llama_peer", "mixtral", "retnet", "rwkv", "s4d")
+RECIPES = ("llama_peer", "mamba", "mixtral", "retnet", "rwkv", "s4d")
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 MANIFEST = Path(__file__).with_name("manifest.json")
 TOLERANCE = 0.05
