@@ -22,7 +22,7 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(5)
 
 
-@pytest.mark.parametrize("pairs", [1, 4, 33, 64])
+@pytest.mark.parametrize("pairs", [1, 4, 13, 16])
 def test_every_key_is_asked_once_and_its_answer_is_the_value_shown_with_it(pairs: int) -> None:
     ids, labels = sequence_tasks.recall(pairs, 20, generator())
     assert ids.shape == labels.shape == (20, 4 * pairs)
@@ -63,8 +63,8 @@ def test_sequences_are_a_function_of_the_generator(task: object) -> None:
 
 
 def test_sizes_that_cannot_be_are_named() -> None:
-    with pytest.raises(ValueError, match="pairs: got 65, wanted 1 to 64, the number of keys"):
-        sequence_tasks.recall(65, 1, generator())
+    with pytest.raises(ValueError, match="pairs: got 17, wanted 1 to 16, the number of keys"):
+        sequence_tasks.recall(17, 1, generator())
     with pytest.raises(ValueError, match="length: got 0, wanted 1 or more"):
         sequence_tasks.copying(0, 1, generator())
 
