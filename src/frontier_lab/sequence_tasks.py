@@ -1,0 +1,134 @@
+"""Tasks that ask for memory: associative recall and copying, and how well a language model does them.
+
+Both are sequences of token ids with ``labels`` as transformers means them: the id where an answer stands,
+-100 everywhere else; the model shifts them itself. Every sequence of a batch has the same length, so there is
+no padding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import CacheLayerMixin, LinearAttentionCacheLayerMixin
+
+KEYS, VALUES = 16, 16
+"""Recall: ids 0 … KEYS - 1 are keys, the VALUES ids after them values."""
+
+RECALL_VOCABULARY = KEYS + VALUES
+
+SYMBOLS = 32
+"""Copying: ids 0 … SYMBOLS - 1 are what is copied, SEPARATOR says that now the copy begins."""
+
+SEPARATOR = SYMBOLS
+COPY_VOCABULARY = SYMBOLS + 1
+
+NO_ANSWER = -100
+
+
+def recall(pairs: int, rows: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Multi-query associative recall: key–value pairs, then every key once more, in another order.
+
+    ``k₁ v₁ k₂ v₂ … kₙ vₙ`` with n different keys and any values, then ``q a q a …`` where the answer a is the
+    value that went with the key q.
+
+    Args:
+        pairs: n, at most ``KEYS``.
+        rows: sequences.
+        generator: draws keys, values and order.
+
+    Returns:
+        ids and labels, both ``[rows, 4 n]`` in int64; the labels are the n answers.
+
+    Raises:
+        ValueError: ``pairs`` is below 1 or above ``KEYS``.
+
+    Source: Arora et al., "Zoology: Measuring and Improving Recall in Efficient Language Models" (2023).
+    """
+    if not 1 <= pairs <= KEYS:
+        raise ValueError(f"pairs: got {pairs}, wanted 1 to {KEYS}, the number of keys")
+    keys = np.stack([generator.permutation(KEYS)[:pairs] for _ in range(rows)])  # [rows, n]
+    values = KEYS + generator.integers(0, VALUES, (rows, pairs))
+    order = np.stack([generator.permutation(pairs) for _ in range(rows)])
+    shown = np.stack([keys, values], -1)  # [rows, n, 2]
+    asked = np.take_along_axis(shown, order[..., None], 1)
+    ids = np.concatenate([shown, asked], 1).reshape(rows, 4 * pairs)
+    labels = np.full_like(ids, NO_ANSWER)
+    labels[:, 2 * pairs + 1 :: 2] = asked[..., 1]
+    return torch.from_numpy(ids), torch.from_numpy(labels)
+
+
+def copying(length: int, rows: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Copying: random symbols, the separator, then the same symbols again.
+
+    Args:
+        length: symbols to copy.
+        rows: sequences.
+        generator: draws the symbols.
+
+    Returns:
+        ids and labels, both ``[rows, 2 length + 1]`` in int64; the labels are the copy.
+
+    Raises:
+        ValueError: ``length`` is below 1.
+
+    Source: Jelassi et al., "Repeat After Me: Transformers are Better than State Space Models at Copying"
+    (2024).
+    """
+    if length < 1:
+        raise ValueError(f"length: got {length}, wanted 1 or more")
+    symbols = generator.integers(0, SYMBOLS, (rows, length))
+    separator = np.full((rows, 1), SEPARATOR)
+    ids = np.concatenate([symbols, separator, symbols], 1)
+    labels = ids.copy()
+    labels[:, : length + 1] = NO_ANSWER
+    return torch.from_numpy(ids), torch.from_numpy(labels)
+
+
+def answer_accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Share of the answers that are the likeliest token: ``logits [B, T, V]``, ``labels [B, T]``.
+
+    The logits of a position are for the token after it, and only labels other than -100 count.
+    """
+    wanted = labels[:, 1:]
+    asked = wanted != NO_ANSWER
+    return float((logits[:, :-1].argmax(-1) == wanted)[asked].float().mean())
+
+
+def _tensors(state: Any) -> list[Tensor]:
+    """All tensors in lists, dictionaries, transformers' caches and their layers."""
+    if isinstance(state, Tensor):
+        return [state]
+    if isinstance(state, dict):
+        return _tensors(list(state.values()))
+    if isinstance(state, (list, tuple)):
+        return [tensor for part in state for tensor in _tensors(part)]
+    if hasattr(state, "layers"):
+        return _tensors(state.layers)
+    if isinstance(state, CacheLayerMixin | LinearAttentionCacheLayerMixin):
+        return _tensors(vars(state))
+    return []
+
+
+@torch.no_grad()
+def state_after(model: nn.Module, ids: Tensor) -> list[Tensor]:
+    """All tensors that a model keeps after ``ids [B, T]`` to go on: a cache of keys and values, or a state.
+
+    Models with a ``step`` are run step by step; transformers' own give their cache.
+    """
+    if hasattr(model, "step"):
+        state: Any = None
+        for t in range(ids.shape[1]):
+            _, state = model.step(ids[:, t], state)  # type: ignore[operator]
+        return _tensors(state)
+    out = model(input_ids=ids, use_cache=True)
+    kept = next(out[name] for name in ("past_key_values", "cache_params", "state") if name in out)
+    return _tensors(kept)
+
+
+def state_bytes(model: nn.Module, tokens: int) -> int:
+    """Bytes that the state of one sequence takes after so many tokens, in the model's own dtypes."""
+    ids = torch.zeros(1, tokens, dtype=torch.int64)
+    return sum(tensor.numel() * tensor.element_size() for tensor in state_after(model, ids))

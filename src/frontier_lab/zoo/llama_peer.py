@@ -1,0 +1,50 @@
+"""Llama, one of five peers of equal size: attention over all tokens, whose cache grows by each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from frontier_lab.zoo import architectures
+from frontier_lab.zoo.architectures import SCHEDULES, TASK_ROTARY_BASE, Peer, Task
+
+NAME = "llama_peer"
+SCHEDULE = SCHEDULES["language"]
+
+
+def config(task: Task = "language") -> LlamaConfig:
+    """The architecture, small, and smaller still for the two tasks."""
+    large = task == "language"
+    return LlamaConfig(
+        hidden_size=96 if large else 64,
+        intermediate_size=256 if large else 128,
+        num_hidden_layers=2,
+        num_attention_heads=4 if large else 2,
+        num_key_value_heads=4 if large else 2,
+        max_position_embeddings=256,
+        # The tasks' sequences are short, and finding the token before takes angles that turn fast.
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0 if large else TASK_ROTARY_BASE},
+        initializer_range=0.02 if large else 0.1,
+        **architectures.sizes(task),
+    )
+
+
+SWEPT = {
+    "language": {2e-3: 5.3625, 5e-3: 5.1849, 1.2e-2: 5.2970},
+    "recall": {1.5e-3: 2.2045, 5e-3: 1.9487},
+}
+"""Learning rate to validation loss, as ``architectures.sweep`` gave it."""
+
+PEER = Peer(NAME, LlamaForCausalLM, config, SWEPT)
+
+
+def run(task: Task, seed: int, output: Path, work: Path, stop_at: int | None = None) -> list[dict[str, Any]]:
+    """Train one task with one seed, as ``architectures.run``."""
+    return architectures.run(PEER, task, seed, output, work, stop_at=stop_at)
+
+
+def assemble(work: Path, target: Path) -> dict[str, Any]:
+    """Train every task and seed and lay out the checkpoint, as ``architectures.assemble``."""
+    return architectures.assemble(PEER, work, target)

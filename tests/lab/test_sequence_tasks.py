@@ -1,0 +1,100 @@
+"""Recall and copying: the answers are in the sequence, and accuracy and state are counted right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    RwkvConfig,
+    RwkvForCausalLM,
+)
+
+from frontier_lab import sequence_tasks
+from frontier_lab.models import RetNetConfig, RetNetForCausalLM, S4DConfig, S4DForCausalLM
+
+
+def generator() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("pairs", [1, 4, 13, 16])
+def test_every_key_is_asked_once_and_its_answer_is_the_value_shown_with_it(pairs: int) -> None:
+    ids, labels = sequence_tasks.recall(pairs, 20, generator())
+    assert ids.shape == labels.shape == (20, 4 * pairs)
+    for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
+        keys, values = row[0 : 2 * pairs : 2], row[1 : 2 * pairs : 2]
+        shown = dict(zip(keys, values, strict=True))
+        assert len(shown) == pairs
+        assert set(keys) <= set(range(sequence_tasks.KEYS))
+        assert set(values) <= set(range(sequence_tasks.KEYS, sequence_tasks.RECALL_VOCABULARY))
+        asked = row[2 * pairs :: 2]
+        assert sorted(asked) == sorted(keys)
+        assert [shown[key] for key in asked] == row[2 * pairs + 1 :: 2] == wanted[2 * pairs + 1 :: 2]
+        assert wanted.count(sequence_tasks.NO_ANSWER) == 3 * pairs
+
+
+def test_the_questions_come_in_another_order_than_the_pairs() -> None:
+    ids, _ = sequence_tasks.recall(16, 50, generator())
+    same = (ids[:, :32:2] == ids[:, 32::2]).float().mean()
+    assert same < 0.15  # 1/16 by chance
+
+
+@pytest.mark.parametrize("length", [1, 8, 40])
+def test_the_copy_is_what_stands_before_the_separator(length: int) -> None:
+    ids, labels = sequence_tasks.copying(length, 20, generator())
+    assert ids.shape == labels.shape == (20, 2 * length + 1)
+    assert torch.equal(ids[:, :length], ids[:, length + 1 :])
+    assert (ids[:, length] == sequence_tasks.SEPARATOR).all()
+    assert torch.equal(labels[:, length + 1 :], ids[:, :length])
+    assert (labels[:, : length + 1] == sequence_tasks.NO_ANSWER).all()
+    assert ids[:, :length].max() < sequence_tasks.SYMBOLS
+
+
+@pytest.mark.parametrize("task", [sequence_tasks.recall, sequence_tasks.copying])
+def test_sequences_are_a_function_of_the_generator(task: object) -> None:
+    first, again, other = (task(8, 5, np.random.default_rng(seed))[0] for seed in (1, 1, 2))  # type: ignore[operator]
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_sizes_that_cannot_be_are_named() -> None:
+    with pytest.raises(ValueError, match="pairs: got 17, wanted 1 to 16, the number of keys"):
+        sequence_tasks.recall(17, 1, generator())
+    with pytest.raises(ValueError, match="length: got 0, wanted 1 or more"):
+        sequence_tasks.copying(0, 1, generator())
+
+
+def test_accuracy_counts_the_answers_alone_and_looks_one_position_back() -> None:
+    ids, labels = sequence_tasks.copying(4, 1, generator())
+    logits = torch.zeros(1, 9, sequence_tasks.COPY_VOCABULARY)
+    for t in (4, 5, 6):  # positions 4 to 7 have to name what stands at 5 to 8; position 7 is left wrong
+        logits[0, t, ids[0, t + 1]] = 1
+    logits[0, 7, (ids[0, 8] + 1) % sequence_tasks.SYMBOLS] = 1
+    assert sequence_tasks.answer_accuracy(logits, labels) == pytest.approx(0.75)
+
+
+def test_the_state_of_each_architecture_has_the_size_that_its_definition_gives() -> None:
+    d, layers, vocabulary, tokens = 16, 3, 20, 10
+    small = {"vocab_size": vocabulary, "hidden_size": d, "num_hidden_layers": layers}
+    # Keys and values of every token.
+    llama = LlamaForCausalLM(LlamaConfig(**small, num_attention_heads=2, intermediate_size=8)).eval()
+    assert sequence_tasks.state_bytes(llama, tokens) == 4 * layers * 2 * d * tokens
+    # N numbers for each of the 2 d channels, and the last four inputs of the convolution.
+    mamba = MambaForCausalLM(MambaConfig(**small, state_size=5)).eval()
+    assert sequence_tasks.state_bytes(mamba, tokens) == 4 * layers * 2 * d * (5 + 4)
+    # Two sums and their exponent, and the last input of both mixings.
+    rwkv = RwkvForCausalLM(RwkvConfig(**small)).eval()
+    assert sequence_tasks.state_bytes(rwkv, tokens) == 4 * layers * 5 * d
+    # A matrix of d/H by V/H a head.
+    retnet = RetNetForCausalLM(RetNetConfig(**small, num_attention_heads=2, value_size=32)).eval()
+    assert sequence_tasks.state_bytes(retnet, tokens) == 4 * layers * 2 * (d // 2) * (32 // 2)
+    # N complex numbers a channel.
+    s4d = S4DForCausalLM(S4DConfig(**small, state_size=5)).eval()
+    assert sequence_tasks.state_bytes(s4d, tokens) == 8 * layers * d * 5
+    for fixed in (mamba, rwkv, retnet, s4d):
+        assert sequence_tasks.state_bytes(fixed, 40) == sequence_tasks.state_bytes(fixed, tokens)
