@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-RECIPES = ("llama", "mixtral")
+RECIPES = ("bloom", "llama", "mixtral")
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 MANIFEST = Path(__file__).with_name("manifest.json")
 TOLERANCE = 0.05
