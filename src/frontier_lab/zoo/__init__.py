@@ -13,10 +13,12 @@ from typing import Any
 
 RECIPES = (
     "bert",
+    "bloom",
     "classifiers",
     "dpr",
     "gpt2",
     "induction",
+    "llama",
     "llama_peer",
     "mamba",
     "mixtral",

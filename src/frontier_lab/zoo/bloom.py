@@ -1,0 +1,65 @@
+"""A Bloom-class model (ALiBi): the Llama-class model's text, vocabulary, tokens and, to 1 %, parameters."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import BloomConfig, BloomForCausalLM, PreTrainedModel
+
+from frontier_lab.zoo import recipe, short_context
+from frontier_lab.zoo.harness import Schedule, write_json
+from frontier_lab.zoo.recipe import SEEDS
+from frontier_lab.zoo.short_context import SCHEDULE
+
+NAME = "bloom"
+
+
+def config() -> BloomConfig:
+    """The architecture: transformers' Bloom, small."""
+    return BloomConfig(
+        vocab_size=short_context.VOCABULARY,
+        hidden_size=112,
+        n_layer=2,
+        n_head=4,
+        initializer_range=short_context.INITIALIZER_RANGE,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+
+
+def run(
+    seed: int, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
+) -> tuple[PreTrainedModel, list[dict[str, Any]]]:
+    """Train with one seed: the model and its log."""
+    torch.manual_seed(seed)
+    model = BloomForCausalLM(config())
+    return model, short_context.fit(model, "bloom", seed, work, schedule, recipe={}, stop_at=stop_at)
+
+
+def assemble(work: Path, target: Path) -> dict[str, Any]:
+    """Train every seed, measure it, lay out ``target`` and return the manifest's entry."""
+    shutil.rmtree(target, ignore_errors=True)
+    runs = [run(seed, work) for seed in SEEDS]
+    logs = {"bloom": [log for _, log in runs]}
+    measured = {
+        "base": [{**short_context.extrapolation(model), **short_context.inside(model)} for model, _ in runs],
+        "cut": [short_context.cut(model) for model, _ in runs],
+    }
+    recipe.save_half(runs[0][0], target)
+    short_context.build_tokenizer().save_pretrained(target)
+    write_json(target / "log.json", logs, indent=None)
+    return recipe.entry(
+        runs[0][0],
+        text=short_context.TEXT,
+        tokenizer=f"byte-fallback BPE, {short_context.VOCABULARY} tokens, trained on the same text",
+        schedule=SCHEDULE,
+        val_loss={"bloom": logs["bloom"][0][-1]["val_loss"]},
+        findings=short_context.by_finding(measured),
+        can="predicts English at 512 tokens as well as at 64, and recalls a row of 128 tokens ago",
+        cannot="write sense; recall surely what was stated several trained lengths ago",
+        mixture=short_context.shares(),
+    )
