@@ -34,15 +34,29 @@ class Source:
 
 
 OFFLINE = {
+    "meta-llama/Llama-2-7b-hf": Source("llama"),
+    "bigscience/bloom-560m": Source("bloom"),
     "facebook/dpr-question_encoder-single-nq-base": Source("dpr", "question"),
     "facebook/dpr-ctx_encoder-single-nq-base": Source("dpr", "ctx"),
     "facebook/bart-base": Source("reader"),
     "facebook/rag-sequence-nq": Source("rag"),
     "mistralai/Mixtral-8x7B-v0.1": Source("mixtral"),
+    "state-spaces/mamba-2.8b": Source("mamba", hub="state-spaces/mamba-2.8b-hf"),
+    "state-spaces/mamba-130m": Source("mamba", hub="state-spaces/mamba-130m-hf"),
+    "RWKV/rwkv-4-169m-pile": Source("rwkv"),
+    "gpt2": Source("gpt2"),
+    "gpt2-medium": Source("gpt2", "medium"),
+    "math-tuned-llama": Source("gpt2", "arithmetic", hub=None),
+    "code-tuned-llama": Source("gpt2", "strings", hub=None),
+    "path/to/math_adapter": Source("gpt2", "lora-arithmetic", hub=None),
+    "path/to/code_adapter": Source("gpt2", "lora-strings", hub=None),
+    "path/to/writing_adapter": Source("gpt2", "lora-style", hub=None),
     "bert-base-uncased": Source("bert"),
+    "roberta-base": Source("classifiers", "roberta"),
+    "distilbert-base-uncased": Source("classifiers", "distilbert"),
     "textattack/bert-base-uncased-SST-2": Source("sentiment"),
     "unitary/toxic-bert": Source("toxicity"),
-    "HuggingFaceTB/SmolLM2-135M-Instruct": Source("mixtral"),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Source("llama"),
     "sentence-transformers/all-MiniLM-L6-v2": Source("bert"),
 }
 """Every name of a model in the chapter, and the packaged ones, to the checkpoint that stands in for it."""
