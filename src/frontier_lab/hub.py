@@ -274,6 +274,8 @@ def load(folder: str, auto: Any = None, **options: Any) -> Any:
     """
     from transformers import AutoModelForCausalLM
 
+    import frontier_lab.models  # noqa: F401  (makes RetNet and S4D known to the Auto classes)
+
     auto = auto or AutoModelForCausalLM
     model, report = auto.from_pretrained(folder, output_loading_info=True, dtype="float32", **options)
     wrong = {name: sorted(map(str, keys)) for name, keys in report.items() if keys}

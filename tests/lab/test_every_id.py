@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,17 @@ def test_the_description_says_what_it_is(hub_id: str) -> None:
     for fact in (described.text, described.training, described.source, described.licence):
         assert fact
         assert fact in repr(described)
+
+
+@pytest.mark.parametrize("name", ["retnet", "s4d"])
+def test_our_own_classes_load_in_a_fresh_process(name: str) -> None:
+    # In this one another test may have imported them already.
+    program = (
+        f"from frontier_lab import hub, zoo\nprint(type(hub.load(str(zoo.CHECKPOINTS / {name!r}))).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == zoo.manifest()[name]["class"]
 
 
 @pytest.mark.parametrize("hub_id", ADAPTERS)
