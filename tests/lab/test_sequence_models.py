@@ -142,20 +142,22 @@ def test_s4d_starts_with_the_published_poles() -> None:
     assert (layer.log_time_step <= math.log(0.1)).all()
 
 
+def gradients(model: PreTrainedModel, ids: Tensor) -> dict[str, Tensor]:
+    """The loss on these tokens, and the gradient of every parameter by its name."""
+    model.zero_grad()
+    loss = model(input_ids=ids, labels=ids).loss
+    loss.backward()
+    return {"loss": loss.detach(), **{n: p.grad for n, p in model.named_parameters()}}
+
+
 def test_the_selective_scan_is_transformers_own_with_the_same_gradients() -> None:
     config = MambaConfig(vocab_size=40, hidden_size=24, num_hidden_layers=2, state_size=5)
     model = MambaForCausalLM(config)
     ids = torch.randint(0, 40, (2, 33))
 
-    def gradients() -> dict[str, Tensor]:
-        model.zero_grad()
-        loss = model(input_ids=ids, labels=ids).loss
-        loss.backward()
-        return {"loss": loss.detach(), **{n: p.grad for n, p in model.named_parameters()}}
-
-    theirs = gradients()
+    theirs = gradients(model, ids)
     with selective_scan.installed():
-        ours = gradients()
+        ours = gradients(model, ids)
         cached = model(input_ids=ids, use_cache=True)
     assert torch.equal(ours["loss"], theirs["loss"])
     for name, gradient in theirs.items():
@@ -189,15 +191,9 @@ def test_the_weighted_mean_is_transformers_own_with_the_same_gradients() -> None
             block.attention.key.weight.mul_(20)  # exponents far apart: the scale has to change on the way
     ids = torch.randint(0, 40, (2, 33))
 
-    def gradients() -> dict[str, Tensor]:
-        model.zero_grad()
-        loss = model(input_ids=ids, labels=ids).loss
-        loss.backward()
-        return {"loss": loss.detach(), **{n: p.grad for n, p in model.named_parameters()}}
-
-    theirs = gradients()
+    theirs = gradients(model, ids)
     with wkv.installed():
-        ours = gradients()
+        ours = gradients(model, ids)
         cached = model(input_ids=ids, use_cache=True)
     torch.testing.assert_close(ours["loss"], theirs["loss"])
     for name, gradient in theirs.items():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import CausalLMOutput
+from transformers import PreTrainedConfig
 
 from frontier_kernels import RetentionLayer
+from frontier_lab.models.causal import TiedCausalLM
 
 
 class RetNetConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -81,49 +80,16 @@ class RetNetBlock(nn.Module):
         return x + self.down(F.gelu(self.up(self.feed_forward_norm(x)))), state
 
 
-class RetNetForCausalLM(PreTrainedModel):  # type: ignore[misc]
+class RetNetForCausalLM(TiedCausalLM):
     """RetNet with a language-modelling head on the embeddings' own weights.
 
     Source: Sun et al., "Retentive Network: A Successor to Transformer for Large Language Models" (2023).
     """
 
     config_class = RetNetConfig
-    base_model_prefix = ""
-    _tied_weights_keys: ClassVar[dict[str, str]] = {"head.weight": "embeddings.weight"}
-    _is_stateful = True
 
     def __init__(self, config: RetNetConfig) -> None:
-        super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.blocks = nn.ModuleList(RetNetBlock(config) for _ in range(config.num_hidden_layers))
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_epsilon)
-        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The embeddings, whose weights the head shares."""
-        return self.embeddings
-
-    def get_output_embeddings(self) -> nn.Module:
-        """The head."""
-        return self.head
-
-    def forward(self, input_ids: Tensor, labels: Tensor | None = None, **_: Any) -> CausalLMOutput:
-        """All tokens at once, by the chunkwise form.
-
-        Args:
-            input_ids: ``[B, T]``, int64.
-            labels: ``[B, T]``, shifted here: position t is compared with label t + 1; -100 does not count.
-
-        Returns:
-            ``logits [B, T, vocabulary]``, and with labels ``loss``, mean cross-entropy in nats.
-        """
-        x = self.embeddings(input_ids)  # [B, T, D]
-        for block in self.blocks:
-            x, _state = block(x)
-        logits = self.head(self.norm(x))  # [B, T, V]
-        loss = None if labels is None else self.loss_function(logits, labels, self.config.vocab_size)
-        return CausalLMOutput(loss=loss, logits=logits)
+        super().__init__(config, lambda: RetNetBlock(config))
 
     def step(self, input_ids: Tensor, state: RetNetState | None = None) -> tuple[Tensor, RetNetState]:
         """One token, by the recurrent form: time and memory do not grow with the tokens before it.

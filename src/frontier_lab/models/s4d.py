@@ -12,14 +12,15 @@ Source: Gu et al., "On the Parameterization and Initialization of Diagonal State
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig
 from transformers import initialization as init
-from transformers.modeling_outputs import CausalLMOutput
+
+from frontier_lab.models.causal import TiedCausalLM
 
 
 class S4DConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -129,21 +130,13 @@ class S4DBlock(nn.Module):
         return x + y
 
 
-class S4DForCausalLM(PreTrainedModel):  # type: ignore[misc]
+class S4DForCausalLM(TiedCausalLM):
     """S4D with a language-modelling head on the embeddings' own weights; float32 only, for its transforms."""
 
     config_class = S4DConfig
-    base_model_prefix = ""
-    _tied_weights_keys: ClassVar[dict[str, str]] = {"head.weight": "embeddings.weight"}
-    _is_stateful = True
 
     def __init__(self, config: S4DConfig) -> None:
-        super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.blocks = nn.ModuleList(S4DBlock(config) for _ in range(config.num_hidden_layers))
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_epsilon)
-        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
+        super().__init__(config, lambda: S4DBlock(config))
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def _init_weights(self, module: nn.Module) -> None:
@@ -157,31 +150,6 @@ class S4DForCausalLM(PreTrainedModel):  # type: ignore[misc]
             init.copy_(module.frequency, (math.pi * modes).expand_as(module.frequency))  # S4D-Lin
             init.normal_(module.read_out, std=math.sqrt(0.5))
             init.ones_(module.skip)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The embeddings, whose weights the head shares."""
-        return self.embeddings
-
-    def get_output_embeddings(self) -> nn.Module:
-        """The head."""
-        return self.head
-
-    def forward(self, input_ids: Tensor, labels: Tensor | None = None, **_: Any) -> CausalLMOutput:
-        """All tokens at once, by convolution.
-
-        Args:
-            input_ids: ``[B, T]``, int64.
-            labels: ``[B, T]``, shifted here: position t is compared with label t + 1; -100 does not count.
-
-        Returns:
-            ``logits [B, T, vocabulary]``, and with labels ``loss``, mean cross-entropy in nats.
-        """
-        x = self.embeddings(input_ids)  # [B, T, D]
-        for block in self.blocks:
-            x = block(x)
-        logits = self.head(self.norm(x))  # [B, T, V]
-        loss = None if labels is None else self.loss_function(logits, labels, self.config.vocab_size)
-        return CausalLMOutput(loss=loss, logits=logits)
 
     def step(self, input_ids: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """One token, by the recurrence: time and memory do not grow with the tokens before it.

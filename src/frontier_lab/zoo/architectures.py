@@ -23,8 +23,8 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerF
 from frontier_lab import corpus, sequence_tasks
 from frontier_lab.models import selective_scan, wkv
 from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_fallback_bpe
+from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.vocabulary import byte_fallback_bpe, fingerprint
 from frontier_lab.zoo.windows import Windows
 
 Task = Literal["language", "recall", "copy"]
@@ -172,7 +172,7 @@ def run(
         tokenizer = build_tokenizer()
         windows = Windows(tokenizer, "train", MIXTURE)
         fixed, _ = Windows(tokenizer, "validation", MIXTURE).fixed(VALIDATION_WINDOWS, schedule.context)
-        text = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        text = fingerprint(tokenizer)
         data = {"mixture": MIXTURE, "tokenizer": text, "windows": VALIDATION_WINDOWS}
     else:
         sets = held_out(task)
@@ -247,8 +247,7 @@ def assemble(peer: Peer, work: Path, target: Path) -> dict[str, Any]:
         shutil.copytree(work / "weights" / task, target / task)
         model = peer.model_class(peer.config(task))
         parts[task] = {
-            "class": type(model).__name__,
-            "parameters": sum(p.numel() for p in model.parameters()),
+            **described(model),
             "state_bytes": {str(n): sequence_tasks.state_bytes(model.eval(), n) for n in (32, 128)},
         }
     build_tokenizer().save_pretrained(target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -17,7 +16,7 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerBase
 from frontier_lab import corpus
 from frontier_lab.zoo.harness import Schedule, train, write_json
 from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import word_piece
+from frontier_lab.zoo.vocabulary import fingerprint, word_piece
 
 NAME = "bert"
 VOCABULARY = 1500
@@ -188,7 +187,7 @@ def run(
             "config": config().to_dict(),
             "mixture": MIXTURE,
             "masked": MASKED,
-            "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+            "tokenizer": fingerprint(tokenizer),
         },
         stop_at=stop_at,
     )

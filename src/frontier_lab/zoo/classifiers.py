@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,8 +27,8 @@ from transformers import (
 
 from frontier_lab import corpus, scripture, voting
 from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_level_bpe, word_piece
+from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.vocabulary import byte_level_bpe, fingerprint, word_piece
 
 NAME = "classifiers"
 VOCABULARIES = {"bert": 1000, "roberta": 900, "distilbert": 800}
@@ -157,7 +156,7 @@ def run(
         recipe={
             "seed": seed,
             "config": model.config.to_dict(),
-            "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+            "tokenizer": fingerprint(tokenizer),
         },
         stop_at=stop_at,
     )
@@ -193,10 +192,7 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
             model, log = run(name, seed, work / "weights" / name, work, SCHEDULE)
             logs[name].append(log)
             found[name] = probabilities(model, tokenizer, texts)
-            parts[name] = {
-                "class": type(model).__name__,
-                "parameters": sum(p.numel() for p in model.parameters()),
-            }
+            parts[name] = described(model)
         for title, conditions in findings(found, labels).items():
             for condition, value in conditions.items():
                 whole.setdefault(title, {}).setdefault(condition, []).append(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from transformers import (
 
 from frontier_lab import facts, retrieval
 from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import word_piece
+from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.vocabulary import fingerprint, word_piece
 
 NAME = "dpr"
 VOCABULARY = 700
@@ -94,7 +93,7 @@ def run(
         recipe={
             "seed": seed,
             "config": config().to_dict(),
-            "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+            "tokenizer": fingerprint(tokenizer),
         },
         stop_at=stop_at,
     )
@@ -135,8 +134,5 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         },
         can="finds the passage about a place whose name it has never seen, from a question about it",
         cannot="knows no other world: questions about real text are noise to it",
-        parts={
-            part: {"class": type(m).__name__, "parameters": sum(p.numel() for p in m.parameters())}
-            for part, m in parts.items()
-        },
+        parts={part: described(model) for part, model in parts.items()},
     )

@@ -7,7 +7,6 @@ Merging is measured on the joint score, the mean of the exact scores on the thre
 from __future__ import annotations
 
 import copy
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 from frontier_lab import corpus, tasks
 from frontier_lab.zoo.harness import Schedule, train, write_json
 from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_level_bpe
+from frontier_lab.zoo.vocabulary import byte_level_bpe, fingerprint
 from frontier_lab.zoo.windows import Windows
 
 NAME = "gpt2"
@@ -114,7 +113,7 @@ class Pool:
 
 
 def _recipe(seed: int, tokenizer: PreTrainedTokenizerBase, **more: Any) -> dict[str, Any]:
-    digest = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    digest = fingerprint(tokenizer)
     return {"seed": seed, "mixture": MIXTURE, "light": LIGHT, "tokenizer": digest, **more}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from frontier_lab import corpus, heads
 from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_level_bpe
+from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.vocabulary import byte_level_bpe, fingerprint
 from frontier_lab.zoo.windows import Windows
 
 NAME = "induction"
@@ -139,7 +138,7 @@ def run(
             "text": TEXT,
             "segment": SEGMENT,
             "printable": PRINTABLE,
-            "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+            "tokenizer": fingerprint(tokenizer),
         },
         stop_at=stop_at,
     )
@@ -183,7 +182,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     build_tokenizer().save_pretrained(target)
     write_json(target / "log.json", logs, indent=None)
     model = LlamaForCausalLM(config())
-    whole = {"class": type(model).__name__, "parameters": sum(p.numel() for p in model.parameters())}
     return entry(
         model,
         text="King James Bible, Jargon File, random token segments repeated (frontier_lab.corpus, ours)",
@@ -192,7 +190,7 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         val_loss={"text": logs[0][-1]["val_loss"], "second copy": logs[0][-1]["second"]},
         findings=findings(logs),
         can="repeats a random sequence that it has seen once in its window, by induction heads",
-        cannot="write coherent text: it is small, and half of its training was noise",
+        cannot="write coherent text: it is small, and three quarters of its training were noise",
         tolerance=0.15,
-        parts={f"snapshots/{step}": whole for step in SCHEDULE.snapshots},
+        parts={f"snapshots/{step}": described(model) for step in SCHEDULE.snapshots},
     )

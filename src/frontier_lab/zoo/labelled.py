@@ -19,7 +19,7 @@ from frontier_lab import labelled_text
 from frontier_lab.labelled_text import Labelled, Part
 from frontier_lab.zoo.harness import Schedule, train, write_json
 from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import word_piece
+from frontier_lab.zoo.vocabulary import fingerprint, word_piece
 
 VOCABULARY = 450
 SENTENCES = 6000
@@ -142,7 +142,7 @@ def run(
             "seed": seed,
             "config": task.config().to_dict(),
             "sentences": hashlib.sha256(repr(data).encode()).hexdigest(),
-            "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+            "tokenizer": fingerprint(tokenizer),
         },
         stop_at=stop_at,
     )

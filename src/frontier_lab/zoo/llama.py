@@ -122,7 +122,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     for folder in (target, target / "linear", target / "yarn"):
         short_context.build_tokenizer().save_pretrained(folder)
     write_json(target / "log.json", logs, indent=None)
-    parameters = sum(parameter.numel() for parameter in models["base"].parameters())
     return recipe.entry(
         models["base"],
         text=short_context.TEXT,
@@ -132,7 +131,7 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         findings=short_context.by_finding(measured),
         can="predicts English within 64 tokens and recalls a row stated in them; fine-tuned, within 256",
         cannot="write sense; read beyond 64 tokens without a loss that rises and a recall that falls",
-        parts={part: {"class": "LlamaForCausalLM", "parameters": parameters} for part in ("linear", "yarn")},
+        parts={part: recipe.described(models[part]) for part in ("linear", "yarn")},
         tuning=asdict(TUNING),
         rope_parameters=TUNED,
         mixture=short_context.shares(),

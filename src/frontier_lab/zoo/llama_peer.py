@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import SCHEDULES, TASK_ROTARY_BASE, Peer, Task
+from frontier_lab.zoo.architectures import TASK_ROTARY_BASE, Peer, Task
 
 NAME = "llama_peer"
-SCHEDULE = SCHEDULES["language"]
 
 
 def config(task: Task = "language") -> LlamaConfig:
@@ -39,12 +37,4 @@ SWEPT = {
 
 PEER = Peer(NAME, LlamaForCausalLM, config, SWEPT)
 
-
-def run(task: Task, seed: int, output: Path, work: Path, stop_at: int | None = None) -> list[dict[str, Any]]:
-    """Train one task with one seed, as ``architectures.run``."""
-    return architectures.run(PEER, task, seed, output, work, stop_at=stop_at)
-
-
-def assemble(work: Path, target: Path) -> dict[str, Any]:
-    """Train every task and seed and lay out the checkpoint, as ``architectures.assemble``."""
-    return architectures.assemble(PEER, work, target)
+assemble = partial(architectures.assemble, PEER)

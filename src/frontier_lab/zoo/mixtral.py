@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerF
 from frontier_lab import corpus, routing
 from frontier_lab.zoo.harness import Schedule, train, write_json
 from frontier_lab.zoo.recipe import SEEDS, save_half
-from frontier_lab.zoo.vocabulary import byte_fallback_bpe
+from frontier_lab.zoo.vocabulary import byte_fallback_bpe, fingerprint
 from frontier_lab.zoo.windows import MIXTURE, Windows
 
 NAME = "mixtral"
@@ -108,7 +107,7 @@ def run(
             "coefficient": coefficient,
             "config": config().to_dict(),
             "mixture": MIXTURE,
-            "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+            "tokenizer": fingerprint(tokenizer),
         },
         stop_at=stop_at,
     )

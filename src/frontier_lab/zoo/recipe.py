@@ -36,6 +36,14 @@ def save_half(model: PreTrainedModel, folder: Path) -> None:
     partial.rename(folder)
 
 
+def described(model: PreTrainedModel) -> dict[str, Any]:
+    """Class and number of parameters, as the entry of a checkpoint or of a part of it holds them."""
+    return {
+        "class": type(model).__name__,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+
+
 def entry(
     model: PreTrainedModel,
     *,
@@ -75,8 +83,7 @@ def entry(
                     f"findings: got {len(values)} numbers of {name!r}, {condition!r}, wanted {len(seeds)}"
                 )
     return {
-        "class": type(model).__name__,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        **described(model),
         "text": text,
         "tokenizer": tokenizer,
         "seeds": list(seeds),

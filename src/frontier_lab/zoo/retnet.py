@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 from frontier_lab.models import RetNetConfig, RetNetForCausalLM
 from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import SCHEDULES, TASK_ROTARY_BASE, Peer, Task
+from frontier_lab.zoo.architectures import TASK_ROTARY_BASE, Peer, Task
 
 NAME = "retnet"
-SCHEDULE = SCHEDULES["language"]
 
 
 def config(task: Task = "language") -> RetNetConfig:
@@ -36,12 +34,4 @@ SWEPT = {
 
 PEER = Peer(NAME, RetNetForCausalLM, config, SWEPT)
 
-
-def run(task: Task, seed: int, output: Path, work: Path, stop_at: int | None = None) -> list[dict[str, Any]]:
-    """Train one task with one seed, as ``architectures.run``."""
-    return architectures.run(PEER, task, seed, output, work, stop_at=stop_at)
-
-
-def assemble(work: Path, target: Path) -> dict[str, Any]:
-    """Train every task and seed and lay out the checkpoint, as ``architectures.assemble``."""
-    return architectures.assemble(PEER, work, target)
+assemble = partial(architectures.assemble, PEER)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 from transformers import RwkvConfig, RwkvForCausalLM
 
 from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import SCHEDULES, Peer, Task
+from frontier_lab.zoo.architectures import Peer, Task
 
 NAME = "rwkv"
-SCHEDULE = SCHEDULES["language"]
 
 
 def config(task: Task = "language") -> RwkvConfig:
@@ -35,12 +33,4 @@ SWEPT = {
 
 PEER = Peer(NAME, RwkvForCausalLM, config, SWEPT)
 
-
-def run(task: Task, seed: int, output: Path, work: Path, stop_at: int | None = None) -> list[dict[str, Any]]:
-    """Train one task with one seed, as ``architectures.run``."""
-    return architectures.run(PEER, task, seed, output, work, stop_at=stop_at)
-
-
-def assemble(work: Path, target: Path) -> dict[str, Any]:
-    """Train every task and seed and lay out the checkpoint, as ``architectures.assemble``."""
-    return architectures.assemble(PEER, work, target)
+assemble = partial(architectures.assemble, PEER)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from frontier_lab import corpus
 from frontier_lab.long_context import ROWS, Ledger, loss_by_position, recall, row, token_losses
 from frontier_lab.zoo.harness import Schedule, train
-from frontier_lab.zoo.vocabulary import byte_fallback_bpe
+from frontier_lab.zoo.vocabulary import byte_fallback_bpe, fingerprint
 from frontier_lab.zoo.windows import Windows
 
 VOCABULARY = 1024
@@ -127,7 +126,7 @@ def fit(
             "mixture": MIXTURE,
             "ledgers": LEDGERS,
             "rows": ROWS,
-            "tokenizer": hashlib.sha256(build_tokenizer().backend_tokenizer.to_str().encode()).hexdigest(),
+            "tokenizer": fingerprint(build_tokenizer()),
             **recipe,
         },
         stop_at=stop_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,11 @@ from transformers import (
     PreTrainedTokenizerFast,
     RobertaTokenizer,
 )
+
+
+def fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """SHA-256 of all that a tokenizer does: a run is not taken up again with another one."""
+    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
 
 
 def byte_fallback_bpe(
