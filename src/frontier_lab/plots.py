@@ -3,6 +3,9 @@
 A page is read in light and dark and in two languages from one stored output. So the ink is ``currentColor``,
 text stays text in the page's own font (Chinese needs no font on the machine that draws), and both
 descriptions travel with the figure. The same data gives the same bytes.
+
+``curves``, ``bars`` and ``heat`` draw the three kinds of figure that pages need most in one call; ``figure``
+and ``show`` are for all others.
 """
 
 from __future__ import annotations
@@ -12,18 +15,23 @@ import html
 import io
 import re
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#7A7A7A")
 """Okabe and Ito's palette, dark ones first: distinguishable for colour-blind readers."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", "--", "-.", ":")
+HATCHES = ("", "//", "..", "xx")
 INK = "#123456"
 """Stands for the page's text colour until the figure is written."""
 
@@ -131,3 +139,157 @@ def show(drawing: Figure, *, zh: str, en: str) -> Drawing:
         f'style="width:100%;max-width:{width / 72 * 96:.0f}px;height:auto" xmlns="http://www.w3.org/2000/svg">'
     )
     return Drawing(head + text[text.index(">") + 1 :].strip(), zh, en)
+
+
+def spread(panel: Axes, x: ArrayLike, runs: ArrayLike, *, label: str | None = None, number: int = 0) -> None:
+    """One line with the range of its seeds as a band.
+
+    Args:
+        panel: drawn into.
+        x: ``[X]``.
+        runs: one row a seed, ``[S, X]``, or a single line ``[X]``; the line is their mean, the band lowest to
+            highest.
+        label: in the legend.
+        number: chooses colour, dashes and marker, so that no two lines differ in colour alone.
+
+    Raises:
+        ValueError: ``runs`` does not have a value for each ``x``.
+    """
+    places, values = np.asarray(x, float), np.atleast_2d(np.asarray(runs, float))
+    if values.ndim != 2 or values.shape[1] != len(places):
+        raise ValueError(f"runs: got shape {values.shape}, wanted [seeds, {len(places)}]")
+    colour = COLOURS[number % len(COLOURS)]
+    panel.plot(
+        places,
+        values.mean(0),
+        DASHES[number % len(DASHES)],
+        color=colour,
+        label=label,
+        marker=MARKERS[number % len(MARKERS)] if len(places) <= 12 else None,
+    )
+    if len(values) > 1:
+        panel.fill_between(places, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
+
+
+def curves(
+    x: ArrayLike | Mapping[str, ArrayLike],
+    lines: Mapping[str, ArrayLike],
+    *,
+    xlabel: str,
+    ylabel: str,
+    zh: str,
+    en: str,
+    width: float = 6.0,
+    height: float = 2.8,
+    **axes: Any,
+) -> Drawing:
+    """Lines over a common axis, each with the range of its seeds as a band.
+
+    Args:
+        x: ``[X]`` for all lines, or one for each by the name of the line.
+        lines: name to ``[S, X]``, a row a seed, or ``[X]``.
+        xlabel: with the unit.
+        ylabel: with the unit.
+        zh: description, see ``show``.
+        en: description, see ``show``.
+        width: inches.
+        height: inches.
+        axes: for ``Axes.set``, such as ``xscale="log"``.
+    """
+    drawing, (panel,) = figure(width=width, height=height)
+    for number, (name, runs) in enumerate(lines.items()):
+        spread(panel, x[name] if isinstance(x, Mapping) else x, runs, label=name, number=number)
+    panel.set(xlabel=xlabel, ylabel=ylabel, **axes)
+    return show(drawing, zh=zh, en=en)
+
+
+def bars(
+    groups: Sequence[str],
+    series: Mapping[str, ArrayLike],
+    *,
+    ylabel: str,
+    zh: str,
+    en: str,
+    width: float = 6.0,
+    height: float = 2.8,
+    **axes: Any,
+) -> Drawing:
+    """Groups of bars, each the mean of its seeds, with every seed as a dot.
+
+    Args:
+        groups: names under the groups.
+        series: name to ``[G, S]``, a row a group and a column a seed, or ``[G]``.
+        ylabel: with the unit.
+        zh: description, see ``show``.
+        en: description, see ``show``.
+        width: inches.
+        height: inches.
+        axes: for ``Axes.set``.
+
+    Raises:
+        ValueError: a series does not have one row for each group.
+    """
+    drawing, (panel,) = figure(width=width, height=height)
+    size = 0.8 / len(series)
+    for number, (name, values) in enumerate(series.items()):
+        table = np.asarray(values, float).reshape(len(np.atleast_1d(values)), -1)  # [G, S]
+        if len(table) != len(groups):
+            raise ValueError(f"series: got {len(table)} rows of {name!r}, wanted {len(groups)}, one a group")
+        where = np.arange(len(groups)) + size * (number - (len(series) - 1) / 2)
+        colour, hatch = COLOURS[number % len(COLOURS)], HATCHES[number % len(HATCHES)]
+        panel.bar(where, table.mean(1), 0.9 * size, label=name, color=colour, hatch=hatch)
+        if table.shape[1] > 1:
+            places = np.repeat(where, table.shape[1])
+            panel.plot(places, table.ravel(), ".", color=INK, markersize=3)
+    panel.set(xticks=range(len(groups)), xticklabels=groups, ylabel=ylabel, **axes)
+    return show(drawing, zh=zh, en=en)
+
+
+def heat(
+    values: ArrayLike,
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    zh: str,
+    en: str,
+    xlabel: str = "",
+    ylabel: str = "",
+    digits: int = 2,
+    width: float = 6.0,
+    height: float = 2.8,
+) -> Drawing:
+    """A table as coloured cells, with its numbers written into them while there are at most 100.
+
+    Args:
+        values: ``[R, C]``.
+        rows: names of the rows, the first on top.
+        columns: names of the columns.
+        zh: description, see ``show``.
+        en: description, see ``show``.
+        xlabel: what the columns are.
+        ylabel: what the rows are.
+        digits: after the decimal point.
+        width: inches.
+        height: inches.
+
+    Raises:
+        ValueError: the names do not fit the values.
+    """
+    table = np.asarray(values, float)
+    if table.shape != (len(rows), len(columns)):
+        raise ValueError(f"values: got shape {table.shape}, wanted [{len(rows)}, {len(columns)}]")
+    drawing, (panel,) = figure(width=width, height=height)
+    mesh = panel.pcolormesh(table, cmap="cividis")
+    if table.size <= 100:
+        middle = (table.min() + table.max()) / 2
+        for (row, column), value in np.ndenumerate(table):
+            ink = "black" if value > middle else "white"
+            panel.text(column + 0.5, row + 0.5, f"{value:.{digits}f}", ha="center", va="center", color=ink)
+    else:
+        drawing.colorbar(mesh, ax=panel).outline.set_visible(False)
+    panel.set(xticks=np.arange(len(columns)) + 0.5, yticks=np.arange(len(rows)) + 0.5)
+    panel.set(xticklabels=columns, yticklabels=rows, xlabel=xlabel, ylabel=ylabel)
+    panel.invert_yaxis()
+    for side in panel.spines.values():
+        side.set_visible(False)
+    return show(drawing, zh=zh, en=en)

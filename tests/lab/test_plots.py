@@ -7,6 +7,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 
 from frontier_lab import plots
@@ -129,3 +130,67 @@ def test_a_notebook_shows_the_figure_and_prints_its_description() -> None:
 
 def test_colours_and_markers_go_together() -> None:
     assert len(plots.COLOURS) == len(set(plots.COLOURS)) == len(plots.MARKERS) == len(set(plots.MARKERS))
+
+
+# ---- one call a figure -------------------------------------------------------------------------------------
+
+WORDS = {"zh": "图。", "en": "A figure."}
+SEEDS = np.array([[3.0, 2.0, 1.5], [3.2, 2.4, 1.4]])
+
+
+def texts(drawing: Drawing) -> list[str]:
+    """Every text in the drawing: names of lines, ticks, labels."""
+    return ["".join(node.itertext()) for node in root(drawing).iter(f"{SVG}text")]
+
+
+def test_curves_name_their_lines_and_axes_and_tell_them_apart_without_colour() -> None:
+    lines = {"均衡": SEEDS, "不均衡": SEEDS + 1, "基线": SEEDS[0] + 2}
+    drawing = plots.curves([0, 10, 20], lines, xlabel="步", ylabel="损失（nat）", **WORDS)
+    assert {"均衡", "不均衡", "基线", "步", "损失（nat）"} <= set(texts(drawing))
+    dashes = re.findall(r"stroke-dasharray: ([\d. ,]+)", drawing.svg)
+    assert len(set(dashes)) >= 2
+    assert drawing.svg.count("fill-opacity: 0.2") == 2  # a single line has no band
+
+
+def test_curves_take_an_axis_for_each_line() -> None:
+    lines = {"a": SEEDS, "b": SEEDS[:, :2]}
+    drawing = plots.curves({"a": [0, 1, 2], "b": [0, 2]}, lines, xlabel="x", ylabel="y", **WORDS)
+    assert {"a", "b"} <= set(texts(drawing))
+
+
+def test_curves_refuse_a_line_that_does_not_fit_its_axis() -> None:
+    with pytest.raises(ValueError, match=r"runs: got shape \(2, 3\), wanted \[seeds, 2\]"):
+        plots.curves([0, 1], {"a": SEEDS}, xlabel="x", ylabel="y", **WORDS)
+
+
+def test_bars_show_the_mean_and_every_seed() -> None:
+    drawing = plots.bars(["左", "右"], {"甲": [[1, 2], [3, 4]], "乙": [[2, 2], [1, 1]]}, ylabel="y", **WORDS)
+    assert {"左", "右", "甲", "乙", "y"} <= set(texts(drawing))
+    assert (
+        len(set(re.findall(r'fill="url\(#', drawing.svg)) | set(re.findall(r"fill: url\(#", drawing.svg)))
+        == 1
+    )
+    with pytest.raises(ValueError, match="series: got 2 rows of '甲', wanted 3, one a group"):
+        plots.bars(["a", "b", "c"], {"甲": [[1, 2], [3, 4]]}, ylabel="y", **WORDS)
+
+
+def test_heat_writes_numbers_that_can_be_read_on_their_cells() -> None:
+    drawing = plots.heat([[0.0, 1.0]], rows=["行"], columns=["甲", "乙"], **WORDS)
+    assert {"0.00", "1.00", "行", "甲", "乙"} <= set(texts(drawing))
+    assert "<image" not in drawing.svg  # cells are shapes: sharp at every size
+    many = plots.heat(np.eye(11), rows=list("abcdefghijk"), columns=list("abcdefghijk"), **WORDS)
+    assert "0.00" not in texts(many)[:22]
+    with pytest.raises(ValueError, match=r"values: got shape \(1, 2\), wanted \[2, 2\]"):
+        plots.heat([[0.0, 1.0]], rows=["a", "b"], columns=["a", "b"], **WORDS)
+
+
+@pytest.mark.parametrize("kind", ["curves", "bars", "heat"])
+def test_one_call_gives_the_same_bytes_each_time(kind: str) -> None:
+    def once() -> str:
+        if kind == "curves":
+            return plots.curves([0, 1, 2], {"a": SEEDS}, xlabel="x", ylabel="y", **WORDS).svg
+        if kind == "bars":
+            return plots.bars(["a", "b"], {"甲": [[1, 2], [3, 4]]}, ylabel="y", **WORDS).svg
+        return plots.heat([[0.0, 1.0]], rows=["a"], columns=["b", "c"], **WORDS).svg
+
+    assert once() == once()
