@@ -111,6 +111,8 @@ def show(drawing: Figure, *, zh: str, en: str) -> Drawing:
             legend = panel.legend()
         if legend:
             legend.set_frame_on(False)  # its box is sized with the drawing machine's font, not the reader's
+            for label in legend.get_texts():
+                label.set_color(INK)  # a legend made outside ``figure`` is black, on a dark page too
     salt = hashlib.sha256(en.encode()).hexdigest()[:8]
     buffer = io.StringIO()
     with mpl.rc_context({**STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
@@ -119,26 +121,26 @@ def show(drawing: Figure, *, zh: str, en: str) -> Drawing:
         drawing.savefig(
             buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
     width, height = (72 * float(side) for side in drawing.get_size_inches())
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
-    text = re.sub(r"<style.*?</style>\s*", "", text, flags=re.S)  # a style element would reach the whole page
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
+    svg = re.sub(r"<style.*?</style>\s*", "", svg, flags=re.S)  # a style element would reach the whole page
     # Ids are unique in one figure; the salt keeps those of two figures on a page apart.
-    text = re.sub(r'\bid="([^"]+)"', rf'id="f{salt}-\1"', text)
-    text = re.sub(r'href="#([^"]+)"', rf'href="#f{salt}-\1"', text)
-    text = re.sub(r"url\(#([^)]+)\)", rf"url(#f{salt}-\1)", text)
-    text = text.replace(INK, "currentColor").replace("xlink:href", "href")
-    text = re.sub(r"'sans-serif'|sans-serif|DejaVu Sans", "inherit", text)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="f{salt}-\1"', svg)
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#f{salt}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#f{salt}-\1)", svg)
+    svg = svg.replace(INK, "currentColor").replace("xlink:href", "href")
+    svg = re.sub(r"'sans-serif'|sans-serif|DejaVu Sans", "inherit", svg)
     # Coordinates to a thousandth of a point; only inside tags: a tick that reads 0.0005 stays as it is.
-    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d{3})\d+", r"\1", tag[0]), text)
-    text = re.sub(r"\n\s*", "\n", text)
+    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d{3})\d+", r"\1", tag[0]), svg)
+    svg = re.sub(r"\n\s*", "\n", svg)
     head = (
         f'<svg role="img" aria-label="{html.escape(zh)}" data-alt-zh="{html.escape(zh)}" '
         f'data-alt-en="{html.escape(en)}" viewBox="0 0 {width:g} {height:g}" '
         f'style="width:100%;max-width:{width / 72 * 96:.0f}px;height:auto" xmlns="http://www.w3.org/2000/svg">'
     )
-    return Drawing(head + text[text.index(">") + 1 :].strip(), zh, en)
+    return Drawing(head + svg[svg.index(">") + 1 :].strip(), zh, en)
 
 
 def spread(panel: Axes, x: ArrayLike, runs: ArrayLike, *, label: str | None = None, number: int = 0) -> None:
@@ -286,7 +288,7 @@ def heat(
             ink = "black" if value > middle else "white"
             panel.text(column + 0.5, row + 0.5, f"{value:.{digits}f}", ha="center", va="center", color=ink)
     else:
-        drawing.colorbar(mesh, ax=panel).outline.set_visible(False)
+        drawing.colorbar(mesh, ax=panel, drawedges=False)
     panel.set(xticks=np.arange(len(columns)) + 0.5, yticks=np.arange(len(rows)) + 0.5)
     panel.set(xticklabels=columns, yticklabels=rows, xlabel=xlabel, ylabel=ylabel)
     panel.invert_yaxis()

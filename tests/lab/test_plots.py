@@ -174,6 +174,17 @@ def test_bars_show_the_mean_and_every_seed() -> None:
         plots.bars(["a", "b", "c"], {"甲": [[1, 2], [3, 4]]}, ylabel="y", **WORDS)
 
 
+@pytest.mark.parametrize("made_by", ["show", "the page"])
+def test_a_legend_takes_the_pages_ink(made_by: str) -> None:
+    drawing, (panel,) = plots.figure()
+    panel.plot([0, 1], label="均衡")
+    if made_by == "the page":
+        panel.legend(loc="upper left")
+    svg = root(plots.show(drawing, **WORDS))
+    (legend,) = [node for node in svg.iter(f"{SVG}text") if "".join(node.itertext()) == "均衡"]
+    assert "currentColor" in legend.attrib["style"]
+
+
 def test_heat_writes_numbers_that_can_be_read_on_their_cells() -> None:
     drawing = plots.heat([[0.0, 1.0]], rows=["行"], columns=["甲", "乙"], **WORDS)
     assert {"0.00", "1.00", "行", "甲", "乙"} <= set(texts(drawing))
