@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
@@ -238,17 +238,29 @@ def gaps(wanted: dict[str, Catalog], found: dict[str, Catalog], folder: Path = L
     return problems
 
 
-def updated(template: Catalog, old: Catalog) -> Catalog:
+def known_translations(page: str) -> Mapping[str, str]:
+    """What a page says that has its English elsewhere: the cards of the models, in the lab's catalogue."""
+    if page != "appendix/models":
+        return {}
+    from frontier_lab import catalogue  # here: it loads torch, which building the site does not need
+
+    return catalogue.english()
+
+
+def updated(template: Catalog, old: Catalog, known: Mapping[str, str] | None = None) -> Catalog:
     """``old`` with the strings of ``template``: new ones empty, changed ones fuzzy, gone ones out.
 
-    A string without Chinese (a formula, a name) is its own translation.
+    A string without Chinese (a formula, a name) is its own translation. Those in ``known`` have theirs from
+    there, whatever ``old`` says.
     """
     old.update(template, no_fuzzy_matching=False, update_header_comment=False)
     fresh = Catalog(locale="en", header_comment="", fuzzy=False)
     for message in strings(template):
         now = old.get(message.id)
         text, flags = (now.string, now.flags) if now else ("", set())
-        if not text and not HAN.search(str(message.id)):
+        if known and message.id in known:
+            text, flags = known[str(message.id)], set()
+        elif not text and not HAN.search(str(message.id)):
             text = message.id
         kept = {flag for flag in flags if flag == "fuzzy" and text}
         added = fresh.add(message.id, text, flags=kept)
@@ -268,7 +280,7 @@ def messages() -> None:
     print("==> strings of the book", flush=True)
     found = read_translations()
     for name, template in extract().items():
-        fresh = updated(template, found.pop(name, Catalog(locale="en")))
+        fresh = updated(template, found.pop(name, Catalog(locale="en")), known_translations(name))
         target = LOCALE / f"{name}.po"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(po_text(fresh))

@@ -36,6 +36,8 @@ class Source:
 OFFLINE = {
     "meta-llama/Llama-2-7b-hf": Source("llama"),
     "bigscience/bloom-560m": Source("bloom"),
+    "allenai/longformer-base-4096": Source("longformer"),
+    "google/bigbird-roberta-base": Source("bigbird"),
     "facebook/dpr-question_encoder-single-nq-base": Source("dpr", "question"),
     "facebook/dpr-ctx_encoder-single-nq-base": Source("dpr", "ctx"),
     "facebook/bart-base": Source("reader"),

@@ -12,8 +12,15 @@ import nbformat
 import pages
 import pytest
 
+from frontier_lab import zoo
+
 PAGES = sorted(path for path in pages.BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-CHECKS = (pages.anatomy, pages.setup, pages.execution, pages.size, pages.outputs, pages.exercises)
+CHAPTER = [path for path in PAGES if "appendix" not in path.parts]
+"""The appendix is for looking things up: it has no claim to correct, and nothing to practise."""
+
+OF_CHAPTERS = (pages.anatomy, pages.exercises)
+OF_ALL = (pages.setup, pages.execution, pages.size, pages.outputs)
+CHECKS = (*OF_CHAPTERS, *OF_ALL)
 Check = Callable[[Any], list[str]]
 
 
@@ -30,14 +37,28 @@ def test_the_book_has_pages() -> None:
     assert PAGES, "book/ has no notebook: every other check here would pass by checking nothing"
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", OF_ALL, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_page(path: Path, check: Check) -> None:
     found = check(read(path))
     assert not found, f"{path.name}:\n" + "\n".join(found)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("check", OF_CHAPTERS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("path", CHAPTER, ids=lambda path: path.stem)
+def test_page_of_a_chapter(path: Path, check: Check) -> None:
+    found = check(read(path))
+    assert not found, f"{path.name}:\n" + "\n".join(found)
+
+
+def test_the_appendix_has_a_card_of_every_model() -> None:
+    page = read(pages.BOOK / "appendix" / "models.ipynb")
+    shown = [re.findall(r'catalogue\.card\("([\w-]+)"\)', cell.source) for cell in pages.code_cells(page)]
+    cards = [name for names in shown for name in names]
+    assert sorted(cards) == sorted(zoo.RECIPES)
+
+
+@pytest.mark.parametrize("path", CHAPTER, ids=lambda path: path.stem)
 def test_page_cites_what_the_bibliography_has(path: Path) -> None:
     found = pages.citations(read(path), bibliography())
     assert not found, f"{path.name}:\n" + "\n".join(found)

@@ -15,7 +15,7 @@ import torch
 from transformers import AutoTokenizer
 
 from frontier_lab import hub, sequence_tasks, zoo
-from frontier_lab.zoo import architectures
+from frontier_lab.zoo import architectures, sweep
 from frontier_lab.zoo.windows import Windows
 
 PEERS = ("llama_peer", "mamba", "retnet", "rwkv", "s4d")
@@ -56,11 +56,27 @@ def test_the_peers_have_the_same_text_schedule_and_tokenizer_but_for_the_rate() 
             assert entry[key] == first[key]
         assert {**entry["schedule"], "learning_rate": 0} == {**first["schedule"], "learning_rate": 0}
         assert entry["files"]["tokenizer.json"] == first["files"]["tokenizer.json"]
-        assert entry["learning_rates"]["chosen"] == recipe(name).PEER.rates
-        assert entry["learning_rates"]["seed"] not in entry["seeds"]
-        for task, swept in entry["learning_rates"]["validation loss"].items():
-            assert {str(rate) for rate in architectures.SWEEP_RATES[task]} <= set(swept)
-            assert swept[str(entry["learning_rates"]["chosen"][task])] == min(swept.values())
+
+
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("task", TASKS)
+def test_the_settings_are_the_best_of_a_search_that_went_on_past_them(name: str, task: Any) -> None:
+    found = recipe(name).PEER.found(task)
+    assert MANIFEST[name]["settings"][task] == found
+    assert (found["seed"], found["steps"]) == (sweep.SEED, sweep.STEPS[task])
+    assert found["seed"] not in MANIFEST[name]["seeds"]
+    losses = {(trial["rate"], trial["scale"]): trial["loss"] for trial in found["trials"]}
+    rate, scale = found["rate"], found["scale"]
+    assert losses[rate, scale] < min(losses[rate / 2, scale], losses[rate * 2, scale])
+    scales = sweep.SCALES[task] if recipe(name).PEER.scaled else (None,)
+    assert scale == min(scales, key=lambda each: losses[sweep.FIRST_RATE, each])
+
+
+def test_trials_are_measured_on_other_sequences_than_those_reported() -> None:
+    for task in ("recall", "copy"):
+        reported = architectures.held_out(task)
+        for size, (ids, _) in architectures.held_out(task, architectures.TRIAL_SEED).items():
+            assert not torch.equal(ids, reported[size][0])
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -135,34 +151,43 @@ def test_the_language_models_rank_the_same_with_every_seed() -> None:
     # After so few tokens: a short convolution or a token shift helps at once, attention has to learn its own.
     for seed in range(len(architectures.SEEDS)):
         loss = {name: findings(name, "validation loss", "language")[seed] for name in PEERS}
-        assert loss["mamba"] < loss["rwkv"] - 0.1
-        assert loss["rwkv"] < min(loss["retnet"], loss["s4d"]) - 0.1
-        assert max(loss["retnet"], loss["s4d"]) < loss["llama_peer"] - 0.05
+        assert min(loss, key=loss.__getitem__) == "mamba"
+        assert loss["mamba"] < min(loss[name] for name in PEERS if name != "mamba") - 0.2
 
 
-def test_recall_tells_attention_and_retention_from_a_state_that_cannot_choose_or_match() -> None:
-    for pairs, chosen in ((4, 0.7), (8, 0.5)):
-        for name in ("llama_peer", "retnet"):
-            assert min(findings(name, "recall accuracy", f"{pairs} pairs")) > chosen
-        # Little better than naming any of the values shown.
-        for name in ("rwkv", "s4d"):
-            assert max(findings(name, "recall accuracy", f"{pairs} pairs")) < 1 / pairs + 0.25
+def test_recall_tells_who_can_match_from_who_cannot() -> None:
+    for name in ("llama_peer", "retnet"):
+        assert min(findings(name, "recall accuracy", "4 pairs")) > 0.95
+    # One seed of Mamba's is still on the plateau where the first four have learned it.
+    low, *rest = sorted(findings("mamba", "recall accuracy", "4 pairs"))
+    assert low < 0.6
+    assert min(rest) > 0.99
+    # A state space that treats every token alike: little better than naming any of the values shown.
+    for pairs in (4, 8):
+        assert max(findings("s4d", "recall accuracy", f"{pairs} pairs")) < 1 / pairs + 0.35
+
+
+def test_sixteen_pairs_fit_into_a_state_of_fixed_size() -> None:
+    # Not what is said of attention and fixed states at scale: here attention has not learned sixteen yet.
+    llama, retnet = (findings(name, "recall accuracy", "16 pairs") for name in ("llama_peer", "retnet"))
+    assert max(llama) < 0.5 < min(retnet)
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_recall_falls_with_the_pairs_and_nobody_has_learned_sixteen(name: str) -> None:
+def test_recall_falls_with_the_pairs(name: str) -> None:
     four, eight, sixteen = (findings(name, "recall accuracy", f"{n} pairs") for n in architectures.PAIRS)
     for a, b, c in zip(four, eight, sixteen, strict=True):
-        assert a > b + 0.05
-        assert b > c
-        assert c < 0.45
+        assert a >= b > c
 
 
-@pytest.mark.parametrize("name", PEERS)
-def test_copying_ends_beyond_the_trained_lengths(name: str) -> None:
-    eight, *_, longest = (findings(name, "copy accuracy", f"{n} symbols") for n in architectures.LENGTHS)
-    assert max(longest) < 0.2
-    assert min(eight) > max(longest)
+def test_copying_goes_on_beyond_the_trained_lengths_where_no_position_is_rotated() -> None:
+    for name in PEERS:
+        eight, *_, longest = (findings(name, "copy accuracy", f"{n} symbols") for n in architectures.LENGTHS)
+        assert min(eight) > max(longest)
+    for name in ("llama_peer", "retnet"):
+        assert max(findings(name, "copy accuracy", "32 symbols")) < 0.1
+    for name in ("mamba", "rwkv"):
+        assert min(findings(name, "copy accuracy", "32 symbols")) > 0.3
 
 
 def test_only_the_cache_of_attention_grows() -> None:

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoTokenizer, BertForMaskedLM, BertTokenizer
 
 from frontier_lab import corpus, zoo
-from frontier_lab.zoo import bert
+from frontier_lab.zoo import bert, masked_text
 
 FOLDER = zoo.CHECKPOINTS / bert.NAME
 ENTRY = zoo.manifest()[bert.NAME]
@@ -38,10 +38,11 @@ def test_the_committed_weights_have_the_committed_numbers() -> None:
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
     shown, wanted = bert.held_out(tokenizer)
     with torch.no_grad():
-        found = bert.guess(model.eval()(shown).logits, wanted)
+        found = masked_text.guess(model.eval()(shown).logits, wanted)
     assert found["accuracy"] == pytest.approx(FINDINGS["accuracy on hidden tokens"]["model"][0], abs=0.01)
     assert found["val_loss"] == pytest.approx(FINDINGS["loss on hidden tokens"]["model"][0], abs=0.02)
-    baseline = bert.unigram(tokenizer, wanted)
+    data = masked_text.Sentences(tokenizer, "train", bert.MIXTURE)
+    baseline = data.unigram(wanted, bert.VOCABULARY)
     assert baseline["accuracy"] == pytest.approx(
         FINDINGS["accuracy on hidden tokens"]["unigram"][0], abs=1e-3
     )
@@ -62,8 +63,8 @@ def test_the_tokenizer_is_berts_and_built_the_same_twice() -> None:
 def test_masking_hides_as_berts_training_does() -> None:
     ids = torch.randint(5, bert.VOCABULARY, (200, 64))
     ids[:, 0] = 2
-    shown, labels = bert.mask(ids, (7,), 4)
-    chosen = labels != bert.IGNORED
+    shown, labels = bert.hide(ids, (7,), 4)
+    chosen = labels != masked_text.IGNORED
     assert not chosen[:, 0].any()
     assert torch.equal(labels[chosen], ids[chosen])
     assert torch.equal(shown[~chosen], ids[~chosen])

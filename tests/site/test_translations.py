@@ -37,7 +37,7 @@ def test_collecting_the_strings_again_changes_no_file(wanted: dict[str, Catalog]
     found = tool.read_translations()
     for name, template in wanted.items():
         committed = (tool.LOCALE / f"{name}.po").read_bytes()
-        again = tool.po_text(tool.updated(template, found[name]))
+        again = tool.po_text(tool.updated(template, found[name], tool.known_translations(name)))
         assert again.decode() == committed.decode(), f"{name}.po: run `make messages`"
 
 
@@ -154,6 +154,17 @@ def test_a_new_string_is_empty_a_changed_one_fuzzy_and_one_without_chinese_its_o
     assert not new.string
     assert not new.fuzzy
     assert formula.string == formula.id
+
+
+def test_a_string_that_has_its_english_elsewhere_takes_it_from_there() -> None:
+    old, template = Catalog(locale="en"), Catalog()
+    old.add("参数", "an old word")
+    for text in ("参数", "类"):
+        template.add(text)
+    found = tool.strings(tool.updated(template, old, {"参数": "parameters", "类": "class"}))
+    assert [message.string for message in found] == ["parameters", "class"]
+    assert tool.known_translations("glossary") == {}
+    assert tool.known_translations("appendix/models")["参数"] == "parameters"
 
 
 def test_the_frame_of_the_page_speaks_chinese(wanted: dict[str, Catalog], extraction: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 RECIPES = (
     "bert",
+    "bigbird",
     "bloom",
     "classifiers",
     "dpr",
@@ -20,6 +21,7 @@ RECIPES = (
     "induction",
     "llama",
     "llama_peer",
+    "longformer",
     "mamba",
     "mixtral",
     "rag",

@@ -54,7 +54,7 @@ def entry(
     findings: Findings,
     can: str,
     cannot: str,
-    tolerance: float = 0.05,
+    tolerance: float | Mapping[str, float] = 0.05,
     seeds: Sequence[int] = SEEDS,
     **more: Any,
 ) -> dict[str, Any]:
@@ -69,7 +69,8 @@ def entry(
         findings: what the pages claim, seed by seed; rounded to four digits.
         can: what the model does, in a sentence for the appendix.
         cannot: what it does not.
-        tolerance: nats (or whatever ``val_loss`` is in) between machines, which round differently.
+        tolerance: nats (or whatever ``val_loss`` is in) between machines, which round differently; of all
+            runs or of each.
         seeds: in the order of the findings.
         more: what else this recipe depends on, as JSON takes it.
 

@@ -11,7 +11,7 @@ from frontier_lab.zoo.architectures import TASK_ROTARY_BASE, Peer, Task
 NAME = "retnet"
 
 
-def config(task: Task = "language") -> RetNetConfig:
+def sizes(task: Task = "language") -> RetNetConfig:
     """The architecture, small, and smaller still for the two tasks."""
     large = task == "language"
     return RetNetConfig(
@@ -21,17 +21,10 @@ def config(task: Task = "language") -> RetNetConfig:
         num_hidden_layers=2,
         num_attention_heads=4,
         rotary_base=10000.0 if large else TASK_ROTARY_BASE,
-        initializer_range=0.02 if large else 0.1,
-        **architectures.sizes(task),
+        **architectures.common(task),
     )
 
 
-SWEPT = {
-    "language": {2e-3: 5.2925, 5e-3: 5.1205, 1.2e-2: 5.1917},
-    "recall": {1.5e-3: 2.7670, 5e-3: 2.5076},
-}
-"""Learning rate to validation loss, as ``architectures.sweep`` gave it."""
-
-PEER = Peer(NAME, RetNetForCausalLM, config, SWEPT)
+PEER = Peer(NAME, RetNetForCausalLM, sizes)
 
 assemble = partial(architectures.assemble, PEER)

@@ -12,7 +12,7 @@ from frontier_lab.zoo.architectures import Peer, Task
 NAME = "rwkv"
 
 
-def config(task: Task = "language") -> RwkvConfig:
+def sizes(task: Task = "language") -> RwkvConfig:
     """The architecture, small, and smaller still for the two tasks."""
     large = task == "language"
     return RwkvConfig(
@@ -21,16 +21,10 @@ def config(task: Task = "language") -> RwkvConfig:
         num_hidden_layers=2,
         context_length=256,
         rescale_every=0,
-        **architectures.sizes(task),
+        **architectures.common(task),
     )
 
 
-SWEPT = {
-    "language": {2e-3: 5.5587, 5e-3: 5.2089, 1.2e-2: 5.2522},
-    "recall": {1.5e-3: 2.7317, 5e-3: 2.7278},
-}
-"""Learning rate to validation loss, as ``architectures.sweep`` gave it."""
-
-PEER = Peer(NAME, RwkvForCausalLM, config, SWEPT)
+PEER = Peer(NAME, RwkvForCausalLM, sizes, scaled=False)
 
 assemble = partial(architectures.assemble, PEER)

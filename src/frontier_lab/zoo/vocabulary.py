@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     BertTokenizer,
+    BigBirdTokenizer,
     GPT2Tokenizer,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -126,3 +128,41 @@ def word_piece(
     tokenizer.train_from_iterator(documents, trainer)
     vocabulary = dict(sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]))
     return kind(vocab=vocabulary, do_lower_case=True, model_max_length=longest)
+
+
+def unigram_pieces(
+    documents: Sequence[str], size: int, characters: int, *, longest: int
+) -> PreTrainedTokenizerBase:
+    """BigBird's kind: words cut into the likeliest pieces, ``▁`` for the space before them.
+
+    The pieces are BPE's, each with the logarithm of its frequency: the library's own trainer of such pieces
+    gives others each time it runs.
+
+    Args:
+        documents: text to count.
+        size: tokens in all, the seven special ones among them.
+        characters: how many characters get a token of their own; rarer ones are unknown.
+        longest: ``model_max_length``.
+    """
+    specials = ["<pad>", "</s>", "<s>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+    frequency = Counter(character for document in documents for character in document.replace(" ", "▁"))
+    alphabet = sorted(frequency, key=lambda character: (-frequency[character], character))[:characters]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(prepend_scheme="always"), pre_tokenizers.Punctuation("isolated")]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=specials,
+        initial_alphabet=alphabet,
+        limit_alphabet=characters,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(documents, trainer)
+    pieces = [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
+    counts = Counter(token for document in documents for token in tokenizer.encode(document).tokens)
+    total = sum(counts.values())
+    scored = [
+        (piece, 0.0 if piece in specials else math.log((counts[piece] + 0.5) / total)) for piece in pieces
+    ]
+    return BigBirdTokenizer(vocab=scored, model_max_length=longest)
