@@ -114,15 +114,19 @@ def _cell(text: str, tag: str = "td", **attributes: str) -> str:
     return f"<{tag}{rest}>{html.escape(text)}</{tag}>"
 
 
-def _table(label: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Page:
+def _table(label: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, of: str = "") -> Page:
     """A table that scrolls by itself on a narrow page; the first cell of a row is its heading.
 
     Args:
         label: what the table is, as the manifest would say it.
         header: names of the columns, likewise.
         rows: their cells, in Chinese where they are words.
+        of: whose table it is, where a page has several of the kind: they are told apart by name.
     """
-    zh, en = (html.escape(word) for word in _words()[label])
+    zh, en = _words()[label]
+    if of:
+        zh, en = f"{_words()[of][0]}：{zh}", f"{_words()[of][1]}: {en}"
+    zh, en = html.escape(zh), html.escape(en)
     head = "".join(_cell(chinese(text), "th", scope="col") for text in header)
     body = "".join(
         f"<tr>{_cell(row[0], 'th', scope='row')}{''.join(_cell(text) for text in row[1:])}</tr>"
@@ -179,7 +183,12 @@ def card(name: str) -> Page:
     facts = list(_facts(name))
     title = chinese(f"recipe {name}")
     rows = "".join(f"{_cell(label, 'dt')}{_cell(value, 'dd')}" for label, value in facts)
-    table = _table("what was measured", ("finding", "condition", "range of the seeds"), findings(name))
+    table = _table(
+        "what was measured",
+        ("finding", "condition", "range of the seeds"),
+        findings(name),
+        of=f"recipe {name}",
+    )
     fold = f"<details>{_cell(chinese('what was measured'), 'summary')}{table.html}</details>"
     shown = (
         f'<h3>{html.escape(title)}</h3><dl class="model-card">{rows}</dl>{curve(name)._repr_html_()}{fold}'
