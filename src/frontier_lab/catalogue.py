@@ -134,7 +134,8 @@ def _table(label: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, 
     )
     # The English site puts the third of the attributes in the place of the first, as in drawings.
     region = f'tabindex="0" role="region" aria-label="{zh}" data-alt-zh="{zh}" data-alt-en="{en}"'
-    shown = f'<table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    # "dataframe": the theme lays a light sheet under every other HTML output on a dark page.
+    shown = f'<table class="table dataframe"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     text = "\n".join("　".join(row) for row in rows)
     return Page(f'<div class="wide-table" {region}>{shown}</div>', text)
 

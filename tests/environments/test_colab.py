@@ -246,7 +246,8 @@ def test_pages_run_top_to_bottom(
         assert place.is_relative_to(colab.parents[1]), f"frontier_kernels came from {place}"
         shown = [output for cell in code for output in cell.outputs if tool.VIEW in output.get("data", {})]
         managers = {output.metadata[tool.VIEW]["colab"]["custom_widget_manager"]["url"] for output in shown}
-        assert managers == {MANAGER}, f"{path.name} shows {len(shown)} live figures"
+        live = "appendix" not in path.parts  # whose pages have none
+        assert managers == ({MANAGER} if live else set()), f"{path.name} shows {len(shown)} live figures"
     assert versions(colab) == before
     with capsys.disabled():
         print(f"\nColab stand-in: clone, compile and install took {spent[0]:.0f} s, at most {BUILD_SECONDS}")
