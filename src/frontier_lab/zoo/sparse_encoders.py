@@ -104,14 +104,12 @@ class Reminders:
 
     Args:
         sentences: whose text it is.
-        encoder: whose tokens they are.
     """
 
-    def __init__(self, sentences: Sentences, encoder: Encoder) -> None:
+    def __init__(self, sentences: Sentences) -> None:
         self.sentences = sentences
         self.mask_token: int = sentences.tokenizer.mask_token_id
         self.ledger = Ledger(sentences.tokenizer, np.concatenate(list(sentences.streams.values())))
-        self.specials = encoder.specials
 
     def batch(self, generator: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
         """Windows with one row in some places each, its value shown in one at least and hidden in one.
@@ -164,7 +162,7 @@ class Reminders:
 @functools.cache
 def _data(encoder: Encoder, part: str) -> tuple[Sentences, Reminders]:
     sentences = Sentences(encoder.tokenizer(), part, MIXTURE)  # type: ignore[arg-type]
-    return sentences, Reminders(sentences, encoder)
+    return sentences, Reminders(sentences)
 
 
 def hide(encoder: Encoder, ids: Tensor, seed: tuple[int, ...]) -> tuple[Tensor, Tensor]:

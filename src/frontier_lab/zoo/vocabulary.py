@@ -24,6 +24,24 @@ def fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
 
 
+def _train_pieces(
+    tokenizer: Tokenizer, documents: Sequence[str], size: int, specials: Sequence[str], characters: int
+) -> None:
+    """Train BPE in place on text whose spaces show as ``▁``, the most frequent characters its alphabet."""
+    # The alphabet is chosen here: among equally frequent characters the trainer's own choice changes from run
+    # to run.
+    frequency = Counter(character for document in documents for character in document.replace(" ", "▁"))
+    alphabet = sorted(frequency, key=lambda character: (-frequency[character], character))[:characters]
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=list(specials),
+        initial_alphabet=alphabet,
+        limit_alphabet=characters,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(documents, trainer)
+
+
 def byte_fallback_bpe(
     documents: Sequence[str], size: int, characters: int, *, longest: int = 256
 ) -> PreTrainedTokenizerFast:
@@ -43,18 +61,7 @@ def byte_fallback_bpe(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     specials = ["<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    # The alphabet is chosen here: among equally frequent characters the trainer's own choice changes from run
-    # to run.
-    frequency = Counter(character for document in documents for character in document.replace(" ", "▁"))
-    alphabet = sorted(frequency, key=lambda character: (-frequency[character], character))[:characters]
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=specials,
-        initial_alphabet=alphabet,
-        limit_alphabet=characters,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(documents, trainer)
+    _train_pieces(tokenizer, documents, size, specials, characters)
     raw = json.loads(tokenizer.to_str())
     # Byte tokens take part in the fallback but are ordinary tokens: as "special" they would vanish when
     # decoding.
@@ -145,20 +152,11 @@ def unigram_pieces(
         longest: ``model_max_length``.
     """
     specials = ["<pad>", "</s>", "<s>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
-    frequency = Counter(character for document in documents for character in document.replace(" ", "▁"))
-    alphabet = sorted(frequency, key=lambda character: (-frequency[character], character))[:characters]
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(prepend_scheme="always"), pre_tokenizers.Punctuation("isolated")]
     )
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=specials,
-        initial_alphabet=alphabet,
-        limit_alphabet=characters,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(documents, trainer)
+    _train_pieces(tokenizer, documents, size, specials, characters)
     pieces = [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
     counts = Counter(token for document in documents for token in tokenizer.encode(document).tokens)
     total = sum(counts.values())
