@@ -6,6 +6,7 @@ import { roving, setTabStop } from "./base/keyboard";
 import { errorBox, liveSummary } from "./base/messages";
 import { reducedMotion } from "./base/motion";
 import { download, standaloneSvg, toCsv, toPng } from "./base/save";
+import { canvas, toElement, type Drawing } from "./base/shapes";
 import { BASE_STRINGS, followLanguage, pickLanguage, type Language } from "./base/strings";
 import { dataTable, type TableData } from "./base/table";
 import { followTheme } from "./base/theme";
@@ -170,6 +171,7 @@ class View {
   #history(): HTMLElement {
     const place = h("div", { class: "fw-history" });
     const box = h("div", { class: "fw-history-box" }, h("div", { class: "fw-caption" }, this.#text.history), place);
+    const paint = canvas(place);
     let key = "";
     let lines: ReturnType<typeof history> = [];
     this.#parts.push((state) => {
@@ -177,10 +179,8 @@ class View {
       if (next !== key) lines = history(state);
       key = next;
       const drawing = drawHistory(state, lines, 230);
-      drawing.setAttribute("role", "img");
       const said = lines.map((line) => `${this.#text.runs[line.run] ?? line.run} ${line.steps.map((step, i) => `${step}: ${line.losses[i].toFixed(2)}`).join(", ")}`).join("; ");
-      drawing.setAttribute("aria-label", this.#text.historyLabel(said));
-      place.replaceChildren(drawing);
+      this.#image(paint, drawing, this.#text.historyLabel(said));
     });
     return box;
   }
@@ -224,14 +224,13 @@ class View {
         const first = routed[0];
         const mine = routed.some(({ expert }) => expert === state.expert);
         const lost = routed.every(({ kept }) => !kept);
-        const className = `fw-chip fw-hue-${first.expert % 8}${mine ? " fw-mine" : ""}${lost ? " fw-lost" : ""}`;
-        if (chip.className !== className) chip.className = className;
+        setAttribute(chip, "class", `fw-chip fw-hue-${first.expert % 8}${mine ? " fw-mine" : ""}${lost ? " fw-lost" : ""}`);
         setAttribute(chip, "aria-selected", String(i === state.token));
         setText(chip.children[1], String(first.expert));
         const said = routed.map(({ expert, weight, kept }) => `E${expert} ${weight.toFixed(2)}${kept ? "" : ` ${text.tables.dropped}`}`).join(", ");
         setText(chip.children[2], text.tokenLabel(i, said)); // read after the visible text, which names the option
       });
-      list.dataset.experts = String(routing.experts);
+      setAttribute(list, "data-experts", String(routing.experts));
     });
     return h("div", { class: "fw-panel" }, h("div", { class: "fw-caption" }, text.tokens), list);
   }
@@ -318,7 +317,7 @@ class View {
         fill(cells[1][e], routing.probabilities[start + e], routing.probabilities[start + e].toFixed(3), routing.probabilities[start + e]);
         fill(cells[2][e], mine ? rank + 1 : null, mine ? `#${rank + 1}` : "–", 0);
         fill(cells[3][e], mine ? mine.weight : null, mine ? mine.weight.toFixed(3) : "–", mine ? mine.weight : 0);
-        for (const row of cells) row[e].className = `${row[e].className.split(" ").slice(0, 2).join(" ")} fw-hue-${e % 8}${mine && stage >= 3 ? " fw-chosen" : ""}${mine && !mine.kept && stage === 5 ? " fw-lost" : ""}`;
+        for (const [i, row] of cells.entries()) setAttribute(row[e], "class", `fw-cell fw-cell-${names[i]} fw-hue-${e % 8}${mine && stage >= 3 ? " fw-chosen" : ""}${mine && !mine.kept && stage === 5 ? " fw-lost" : ""}`);
         heads[e].classList.toggle("fw-mine", e === state.expert);
       }
     });
@@ -390,6 +389,7 @@ class View {
 
   #bins(): HTMLElement {
     const place = h("div", { class: "fw-drawing fw-bins" });
+    const paint = canvas(place);
     place.addEventListener("click", (event) => {
       const cell = (event.target as Element).closest<SVGElement>("[data-token]");
       if (cell) this.#set({ selected_token: Number(cell.dataset.token) });
@@ -397,17 +397,18 @@ class View {
     this.#parts.push((state) => {
       const drawing = drawBins(state, this.#text, columns(this.#drawingWidth(), this.#data.experts));
       const { counts, capacity } = state.routing;
-      this.#image(place, drawing, this.#text.binsLabel([...counts].map((n, e) => `E${e} ${capacity === null ? n : `${Math.min(n, capacity)}/${capacity}`}`).join(", ")));
+      this.#image(paint, drawing, this.#text.binsLabel([...counts].map((n, e) => `E${e} ${capacity === null ? n : `${Math.min(n, capacity)}/${capacity}`}`).join(", ")));
     });
     return place;
   }
 
   #load(): HTMLElement {
     const place = h("div", { class: "fw-drawing" });
+    const paint = canvas(place);
     this.#parts.push((state) => {
       const drawing = drawLoad(state, this.#text, columns(this.#drawingWidth(), this.#data.experts));
       const { f, P } = state.routing;
-      this.#image(place, drawing, this.#text.loadLabel([...f].map((value, e) => `E${e} f ${value.toFixed(3)} P ${P[e].toFixed(3)}`).join(", ")));
+      this.#image(paint, drawing, this.#text.loadLabel([...f].map((value, e) => `E${e} f ${value.toFixed(3)} P ${P[e].toFixed(3)}`).join(", ")));
     });
     return h("div", {}, h("div", { class: "fw-caption" }, this.#text.load), place);
   }
@@ -415,12 +416,13 @@ class View {
   #matrix(): HTMLElement[] {
     if (new Set(this.#data.groups).size < 2) return [];
     const place = h("div", { class: "fw-drawing" });
+    const paint = canvas(place);
     this.#parts.push((state) => {
       const matrix = specialisation(state);
       const names = matrix.groups.map((group) => this.#group(group));
       const drawing = drawMatrix(matrix, names, columns(this.#drawingWidth(), this.#data.experts));
       const said = matrix.share.map((row, i) => `${names[i]}: ${row.map((share, e) => `E${e} ${Math.round(100 * share)}%`).join(", ")}`).join("; ");
-      this.#image(place, drawing, this.#text.matrixLabel(said));
+      this.#image(paint, drawing, this.#text.matrixLabel(said));
     });
     return [h("div", {}, h("div", { class: "fw-caption" }, this.#text.matrix), place)];
   }
@@ -429,10 +431,8 @@ class View {
     return Math.max(this.#width || 640, 58 + 30 * this.#data.experts);
   }
 
-  #image(place: HTMLElement, drawing: SVGSVGElement, said: string): void {
-    drawing.setAttribute("role", "img");
-    drawing.setAttribute("aria-label", said);
-    place.replaceChildren(drawing);
+  #image(paint: (drawing: Drawing) => void, drawing: Drawing, said: string): void {
+    paint({ ...drawing, attributes: { ...drawing.attributes, role: "img", "aria-label": said } });
   }
 
   // ---- numbers, tables, files --------------------------------------------------------------------------
@@ -522,7 +522,7 @@ class View {
     }, base.save(kind));
     const drawing = (): { svg: string; width: number; height: number } => {
       const figure = drawFigure(this.#state, this.#text, (group) => this.#group(group));
-      return { svg: standaloneSvg(figure, this.root), width: Number(figure.getAttribute("width")), height: Number(figure.getAttribute("height")) };
+      return { svg: standaloneSvg(toElement(figure), this.root), width: Number(figure.attributes.width), height: Number(figure.attributes.height) };
     };
     return h("div", { class: "fw-row fw-tools" }, table,
       save("SVG", () => download("moe-routing.svg", drawing().svg, "image/svg+xml")),

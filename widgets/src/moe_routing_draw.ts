@@ -1,5 +1,5 @@
 // SVG of the bins, the load, the history, and of the whole figure for export. Colours are CSS variables of the theme.
-import { svg } from "./base/dom";
+import { svg, type Drawing, type Shape } from "./base/shapes";
 import { scoresOf, shown, type Data, type State } from "./moe_routing_state";
 import { route } from "./moe_routing_math";
 import type { Strings } from "./moe_routing_strings";
@@ -22,11 +22,11 @@ const MONO = "ui-monospace, monospace";
 /** Experts beyond the eighth repeat the colours; their numbers tell them apart. */
 export const hue = (expert: number): string => `var(--fw-e${expert % 8})`;
 
-function label(x: number, y: number, text: string, extra: Record<string, string | number> = {}): SVGTextElement {
+function label(x: number, y: number, text: string, extra: Record<string, string | number> = {}): Shape<"text"> {
   return svg("text", { x, y, fill: "var(--fw-ink)", "font-size": 11, "font-family": FONT, ...extra }, text);
 }
 
-function drawing(width: number, height: number, ...children: SVGElement[]): SVGSVGElement {
+function drawing(width: number, height: number, ...children: Shape[]): Drawing {
   return svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` }, ...children);
 }
 
@@ -42,19 +42,23 @@ export function fit(text: string, room: number): string {
   return out;
 }
 
-function cross(x: number, y: number, width: number, height: number): SVGElement {
+function cross(x: number, y: number, width: number, height: number): Shape {
   return svg("path", { d: `M${x} ${y}l${width} ${height}M${x} ${y + height}l${width} ${-height}`, stroke: "var(--fw-bad)", "stroke-width": 1.2, fill: "none" });
 }
 
-export function drawBins(state: State, text: Strings, { gutter, column, width }: Columns): SVGSVGElement {
+/** Heights of a token's box in a bin, pixels; from 11 up it holds its text. */
+const CELLS = [15, 12.5, 11, 9, 7, 5, 4, 3, 2, 1.5];
+
+export function drawBins(state: State, text: Strings, { gutter, column, width }: Columns): Drawing {
   const { routing, data } = state;
   const { capacity, topK } = routing;
   const longest = Math.max(capacity ?? 0, ...routing.counts, 1);
-  const cell = Math.min(15, Math.max(1.5, 300 / longest));
+  // A few sizes only: a bin that grows by one token must not redraw all the others in another size.
+  const cell = CELLS.find((size) => size * longest <= 300) ?? CELLS[CELLS.length - 1];
   const top = 4;
   const height = top + longest * cell + 6;
   const inner = column - Math.min(6, column * 0.15);
-  const parts: SVGElement[] = [];
+  const parts: Shape[] = [];
 
   for (let e = 0; e < routing.experts; e++) {
     const x = gutter + e * column + (column - inner) / 2;
@@ -76,14 +80,15 @@ export function drawBins(state: State, text: Strings, { gutter, column, width }:
       const x = gutter + e * column + (column - inner) / 2;
       const y = top + queue[e]++ * cell;
       const tall = cell >= 5 ? cell - 1.5 : cell;
-      const box = svg("g", { "data-token": token, class: kept ? "fw-kept" : "fw-dropped" },
-        svg("rect", { x, y, width: inner, height: tall, rx: cell >= 5 ? 2 : 0, fill: kept ? hue(e) : "var(--fw-surface)", "fill-opacity": kept ? 0.25 : 1, stroke: kept ? "none" : "var(--fw-bad)", "stroke-dasharray": kept ? null : "2 2" }));
-      if (kept) box.append(svg("rect", { x, y, width: 4, height: tall, fill: hue(e) }));
+      // In coordinates of its own, so that a token that goes elsewhere is moved, not drawn again.
+      const box = svg("g", { "data-token": token, class: kept ? "fw-kept" : "fw-dropped", transform: `translate(${x} ${y})`, fill: hue(e) },
+        svg("rect", kept ? { width: inner, height: tall, rx: cell >= 5 ? 2 : 0, "fill-opacity": 0.25 }
+          : { width: inner, height: tall, rx: cell >= 5 ? 2 : 0, fill: "var(--fw-surface)", stroke: "var(--fw-bad)", "stroke-dasharray": "2 2" }),
+        kept ? svg("rect", { width: 4, height: tall }) : cross(0, 0, inner, tall));
       if (cell >= 11 && inner > 20) {
-        box.append(label(x + 7, y + cell - 4.5, fit(shown(data.tokens[token]), (inner - 8) / 5.6), { "font-size": Math.min(10, cell - 3), "font-family": MONO, "pointer-events": "none" }));
+        box.children.push(label(7, cell - 4.5, fit(shown(data.tokens[token]), (inner - 8) / 5.6), { "font-size": Math.min(10, cell - 3), "font-family": MONO, "pointer-events": "none" }));
       }
-      if (!kept) box.append(cross(x, y, inner, tall));
-      if (token === state.token) box.append(svg("rect", { x: x - 0.5, y: y - 0.5, width: inner + 1, height: tall + 1, rx: 2, fill: "none", stroke: "var(--fw-ink)", "stroke-width": 2 }));
+      if (token === state.token) box.children.push(svg("rect", { x: -0.5, y: -0.5, width: inner + 1, height: tall + 1, rx: 2, fill: "none", stroke: "var(--fw-ink)", "stroke-width": 2 }));
       parts.push(box);
     }
   }
@@ -97,13 +102,13 @@ export function drawBins(state: State, text: Strings, { gutter, column, width }:
   return drawing(width, height, ...parts);
 }
 
-export function drawLoad(state: State, text: Strings, { gutter, column, width }: Columns): SVGSVGElement {
+export function drawLoad(state: State, text: Strings, { gutter, column, width }: Columns): Drawing {
   const { f, P, experts } = state.routing;
   const top = 6;
   const tall = 76;
   const base = top + tall;
   const most = Math.max(2 / experts, ...f, ...P);
-  const parts: SVGElement[] = [];
+  const parts: Shape[] = [];
   const bar = Math.min(18, column * 0.32);
   for (let e = 0; e < experts; e++) {
     const middle = gutter + (e + 0.5) * column;
@@ -148,14 +153,14 @@ export function history(state: State): History[] {
 }
 
 /** Steps are drawn at equal distances: snapshots are dense early in training, where the routing forms. */
-export function drawHistory(state: State, lines: History[], width: number): SVGSVGElement {
+export function drawHistory(state: State, lines: History[], width: number): Drawing {
   const height = 54;
   const most = Math.max(1.5, ...lines.flatMap((line) => line.losses));
   const steps = [...new Set(lines.flatMap((line) => line.steps))].sort((a, b) => a - b);
   const x = (step: number): number => 22 + (steps.length > 1 ? (steps.indexOf(step) / (steps.length - 1)) * (width - 32) : 0);
   const y = (loss: number): number => height - 8 - ((loss - Math.min(1, ...lines.flatMap((l) => l.losses))) / (most - 1 || 1)) * (height - 18);
   const now = state.data.snapshots[state.snapshot];
-  const parts: SVGElement[] = [
+  const parts: Shape[] = [
     svg("path", { d: `M22 ${y(1)}H${width - 6}`, stroke: "var(--fw-ink)", "stroke-dasharray": "3 3", "stroke-width": 0.8 }),
     label(16, y(1) + 4, "1", { "text-anchor": "end", "font-size": 10 }),
     label(16, y(most) + 4, most.toFixed(1), { "text-anchor": "end", "font-size": 10 }),
@@ -170,9 +175,9 @@ export function drawHistory(state: State, lines: History[], width: number): SVGS
       const shape = i === 0
         ? svg("circle", { cx: x(step), cy: y(line.losses[j]), r: here ? 5 : 2.5 })
         : svg("rect", { x: x(step) - (here ? 4.5 : 2.2), y: y(line.losses[j]) - (here ? 4.5 : 2.2), width: here ? 9 : 4.4, height: here ? 9 : 4.4 });
-      shape.setAttribute("fill", color);
-      if (here) shape.setAttribute("stroke", "var(--fw-ink)");
-      if (here) shape.setAttribute("stroke-width", "1.5");
+      shape.attributes.fill = color;
+      if (here) shape.attributes.stroke = "var(--fw-ink)";
+      if (here) shape.attributes["stroke-width"] = 1.5;
       parts.push(shape);
     });
   });
@@ -219,9 +224,9 @@ export function specialisation(state: State): Matrix {
   return { groups, share };
 }
 
-export function drawMatrix(matrix: Matrix, names: string[], { gutter, column, width }: Columns): SVGSVGElement {
+export function drawMatrix(matrix: Matrix, names: string[], { gutter, column, width }: Columns): Drawing {
   const tall = 20;
-  const parts: SVGElement[] = [];
+  const parts: Shape[] = [];
   matrix.share.forEach((row, i) => {
     const y = 2 + i * (tall + 2);
     parts.push(label(gutter - 8, y + 14, fit(names[i], (gutter - 8) / 5.6), { "text-anchor": "end" }));
@@ -236,23 +241,21 @@ export function drawMatrix(matrix: Matrix, names: string[], { gutter, column, wi
 }
 
 /** The whole figure as one drawing, for the downloaded files. */
-export function drawFigure(state: State, text: Strings, groupName: (group: string) => string): SVGSVGElement {
+export function drawFigure(state: State, text: Strings, groupName: (group: string) => string): Drawing {
   const width = 760;
   const pad = 16;
   const { routing, data } = state;
   const frame = data.snapshots[state.snapshot];
   const grid = columns(width - 2 * pad, routing.experts);
-  const parts: SVGElement[] = [];
+  const parts: Shape[] = [];
   let y = pad + 14;
   const line = (content: string, bold = false): void => {
     parts.push(label(pad, y, content, bold ? { "font-weight": 600, "font-size": 13 } : {}));
     y += 18;
   };
-  const place = (child: SVGSVGElement): void => {
-    child.setAttribute("x", String(pad));
-    child.setAttribute("y", String(y));
-    parts.push(child);
-    y += Number(child.getAttribute("height")) + 18;
+  const place = (child: Drawing): void => {
+    parts.push({ ...child, attributes: { ...child.attributes, x: pad, y } });
+    y += Number(child.attributes.height) + 18;
   };
 
   line(text.title, true);
@@ -304,7 +307,7 @@ export function drawFigure(state: State, text: Strings, groupName: (group: strin
   line(`${text.metrics.balance} = ${routing.balanceLoss.toFixed(3)} · ${text.metrics.cv} ${routing.cv.toFixed(3)} · ${text.metrics.entropy} ${routing.entropy.toFixed(3)} · ${text.metrics.dropped} ${(100 * routing.dropFraction).toFixed(1)}%`);
   const height = y + pad - 14;
   const figure = drawing(width, height, svg("rect", { x: 0, y: 0, width, height, fill: "var(--fw-surface)" }), ...parts);
-  figure.prepend(svg("title", {}, text.title));
+  figure.children.unshift(svg("title", {}, text.title));
   return figure;
 }
 

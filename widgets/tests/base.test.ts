@@ -3,6 +3,7 @@ import { float32, fromBase64, fromHex } from "../src/base/bytes";
 import { h, uniqueId } from "../src/base/dom";
 import { roving, setTabStop } from "../src/base/keyboard";
 import { toCsv } from "../src/base/save";
+import { canvas, svg, toElement, type Drawing } from "../src/base/shapes";
 import { pickLanguage } from "../src/base/strings";
 import { dataTable } from "../src/base/table";
 import { STRINGS } from "../src/moe_routing_strings";
@@ -47,6 +48,43 @@ describe("keyboard", () => {
     }
     expect(log).toEqual(["move 1", "move 3", "move 5", "move 4", "move 3", "move 0", "activate 0", "release"]);
     expect(items.map((item) => item.tabIndex)).toEqual([0, -1, -1, -1, -1, -1]);
+  });
+});
+
+describe("drawings", () => {
+  const dot = (x: number, fill: string | null = "red"): Drawing["children"][0] => svg("circle", { cx: x, r: 2, fill });
+  const all: Drawing[] = [
+    svg("svg", { width: 10 }, dot(1), svg("text", { x: 1 }, "<b>one</b>"), dot(2)),
+    svg("svg", { width: 20, height: 5 }, dot(1), svg("text", {}, "two")),
+    svg("svg", { width: 20 }, svg("g", { id: "g" }, dot(3), "loose"), svg("text", { x: undefined }, dot(4)), dot(5, null), dot(6)),
+    svg("svg", {}),
+    svg("svg", { width: 20 }, "loose", svg("g", {}, "text", dot(3))),
+  ];
+
+  it("follow from any to any other", () => {
+    for (const from of all) for (const to of all) {
+      const place = h("div");
+      const paint = canvas(place);
+      paint(from);
+      paint(to);
+      expect(place.childNodes).toHaveLength(1);
+      expect(place.firstChild?.isEqualNode(toElement(to)), `${JSON.stringify(from)} to ${JSON.stringify(to)}`).toBe(true);
+    }
+  });
+
+  it("keep the elements that stay, and write nothing that is the same", async () => {
+    const place = h("div");
+    const paint = canvas(place);
+    paint(svg("svg", {}, dot(1), dot(2)));
+    const before = [...place.querySelectorAll("circle")];
+    const seen: MutationRecord[] = [];
+    const observer = new MutationObserver((records) => seen.push(...records));
+    observer.observe(place, { subtree: true, childList: true, attributes: true, characterData: true });
+    paint(svg("svg", {}, dot(1), dot(7)));
+    await Promise.resolve();
+    observer.disconnect();
+    expect([...place.querySelectorAll("circle")]).toEqual(before);
+    expect(seen.map(({ target, attributeName }) => [target, attributeName])).toEqual([[before[1], "cx"]]);
   });
 });
 

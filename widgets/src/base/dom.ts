@@ -3,8 +3,6 @@
 type Value = string | number | boolean | null | undefined;
 type Child = Node | string | null | undefined;
 
-const SVG = "http://www.w3.org/2000/svg";
-
 function fill(el: Element, attributes: Record<string, Value>, children: Child[]): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
@@ -19,15 +17,12 @@ export function h<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Rec
   return el;
 }
 
-export function svg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Record<string, Value> = {}, ...children: Child[]): SVGElementTagNameMap[K] {
-  const el = document.createElementNS(SVG, tag);
-  fill(el, attributes, children);
-  return el;
-}
-
 /** Writes only what differs, so that screen readers and mutation observers stay quiet. */
 export function setText(el: Element, text: string): void {
-  if (el.textContent !== text) el.textContent = text;
+  const only = el.childNodes.length === 1 ? el.firstChild : null;
+  if (only instanceof Text) {
+    if (only.data !== text) only.data = text; // a text that changes is laid out again, a new one is also attached
+  } else if (el.textContent !== text) el.textContent = text;
 }
 
 export function setAttribute(el: Element, name: string, value: string): void {
