@@ -497,8 +497,8 @@ def test_the_figures_are_usable_soon_after_the_page_is_there(open_page: Open, ht
 def test_a_step_of_a_slider_takes_less_than_a_frame(open_page: Open, http_root: str, slider: str) -> None:
     """The least of many times for each position, since a busy machine only adds; then the median position.
 
-    Between the steps the browser draws a fixed list of paragraphs: where that takes longer than ``PARAGRAPHS``
-    (this machine or its neighbours are slow now), a step may take longer by the same factor.
+    Between the steps the browser draws a fixed list of paragraphs: where that takes longer than
+    ``PARAGRAPHS`` (this machine or its neighbours are slow now), a step may take longer by the same factor.
     """
     measure = """async (input) => {
         const root = input.closest(".fw-root");

@@ -1,18 +1,21 @@
 """Golden vectors of the figures' mathematics, by the numpy twins: ``python widgets/tests/golden.py``.
 
-vitest holds the TypeScript side to the stored file, pytest the Python side: they cannot drift apart unseen.
+vitest holds the TypeScript side to the stored files, pytest the Python side: they cannot drift apart unseen.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from frontier_widgets import route
+from frontier_widgets import attention_masks, rotary, route
 
-TARGET = Path(__file__).parent / "golden" / "moe_routing.json"
+FOLDER = Path(__file__).parent / "golden"
 
 CASES: list[dict[str, Any]] = [
     {"tokens": 12, "experts": 8, "top_k": 2, "temperature": 1.0, "capacity_factor": 0.0, "renormalize": True},
@@ -66,13 +69,14 @@ CASES: list[dict[str, Any]] = [
 ]
 
 
-def build() -> list[dict[str, Any]]:
+def digits(values: Any) -> list[float]:
+    """Numbers as they are stored."""
+    return [float(f"{value:.12g}") for value in np.ravel(values)]
+
+
+def moe_routing() -> list[dict[str, Any]]:
     """Every case with its scores, options and what the twin makes of them."""
     generator = np.random.default_rng(28)
-
-    def digits(values: Any) -> list[float]:
-        return [float(f"{value:.12g}") for value in np.ravel(values)]
-
     vectors = []
     for case in CASES:
         options = {**case}
@@ -101,6 +105,89 @@ def build() -> list[dict[str, Any]]:
     return vectors
 
 
+def masks() -> list[dict[str, Any]]:
+    """Every pattern in several settings: its cells at small and large n, layers to see, path lengths."""
+    settings: list[dict[str, Any]] = [
+        {},
+        {"window": 7, "dilation": 3, "anchors": 3, "random": 5, "stride": 5, "sinks": 2, "seed": 9},
+        {
+            "window": 4,
+            "dilation": 1,
+            "anchors": 40,
+            "random": 2,
+            "stride": 40,
+            "sinks": 0,
+            "seed": 4294967295,
+        },
+        {"window": 1, "dilation": 2, "anchors": 0, "random": 40, "stride": 1},
+    ]
+    vectors = []
+    for kind, causal, more in product(attention_masks.KINDS, (True, False), settings):
+        pattern = attention_masks.Pattern(kind, causal=causal, **more)
+        mask = attention_masks.visible(pattern, 37)
+        mean, share = attention_masks.mean_path_length(mask)
+        vectors.append(
+            {
+                "pattern": asdict(pattern),
+                "rows": ["".join("01"[int(cell)] for cell in row) for row in mask],
+                "counts": {str(n): attention_masks.count(pattern, n) for n in (1, 2, 37, 512, 1 << 20)},
+                "layers": attention_masks.layers_to_see(mask).tolist(),
+                "mean_path": digits(mean)[0],
+                "share": digits(share)[0],
+            }
+        )
+    return vectors
+
+
+def rotations() -> list[dict[str, Any]]:
+    """Every method at several sizes: frequencies, temperature, turns, decay, collisions, ALiBi."""
+    sizes: list[dict[str, Any]] = [
+        {"head_dim": 64, "base": 10000.0, "trained": 2048, "factor": 4.0},
+        {"head_dim": 28, "base": 10000.0, "trained": 64, "factor": 8.0, "length": 300},
+        {"head_dim": 128, "base": 500000.0, "trained": 8192, "factor": 1.0, "length": 100},
+        {"head_dim": 4, "base": 100.0, "trained": 100, "factor": 1.5, "beta_fast": 9.0, "high": 2.0},
+    ]
+    distances = [0, 1, 2, 7, 64, 500, 12345]
+    vectors = []
+    for method, size, heads in product(rotary.METHODS, sizes, (12,)):
+        factors = np.geomspace(1, size["factor"], size["head_dim"] // 2).tolist()
+        one = rotary.Rotary(method, factors=factors if method == "longrope" else (), **size)
+        speeds = rotary.frequencies(one)
+        place, chord = rotary.closest(speeds, 300)
+        slopes = rotary.alibi_slopes(heads + size["head_dim"])
+        vectors.append(
+            {
+                "rotary": asdict(one),
+                "frequencies": digits(speeds),
+                "temperature": digits(rotary.temperature(one))[0],
+                "ramp": digits(rotary.ramp(one)),
+                "turns": digits(rotary.turns(speeds, one.trained)),
+                "distances": distances,
+                "similarity": digits(rotary.similarity(speeds, distances)),
+                "resolution": digits(rotary.resolution(speeds))[0],
+                "closest": [place, digits(chord)[0]],
+                "slopes": digits(slopes),
+                "windows": digits(rotary.alibi_window(slopes, 5)),
+            }
+        )
+    return vectors
+
+
+GOLDEN: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "attention_masks": masks,
+    "moe_routing": moe_routing,
+    "rotary": rotations,
+}
+"""Name of the file, and what belongs into it."""
+
+
+def path(name: str) -> Path:
+    """Where the vectors of a name are stored."""
+    return FOLDER / f"{name}.json"
+
+
 if __name__ == "__main__":
-    TARGET.write_text(json.dumps(build(), separators=(",", ":")) + "\n", "utf8")
-    print(f"{TARGET.name}: {len(CASES)} cases, {TARGET.stat().st_size:,} bytes")
+    for name, build in GOLDEN.items():
+        vectors = build()
+        path(name).write_text(json.dumps(vectors, separators=(",", ":")) + "\n", "utf8")
+        print(f"{name}.json: {len(vectors)} cases, {path(name).stat().st_size:,} bytes")

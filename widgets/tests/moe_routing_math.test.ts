@@ -1,12 +1,7 @@
 import { describe, expect, it } from "vitest";
 import golden from "./golden/moe_routing.json";
+import { close } from "./close";
 import { route, tokensOf } from "../src/moe_routing_math";
-
-function close(found: ArrayLike<number>, wanted: number[], name: string): void {
-  expect(found.length, name).toBe(wanted.length);
-  const scale = Math.max(1e-12, ...wanted.map(Math.abs));
-  wanted.forEach((value, i) => expect(Math.abs(found[i] - value) / scale, `${name}[${i}]`).toBeLessThanOrEqual(1e-6));
-}
 
 describe("route agrees with the numpy twin", () => {
   it.each(golden.map((vector) => [JSON.stringify(vector.options), vector] as const))("%s", (_, vector) => {
