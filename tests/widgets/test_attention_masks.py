@@ -12,6 +12,7 @@ from frontier_widgets.attention_masks import (
     Pattern,
     count,
     draws,
+    in_last_row,
     layers_to_see,
     mean_path_length,
     visible,
@@ -35,7 +36,9 @@ def patterns() -> list[Pattern]:
 @pytest.mark.parametrize("pattern", patterns(), ids=str)
 def test_the_count_is_that_of_the_mask(pattern: Pattern) -> None:
     for n in (1, 2, 3, 8, 31, 64, 129):
-        assert count(pattern, n) == visible(pattern, n).sum()
+        mask = visible(pattern, n)
+        assert count(pattern, n) == mask.sum()
+        assert in_last_row(pattern, n) == mask[-1].sum()
 
 
 @pytest.mark.parametrize("pattern", patterns(), ids=str)

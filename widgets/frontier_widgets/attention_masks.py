@@ -163,6 +163,13 @@ def count(pattern: Pattern, n: int) -> int:
     return ends + (n - 2 * edge) * _in_row(pattern, n, edge)
 
 
+def in_last_row(pattern: Pattern, n: int) -> int:
+    """Tokens that the last token sees, itself among them."""
+    if pattern.kind == "strided":
+        return min(pattern.stride, n) + (n - 1) // pattern.stride
+    return _in_row(pattern, n, n - 1)
+
+
 def layers_to_see(mask: Mask) -> NDArray[np.int64]:
     """By how many layers the last token sees each token: 0 for itself, -1 for never, ``[n]``."""
     n = len(mask)

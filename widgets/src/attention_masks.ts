@@ -22,7 +22,7 @@ export const PATTERN: Pattern = { kind: "causal", causal: true, window: 8, dilat
 export const forward = ({ kind, causal }: Pattern): boolean => kind === "causal" || kind === "sinks" || (kind !== "full" && causal);
 
 /** Steps of the dilation that a window goes back, and on if it is not causal. */
-const reachOf = (pattern: Pattern): number => (forward(pattern) ? pattern.window - 1 : pattern.window >> 1);
+export const reachOf = (pattern: Pattern): number => (forward(pattern) ? pattern.window - 1 : pattern.window >> 1);
 
 /** Uniform numbers in [0, 1) of a row, the same in both languages: Tommy Ettinger's mulberry32. */
 export function draws(seed: number, row: number): () => number {
@@ -70,6 +70,7 @@ function inRow(pattern: Pattern, n: number, row: number): number {
   const ahead = !forward(pattern);
   const reach = reachOf(pattern);
   const last = ahead ? n - 1 : row;
+  if (kind === "full" || kind === "causal") return last + 1;
   if (kind === "dilated" && dilation > 1) {
     return Math.min(reach, Math.floor(row / dilation)) + 1 + (ahead ? Math.min(reach, Math.floor((n - 1 - row) / dilation)) : 0);
   }
@@ -102,6 +103,10 @@ export function count(pattern: Pattern, n: number): number {
   for (let row = 0; row < edge; row++) sum += inRow(pattern, n, row) + inRow(pattern, n, n - 1 - row);
   return sum + (n - 2 * edge) * inRow(pattern, n, edge);
 }
+
+/** Tokens that the last token sees, itself among them. */
+export const inLastRow = (pattern: Pattern, n: number): number =>
+  pattern.kind === "strided" ? Math.min(pattern.stride, n) + Math.floor((n - 1) / pattern.stride) : inRow(pattern, n, n - 1);
 
 /** The tokens that each token sees, as lists: what the searches below walk along. */
 function neighbours(mask: Uint8Array, n: number): Int32Array[] {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from frontier_widgets import attention_masks, rotary, route
+from frontier_widgets import attention_cost, attention_masks, rotary, route
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -131,6 +131,7 @@ def masks() -> list[dict[str, Any]]:
                 "pattern": asdict(pattern),
                 "rows": ["".join("01"[int(cell)] for cell in row) for row in mask],
                 "counts": {str(n): attention_masks.count(pattern, n) for n in (1, 2, 37, 512, 1 << 20)},
+                "last_rows": {str(n): attention_masks.in_last_row(pattern, n) for n in (1, 37, 1 << 20)},
                 "layers": attention_masks.layers_to_see(mask).tolist(),
                 "mean_path": digits(mean)[0],
                 "share": digits(share)[0],
@@ -173,7 +174,50 @@ def rotations() -> list[dict[str, Any]]:
     return vectors
 
 
+def costs() -> list[dict[str, Any]]:
+    """Every preset with patterns, lengths and ways to share; break-even with retrieval."""
+    patterns = [
+        attention_masks.Pattern("causal"),
+        attention_masks.Pattern("full"),
+        attention_masks.Pattern("window", window=4096),
+        attention_masks.Pattern("dilated", window=512, dilation=3),
+        attention_masks.Pattern("strided", stride=128),
+        attention_masks.Pattern("sinks", window=1020, sinks=4),
+        attention_masks.Pattern("random", causal=False, window=192, anchors=64, random=192),
+    ]
+    retrievals = [
+        attention_cost.Retrieval(),
+        attention_cost.Retrieval(chunk=100, passages=20, question=7, found=0.5, answered=1.0),
+    ]
+    vectors = []
+    for i, (name, pattern) in enumerate(product(attention_cost.MODELS, patterns)):
+        sharing = (None, *attention_cost.SHARINGS)[i % 5]
+        own = attention_cost.MODELS[name]
+        model = own.shared(sharing) if sharing else own
+        bytes_each, retrieval, budget = (2, 1, 0.5)[i % 3], retrievals[i % 2], (1.0, 10.0, 1000.0)[i % 3]
+        vectors.append(
+            {
+                "model": asdict(own),
+                "sharing": sharing,
+                "kept": model.kept,
+                "pattern": asdict(pattern),
+                "bytes_each": bytes_each,
+                "costs": {
+                    str(n): asdict(attention_cost.cost(model, pattern, n, bytes_each=bytes_each))
+                    for n in (512, 5000, 1 << 20)
+                },
+                "retrieval": asdict(retrieval),
+                "read": retrieval.read,
+                "right": digits(retrieval.right)[0],
+                "budget": budget,
+                "break_even": attention_cost.break_even(model, pattern, retrieval, budget=budget),
+            }
+        )
+    return vectors
+
+
 GOLDEN: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "attention_cost": costs,
     "attention_masks": masks,
     "moe_routing": moe_routing,
     "rotary": rotations,

@@ -1,0 +1,206 @@
+"""The cost model against models that are really built, and against sums written out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from frontier_widgets.attention_cost import (
+    H100,
+    MODELS,
+    SHARINGS,
+    Model,
+    Retrieval,
+    break_even,
+    cost,
+    kept_tokens,
+)
+from frontier_widgets.attention_masks import KINDS, Pattern, visible
+from transformers import (
+    DeepseekV3Config,
+    FalconConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    PreTrainedConfig,
+)
+
+CONFIGS: dict[str, PreTrainedConfig] = {
+    # The sizes in the file that the lab converts the real model from.
+    "SmolLM2-135M": LlamaConfig(
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        vocab_size=49152,
+        tie_word_embeddings=True,
+    ),
+    "Llama-2-7B": LlamaConfig(),
+    "Falcon-7B": FalconConfig(),
+    "Mistral-7B": MistralConfig(),
+    # Grattafiori et al., "The Llama 3 Herd of Models" (2024), table 3; the rest as Llama 2.
+    "Llama-3.1-8B": LlamaConfig(num_key_value_heads=8, intermediate_size=14336, vocab_size=128256),
+    "DeepSeek-V3": DeepseekV3Config(),
+}
+"""transformers' defaults are the published configurations."""
+
+
+def built(config: PreTrainedConfig) -> dict[str, int]:
+    """Names and numbers of the parameters, without their memory."""
+    name = {"deepseek_v3": "DeepseekV3"}.get(config.model_type, config.model_type.capitalize())
+    with torch.device("meta"):
+        model = getattr(transformers, f"{name}ForCausalLM")(config)
+    return {name: parameter.numel() for name, parameter in model.named_parameters()}
+
+
+def check(preset: Model, config: PreTrainedConfig) -> None:
+    parameters = built(config)
+    total = sum(parameters.values())
+    experts = sum(number for name, number in parameters.items() if ".experts." in name)
+    chosen = experts * config.num_experts_per_tok // config.n_routed_experts if experts else 0
+    assert (preset.parameters, preset.active) == (total, total - experts + chosen)
+    assert preset.layers == config.num_hidden_layers
+    assert preset.heads == config.num_attention_heads
+    if getattr(config, "kv_lora_rank", None):
+        assert preset.head_dim == config.qk_nope_head_dim + config.qk_rope_head_dim
+        assert preset.value_dim == config.v_head_dim
+        assert preset.latent == config.kv_lora_rank + config.qk_rope_head_dim
+    else:
+        one = getattr(config, "multi_query", False)
+        assert preset.kv_heads == (1 if one else config.num_key_value_heads)
+        assert preset.head_dim == preset.value_dim == config.head_dim
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_presets_have_the_sizes_of_the_published_configurations(name: str) -> None:
+    check(MODELS[name], CONFIGS[name])
+
+
+def test_every_preset_is_checked_against_a_configuration() -> None:
+    assert set(MODELS) == set(CONFIGS)
+
+
+def small(**more: Any) -> Model:
+    return Model(
+        **{
+            "layers": 2,
+            "heads": 4,
+            "kv_heads": 2,
+            "head_dim": 8,
+            "value_dim": 8,
+            "latent": 0,
+            "parameters": 500,
+            "active": 400,
+            **more,
+        }
+    )
+
+
+def test_operations_and_bytes_are_those_of_the_sums_written_out() -> None:
+    found = cost(small(), Pattern("causal"), 10)
+    assert found.cells == 55
+    assert found.share == 0.55
+    # Each pair: a dot product of 8 and a sum of 8, two operations a number; 4 heads, 2 layers.
+    assert found.attention == 55 * (2 * 8 + 2 * 8) * 4 * 2
+    assert found.others == 2 * 400 * 10
+    # A key and a value of 8 numbers, 2 of them a token and layer, 2 bytes each.
+    assert found.cache == 10 * 2 * (8 + 8) * 2 * 2
+    assert found.weights == 1000
+    slow = replace(H100, operations=1.0, bandwidth=1e30)
+    assert cost(small(), Pattern("causal"), 10, machine=slow).prefill == found.attention + found.others
+    assert cost(small(), Pattern("causal"), 10, machine=slow).decode == 800 + 10 * 32 * 4 * 2
+    narrow = replace(H100, operations=1e30, bandwidth=1.0)
+    assert cost(small(), Pattern("causal"), 10, machine=narrow).decode == 2 * 400 + found.cache
+    assert cost(small(), Pattern("causal"), 10, bytes_each=1).cache == found.cache // 2
+    assert not cost(small(), Pattern("causal"), 10, machine=replace(H100, memory=found.cache)).fits
+
+
+def test_the_cache_of_a_real_model_has_as_many_bytes() -> None:
+    config = LlamaConfig(
+        hidden_size=32,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=11,
+    )
+    kept = LlamaForCausalLM(config)(torch.zeros(1, 10, dtype=torch.int64), use_cache=True).past_key_values
+    held = sum(layer.keys.nbytes + layer.values.nbytes for layer in kept.layers)
+    assert cost(small(), Pattern("causal"), 10, bytes_each=4).cache == held
+
+
+def test_sharing_keys_and_values_shrinks_the_cache_alone() -> None:
+    model = MODELS["Llama-2-7B"]
+    costs = {sharing: cost(model.shared(sharing), Pattern("causal"), 4096) for sharing in SHARINGS}
+    assert costs["mha"].cache == 8 * costs["gqa"].cache == 32 * costs["mqa"].cache
+    assert costs["mha"].cache == 2 * 32 * 4096 * 4096 * 2  # two gibibytes
+    # DeepSeek-V3's own: 576 numbers for heads of 128, as much as GQA with two and a quarter groups.
+    assert model.shared("mla").kept == MODELS["DeepSeek-V3"].kept == 576
+    assert len({found.attention for found in costs.values()}) == 1
+    assert MODELS["Falcon-7B"].shared("gqa").kv_heads == 71  # a prime number has no other groups than itself
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropped_tokens_are_seen_by_no_later_row(kind: Any) -> None:
+    pattern = Pattern(kind, window=5, dilation=2, sinks=3, anchors=2)
+    n = 40
+    kept = kept_tokens(pattern, n)
+    later = visible(pattern, n + 20)[n:, :n].any(0)  # seen by any of the next twenty
+    assert later.sum() <= kept
+    if kind not in ("full", "causal", "global", "random", "strided"):
+        assert kept < n
+
+
+def test_a_window_makes_cost_grow_with_the_length_alone() -> None:
+    model = MODELS["Mistral-7B"]
+    window = Pattern("window", window=4096)
+    one, two = (cost(model, window, n) for n in (1 << 18, 1 << 19))
+    assert two.attention / one.attention == pytest.approx(2, rel=0.02)
+    assert two.cache == one.cache
+    assert two.decode == one.decode
+    full_one, full_two = (cost(model, Pattern("causal"), n) for n in (1 << 18, 1 << 19))
+    assert full_two.attention / full_one.attention == pytest.approx(4, rel=0.01)
+    assert not full_two.fits or full_two.cache > two.cache
+
+
+def test_the_longest_text_within_a_budget_is_the_longest() -> None:
+    model, pattern, retrieval = MODELS["Llama-3.1-8B"], Pattern("causal"), Retrieval()
+    assert retrieval.read == 5 * 256 + 32
+    assert retrieval.right == pytest.approx(0.81)
+    for budget in (1.0, 3.0, 100.0):
+        longest = break_even(model, pattern, retrieval, budget=budget)
+
+        def operations(n: int) -> int:
+            found = cost(model, pattern, n)
+            return found.attention + found.others
+
+        allowed = budget * operations(retrieval.read)
+        assert operations(longest) <= allowed < operations(longest + 1)
+    assert break_even(model, pattern, retrieval, budget=1) == retrieval.read
+    assert break_even(model, pattern, retrieval, budget=1e9, longest=5000) == 5000
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: small(layers=0), "layers is 0, wanted 1 or more"),
+        (lambda: small(kv_heads=3), "kv_heads is 3, wanted a divisor of the 4 heads"),
+        (lambda: small(latent=-1), "latent is -1, wanted 0 or more"),
+        (lambda: small().shared("all"), "sharing is 'all', wanted one of mha"),
+        (lambda: cost(small(), Pattern("full"), 1, bytes_each=0), "bytes_each is 0, wanted above 0"),
+        (lambda: cost(small(), Pattern("full"), 0), "n is 0, wanted 1 or more"),
+        (lambda: Retrieval(chunk=0), "chunk is 0, wanted 1 or more"),
+        (lambda: Retrieval(found=1.5), "found is 1.5, wanted 0 to 1"),
+        (
+            lambda: break_even(small(), Pattern("full"), Retrieval(), budget=0.5),
+            "budget is 0.5, wanted 1 or more",
+        ),
+    ],
+)
+def test_arguments_that_cannot_be_are_named(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()

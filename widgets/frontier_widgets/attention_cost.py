@@ -1,0 +1,255 @@
+"""What a context costs: operations, bytes and least seconds; the twin of ``attention_cost.ts``.
+
+All numbers are for one sequence. Times are bounds: the machine's peak rate of operations or of bytes,
+whichever takes longer, so a real one is slower. ``widgets/tests/golden/attention_cost.json`` holds both
+languages to the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from frontier_widgets.attention_masks import Pattern, count, in_last_row
+
+Sharing = Literal["mha", "gqa", "mqa", "mla"]
+SHARINGS: tuple[Sharing, ...] = get_args(Sharing)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Sizes of a decoder that its costs depend on.
+
+    Attributes:
+        layers: that attend.
+        heads: of queries.
+        kv_heads: of keys and values: all ``heads`` in multi-head attention (MHA), fewer in grouped-query
+            attention (GQA), one in multi-query attention (MQA).
+        head_dim: of a key; in multi-head latent attention (MLA) both its parts.
+        value_dim: of a value.
+        latent: numbers a token and layer that MLA keeps instead of keys and values, rotated part included;
+            0 for the others.
+        parameters: all of them.
+        active: those that one token is multiplied with.
+    """
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    value_dim: int
+    latent: int
+    parameters: int
+    active: int
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "heads", "kv_heads", "head_dim", "value_dim", "parameters", "active"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads is {self.kv_heads}, wanted a divisor of the {self.heads} heads")
+        if self.latent < 0:
+            raise ValueError(f"latent is {self.latent}, wanted 0 or more")
+
+    @property
+    def kept(self) -> int:
+        """Numbers that a token leaves in the cache of one layer."""
+        return self.latent or self.kv_heads * (self.head_dim + self.value_dim)
+
+    def shared(self, sharing: Sharing) -> Model:
+        """The same model with another way to share keys and values, its other sizes unchanged.
+
+        ``gqa`` has groups of eight heads, or the nearest divisor below; ``mla`` keeps what DeepSeek-V3 does,
+        four and a half times the dimension of a head.
+
+        Raises:
+            ValueError: there is no such way.
+        """
+        if sharing not in SHARINGS:
+            raise ValueError(f"sharing is {sharing!r}, wanted one of {', '.join(SHARINGS)}")
+        if sharing == "mla":
+            return replace(self, latent=9 * self.value_dim // 2)
+        group = {"mha": 1, "mqa": self.heads}.get(sharing, 8)
+        while self.heads % group:
+            group -= 1
+        return replace(self, kv_heads=self.heads // group, latent=0)
+
+
+MODELS: dict[str, Model] = {
+    "SmolLM2-135M": Model(30, 9, 3, 64, 64, 0, 134_515_008, 134_515_008),
+    "Llama-2-7B": Model(32, 32, 32, 128, 128, 0, 6_738_415_616, 6_738_415_616),
+    "Falcon-7B": Model(32, 71, 1, 64, 64, 0, 6_921_720_704, 6_921_720_704),
+    "Mistral-7B": Model(32, 32, 8, 128, 128, 0, 7_241_732_096, 7_241_732_096),
+    "Llama-3.1-8B": Model(32, 32, 8, 128, 128, 0, 8_030_261_248, 8_030_261_248),
+    "DeepSeek-V3": Model(61, 128, 128, 192, 128, 576, 671_026_404_352, 37_552_282_624),
+}
+"""Sizes of published configurations; a test builds each, without its weights, and counts."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """An accelerator, by its maker's data sheet.
+
+    Attributes:
+        operations: a second, multiplications and additions each counted, at the dtype.
+        bandwidth: bytes a second from its memory.
+        memory: bytes.
+    """
+
+    operations: float
+    bandwidth: float
+    memory: float
+
+
+H100 = Machine(operations=989.4e12, bandwidth=3.35e12, memory=80e9)
+"""NVIDIA H100 SXM, bfloat16 without sparsity."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one sequence of ``n`` tokens.
+
+    Attributes:
+        cells: pairs of tokens that attend, in one head of one layer.
+        share: of the n² there are.
+        attention: operations of all scores and weighted sums, reading the whole sequence.
+        others: operations of everything else: two for each active parameter and token.
+        cache: bytes kept to go on.
+        weights: bytes of the parameters.
+        prefill: least seconds to read the sequence.
+        decode: least seconds for the next token.
+        fits: whether weights and cache fit into the machine's memory.
+    """
+
+    cells: int
+    share: float
+    attention: int
+    others: int
+    cache: int
+    weights: int
+    prefill: float
+    decode: float
+    fits: bool
+
+
+def kept_tokens(pattern: Pattern, n: int) -> int:
+    """Tokens whose keys and values later tokens may still need.
+
+    A window drops what it has passed. All others but ``sinks`` keep everything: a token that some later row
+    sees cannot be dropped.
+    """
+    if pattern.kind == "window":
+        return min(n, pattern.reach + 1)
+    if pattern.kind == "dilated":
+        return min(n, pattern.reach * pattern.dilation + 1)
+    if pattern.kind == "sinks":
+        return min(n, pattern.sinks + pattern.window)
+    return n
+
+
+def cost(model: Model, pattern: Pattern, n: int, *, bytes_each: float = 2, machine: Machine = H100) -> Cost:
+    """Cost of a sequence of ``n`` tokens when every layer has the same pattern.
+
+    Args:
+        model: its sizes.
+        pattern: which tokens attend.
+        n: tokens.
+        bytes_each: of a number in weights and cache.
+        machine: on which.
+
+    Raises:
+        ValueError: ``n`` is below 1, or ``bytes_each`` not above 0.
+    """
+    if not bytes_each > 0:
+        raise ValueError(f"bytes_each is {bytes_each}, wanted above 0")
+    cells = count(pattern, n)
+    pair = 2 * (model.head_dim + model.value_dim)  # operations of a score and of a weighted value
+    attention = model.layers * model.heads * cells * pair
+    others = 2 * model.active * n
+    # MLA decodes in the latent space: every head's query meets the same latents.
+    next_pair = 4 * model.latent if model.latent else pair
+    seen = in_last_row(pattern, n)
+    next_operations = 2 * model.active + model.layers * model.heads * seen * next_pair
+    cache = int(model.layers * kept_tokens(pattern, n) * model.kept * bytes_each)
+    moved = (model.active + model.layers * seen * model.kept) * bytes_each
+    weights = int(model.parameters * bytes_each)
+    read = attention + others
+    return Cost(
+        cells=cells,
+        share=cells / n**2,
+        attention=attention,
+        others=others,
+        cache=cache,
+        weights=weights,
+        prefill=max(read / machine.operations, weights / machine.bandwidth),
+        decode=max(next_operations / machine.operations, moved / machine.bandwidth),
+        fits=weights + cache <= machine.memory,
+    )
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Retrieval-augmented generation against reading everything.
+
+    Attributes:
+        chunk: tokens of a passage.
+        passages: that are read for a question.
+        question: tokens of the question.
+        found: probability that the right passage is among them.
+        answered: probability of a right answer when it is.
+        long_answered: probability of a right answer when everything is read.
+    """
+
+    chunk: int = 256
+    passages: int = 5
+    question: int = 32
+    found: float = 0.9
+    answered: float = 0.9
+    long_answered: float = 0.8
+
+    def __post_init__(self) -> None:
+        for name in ("chunk", "passages", "question"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
+        for name in ("found", "answered", "long_answered"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, wanted 0 to 1")
+
+    @property
+    def read(self) -> int:
+        """Tokens that are read for a question."""
+        return self.passages * self.chunk + self.question
+
+    @property
+    def right(self) -> float:
+        """Probability of a right answer; without the passage there is none."""
+        return self.found * self.answered
+
+
+def break_even(
+    model: Model,
+    pattern: Pattern,
+    retrieval: Retrieval,
+    *,
+    budget: float,
+    longest: int = 1 << 20,
+    machine: Machine = H100,
+) -> int:
+    """Longest text, in tokens, that may be read whole at ``budget`` times the operations of retrieval.
+
+    Raises:
+        ValueError: ``budget`` is below 1.
+    """
+    if not budget >= 1:
+        raise ValueError(f"budget is {budget}, wanted 1 or more")
+
+    def operations(n: int) -> int:
+        one = cost(model, pattern, n, machine=machine)
+        return one.attention + one.others
+
+    allowed = budget * operations(retrieval.read)
+    low, high = retrieval.read, max(retrieval.read, longest)
+    while low < high:  # the most tokens that are allowed, by halving
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if operations(middle) <= allowed else (low, middle - 1)
+    return low
