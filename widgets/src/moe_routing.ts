@@ -3,13 +3,14 @@ import type { AnyModel, RenderProps } from "./afm";
 import { button, check, choice, range } from "./base/controls";
 import { h, setAttribute, setText, uniqueId } from "./base/dom";
 import { roving, setTabStop } from "./base/keyboard";
-import { errorBox, liveSummary } from "./base/messages";
+import { liveSummary } from "./base/messages";
 import { reducedMotion } from "./base/motion";
-import { download, standaloneSvg, toCsv, toPng } from "./base/save";
-import { canvas, toElement, type Drawing } from "./base/shapes";
-import { BASE_STRINGS, followLanguage, pickLanguage, type Language } from "./base/strings";
+import { mount, type Kind } from "./base/mount";
+import { toCsv } from "./base/save";
+import { canvas, type Drawing } from "./base/shapes";
+import type { Language } from "./base/strings";
 import { dataTable, type TableData } from "./base/table";
-import { followTheme } from "./base/theme";
+import { tools } from "./base/tools";
 import { columns, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, history, segments, specialisation } from "./moe_routing_draw";
 import { tokensOf } from "./moe_routing_math";
 import { CHOICES, DATA_TRAITS, defaults, readData, readState, shown, type Data, type State } from "./moe_routing_state";
@@ -511,26 +512,18 @@ class View {
   }
 
   #tools(): HTMLElement {
-    const base = BASE_STRINGS[this.#language];
-    const table = button(this.#text.tableView, () => this.#set({ view: this.#state.table ? "figure" : "table" }));
-    this.#parts.push((state) => setAttribute(table, "aria-pressed", String(state.table)));
-    const save = (kind: string, make: () => Promise<void> | void): HTMLButtonElement => button(kind, () => {
-      Promise.resolve().then(make).then(() => this.#live.say(base.saved(`moe-routing.${kind.toLowerCase()}`)), (error: unknown) => {
-        console.error("[frontier]", error);
-        this.root.append(errorBox(base.error, error instanceof Error ? error.message : String(error)));
-      });
-    }, base.save(kind));
-    const drawing = (): { svg: string; width: number; height: number } => {
-      const figure = drawFigure(this.#state, this.#text, (group) => this.#group(group));
-      return { svg: standaloneSvg(toElement(figure), this.root), width: Number(figure.attributes.width), height: Number(figure.attributes.height) };
-    };
-    return h("div", { class: "fw-row fw-tools" }, table,
-      save("SVG", () => download("moe-routing.svg", drawing().svg, "image/svg+xml")),
-      save("PNG", async () => {
-        const { svg, width, height } = drawing();
-        download("moe-routing.png", await toPng(svg, width, height));
-      }),
-      save("CSV", () => download("moe-routing.csv", this.#csv(), "text/csv")));
+    const row = tools({
+      language: this.#language,
+      root: this.root,
+      live: this.#live,
+      name: "moe-routing",
+      tableView: this.#text.tableView,
+      toggleTable: () => this.#set({ view: this.#state.table ? "figure" : "table" }),
+      draw: () => drawFigure(this.#state, this.#text, (group) => this.#group(group)),
+      csv: () => this.#csv(),
+    });
+    this.#parts.push((state) => row.set(state.table));
+    return row.element;
   }
 
   #source(): HTMLElement {
@@ -541,57 +534,9 @@ class View {
   }
 }
 
-function render({ model, el, signal: hostSignal }: RenderProps): () => void {
-  const life = new AbortController();
-  hostSignal?.addEventListener("abort", () => life.abort(), { once: true });
-  let view: View | null = null;
-  let inner = new AbortController();
+const KIND: Kind = { choices: CHOICES, data: DATA_TRAITS, build: (model, language, signal) => new View(model, language, signal) };
 
-  const build = (): void => {
-    inner.abort();
-    inner = new AbortController();
-    const language = pickLanguage(model.get("language"));
-    try {
-      view = new View(model, language, inner.signal);
-      followTheme(view.root, inner.signal);
-      el.replaceChildren(view.root);
-    } catch (error) {
-      view = null;
-      console.error("[frontier]", error);
-      const box = h("div", { class: "fw-root" }, errorBox(BASE_STRINGS[language].error, error instanceof Error ? error.message : String(error)));
-      followTheme(box, inner.signal);
-      el.replaceChildren(box);
-    }
-  };
-
-  /** Several traits set at once give one update. */
-  const soon = (work: () => void): (() => void) => {
-    let pending = false;
-    return () => {
-      if (pending) return;
-      pending = true;
-      queueMicrotask(() => {
-        pending = false;
-        if (!life.signal.aborted) work();
-      });
-    };
-  };
-  const update = soon(() => view?.update());
-  const rebuild = soon(build);
-
-  build();
-  for (const name of CHOICES) model.on(`change:${name}`, update);
-  for (const name of [...DATA_TRAITS, "language"]) model.on(`change:${name}`, rebuild);
-  followLanguage(rebuild, life.signal);
-  const end = (): void => {
-    life.abort();
-    inner.abort();
-    for (const name of CHOICES) model.off(`change:${name}`, update);
-    for (const name of [...DATA_TRAITS, "language"]) model.off(`change:${name}`, rebuild);
-    el.replaceChildren();
-  };
-  return end;
-}
+const render = (props: RenderProps): (() => void) => mount(KIND, props);
 
 export { defaults };
 export default { render };

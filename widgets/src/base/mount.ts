@@ -1,0 +1,72 @@
+// The life of a component in its element: built, updated when traits change, built anew in another language, ended.
+import type { AnyModel, RenderProps } from "../afm";
+import { h } from "./dom";
+import { errorBox } from "./messages";
+import { BASE_STRINGS, followLanguage, pickLanguage, type Language } from "./strings";
+import { followTheme } from "./theme";
+
+export interface Mounted {
+  readonly root: HTMLElement;
+  update(): void;
+}
+
+export interface Kind {
+  /** Traits after whose change the view is updated. */
+  choices: readonly string[];
+  /** Traits after whose change it is built anew. */
+  data: readonly string[];
+  build(model: AnyModel, language: Language, signal: AbortSignal): Mounted;
+}
+
+/** Several changes at once give one call. */
+function soon(work: () => void, signal: AbortSignal): () => void {
+  let pending = false;
+  return () => {
+    if (pending) return;
+    pending = true;
+    queueMicrotask(() => {
+      pending = false;
+      if (!signal.aborted) work();
+    });
+  };
+}
+
+export function mount(kind: Kind, { model, el, signal: hostSignal }: RenderProps): () => void {
+  const life = new AbortController();
+  hostSignal?.addEventListener("abort", () => life.abort(), { once: true });
+  let view: Mounted | null = null;
+  let inner = new AbortController();
+
+  const build = (): void => {
+    inner.abort();
+    inner = new AbortController();
+    const language = pickLanguage(model.get("language"));
+    let root: HTMLElement;
+    try {
+      view = kind.build(model, language, inner.signal);
+      root = view.root;
+    } catch (error) {
+      view = null;
+      console.error("[frontier]", error);
+      root = h("div", { class: "fw-root" }, errorBox(BASE_STRINGS[language].error, error instanceof Error ? error.message : String(error)));
+    }
+    followTheme(root, inner.signal);
+    el.replaceChildren(root);
+  };
+  const update = soon(() => view?.update(), life.signal);
+  const rebuild = soon(build, life.signal);
+  const listened: [string, () => void][] = [
+    ...kind.choices.map((name): [string, () => void] => [`change:${name}`, update]),
+    ...[...kind.data, "language"].map((name): [string, () => void] => [`change:${name}`, rebuild]),
+  ];
+
+  build();
+  for (const [name, listener] of listened) model.on(name, listener);
+  followLanguage(rebuild, life.signal);
+  return () => {
+    life.abort();
+    inner.abort();
+    for (const [name, listener] of listened) model.off(name, listener);
+    el.replaceChildren();
+  };
+}
