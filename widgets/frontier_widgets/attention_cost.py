@@ -7,7 +7,9 @@ languages to the same numbers.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from frontier_widgets.attention_masks import Pattern, count, in_last_row
@@ -75,17 +77,6 @@ class Model:
         return replace(self, kv_heads=self.heads // group, latent=0)
 
 
-MODELS: dict[str, Model] = {
-    "SmolLM2-135M": Model(30, 9, 3, 64, 64, 0, 134_515_008, 134_515_008),
-    "Llama-2-7B": Model(32, 32, 32, 128, 128, 0, 6_738_415_616, 6_738_415_616),
-    "Falcon-7B": Model(32, 71, 1, 64, 64, 0, 6_921_720_704, 6_921_720_704),
-    "Mistral-7B": Model(32, 32, 8, 128, 128, 0, 7_241_732_096, 7_241_732_096),
-    "Llama-3.1-8B": Model(32, 32, 8, 128, 128, 0, 8_030_261_248, 8_030_261_248),
-    "DeepSeek-V3": Model(61, 128, 128, 192, 128, 576, 671_026_404_352, 37_552_282_624),
-}
-"""Sizes of published configurations; a test builds each, without its weights, and counts."""
-
-
 @dataclass(frozen=True)
 class Machine:
     """An accelerator, by its maker's data sheet.
@@ -101,7 +92,12 @@ class Machine:
     memory: float
 
 
-H100 = Machine(operations=989.4e12, bandwidth=3.35e12, memory=80e9)
+_KNOWN = json.loads((Path(__file__).parent / "data" / "models.json").read_text("utf8"))
+
+MODELS = {name: Model(**sizes) for name, sizes in _KNOWN["models"].items()}
+"""Sizes of published configurations; a test builds each, without its weights, and counts."""
+
+H100 = Machine(**_KNOWN["machine"])
 """NVIDIA H100 SXM, bfloat16 without sparsity."""
 
 

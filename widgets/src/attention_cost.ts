@@ -1,5 +1,6 @@
 // What a context costs: operations, bytes and least seconds, without DOM. The Python twin, where all is explained, is
 // frontier_widgets/attention_cost.py; tests/golden/attention_cost.json holds both to the same numbers.
+import known from "../frontier_widgets/data/models.json";
 import { count, inLastRow, reachOf, type Pattern } from "./attention_masks";
 
 export interface Model {
@@ -25,6 +26,16 @@ export interface Machine {
   /** Bytes. */
   memory: number;
 }
+
+type Sizes = (typeof known.models)["Llama-2-7B"];
+
+export const modelOf = ({ kv_heads, head_dim, value_dim, ...same }: Sizes): Model => ({ ...same, kvHeads: kv_heads, headDim: head_dim, valueDim: value_dim });
+
+/** Published configurations, by name. */
+export const MODELS: Record<string, Model> = Object.fromEntries(Object.entries(known.models).map(([name, sizes]) => [name, modelOf(sizes)]));
+
+/** NVIDIA H100 SXM, bfloat16 without sparsity. */
+export const MACHINE: Machine = known.machine;
 
 export interface Cost {
   cells: number;
