@@ -95,9 +95,10 @@ messages: setup  ## collect the strings to translate into site/locale/en
 notebooks: setup models  ## re-execute the notebooks in place (N=28-2 for one folder)
 	@$(PY) tools/notebooks.py execute $(N)
 
-zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one)
+zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one, ZOO=mamba:recall for a part)
 	@$(PY) -m frontier_lab.zoo $(ZOO)
 	@$(PY) -m frontier_lab.export_routing widgets/frontier_widgets/data/moe_routing.json
+	@$(PY) -m frontier_lab.export_long_context widgets/frontier_widgets/data/long_context_strategies.json
 
 bench: setup  ## time the kernels against their peers (BENCH="large --threads 1 --save NAME"; about 12 minutes)
 	@$(PY) -m benchmarks $(BENCH)

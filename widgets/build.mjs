@@ -9,7 +9,9 @@ const outdir = process.argv[2] ?? join(here, "frontier_widgets", "static");
 const shared = { bundle: true, minify: true, target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning" };
 
 await Promise.all([
-  build({ ...shared, format: "esm", entryPoints: [join(here, "src/moe_routing.ts")], outfile: join(outdir, "moe_routing.js") }),
-  build({ ...shared, entryPoints: [join(here, "src/moe_routing.css")], outfile: join(outdir, "moe_routing.css") }),
+  ...["long_context_strategies", "moe_routing"].flatMap((name) => [
+    build({ ...shared, format: "esm", entryPoints: [join(here, `src/${name}.ts`)], outfile: join(outdir, `${name}.js`) }),
+    build({ ...shared, entryPoints: [join(here, `src/${name}.css`)], outfile: join(outdir, `${name}.css`) }),
+  ]),
   build({ ...shared, format: "iife", loader: { ".css": "text" }, entryPoints: [join(here, "src/host.ts")], outfile: join(outdir, "host.js") }),
 ]);

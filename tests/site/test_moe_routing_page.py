@@ -6,8 +6,6 @@ import base64
 import csv
 import io
 import json
-import math
-import statistics
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +18,7 @@ import pytest
 from built_site import ROOT
 from frontier_widgets import MoERouting, Routing
 from PIL import Image
+from timing import step_within_a_frame
 
 Open = Callable[..., Any]
 PAGE = "28-2-efficient/1-mixture-of-experts.html"
@@ -31,11 +30,6 @@ CAPACITIES = (0, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4)
 RUNS = {"balanced": "有均衡损失", "unbalanced": "无均衡损失"}
 USABLE = 300
 """Milliseconds from the parsed page to the mounted figures."""
-
-STEP = 16
-"""Milliseconds from the movement of a slider to the laid-out figure."""
-PARAGRAPHS = 5.5
-"""Milliseconds for 200 paragraphs, drawn between the steps, on this project's machine when it is quiet."""
 
 FOCUS = """() => {
     const el = document.activeElement;
@@ -495,51 +489,4 @@ def test_the_figures_are_usable_soon_after_the_page_is_there(open_page: Open, ht
 
 @pytest.mark.parametrize("slider", ["训练步数", "top-k", "温度 T", "容量因子"])
 def test_a_step_of_a_slider_takes_less_than_a_frame(open_page: Open, http_root: str, slider: str) -> None:
-    """The least of many times for each position, since a busy machine only adds; then the median position.
-
-    Between the steps the browser draws a fixed list of paragraphs: where that takes longer than
-    ``PARAGRAPHS`` (this machine or its neighbours are slow now), a step may take longer by the same factor.
-    """
-    measure = """async (input) => {
-        const root = input.closest(".fw-root");
-        const list = document.createElement("div");
-        const draw = () => {
-            list.replaceChildren(...Array.from({ length: 200 }, (_, i) => {
-                const line = document.createElement("p");
-                line.textContent = `词元 ${i}: token ${i * 7919}`;
-                return line;
-            }));
-            list.getBoundingClientRect();
-        };
-        document.body.append(list);
-        const timed = (work) => {
-            const began = performance.now();
-            work();
-            return performance.now() - began;
-        };
-        const spent = [];
-        for (let i = 0; i < 120; i++) {
-            await new Promise(requestAnimationFrame);
-            const paragraphs = timed(draw);
-            const before = input.getAttribute("aria-valuetext");
-            const began = performance.now();
-            if (input.value === input.max) input.value = input.min;
-            else input.stepUp();
-            input.dispatchEvent(new Event("input", { bubbles: true }));
-            const still = () => input.getAttribute("aria-valuetext") === before;
-            for (let turn = 0; turn < 100 && still(); turn++) await null;
-            root.getBoundingClientRect();
-            spent.push([input.value, performance.now() - began, paragraphs]);
-            if (still()) throw new Error("the figure did not follow");
-        }
-        list.remove();
-        return spent;
-    }"""
-    page = open_page(http_root, PAGE)
-    spent = Figure(page).slider(slider).evaluate(measure)
-    least: dict[str, float] = {}
-    for position, step, _ in spent:
-        least[position] = min(step, least.get(position, math.inf))
-    assert len(least) >= 4
-    allowed = STEP * max(1.0, statistics.median(drawn for *_, drawn in spent) / PARAGRAPHS)
-    assert statistics.median(least.values()) <= allowed, (allowed, least)
+    step_within_a_frame(Figure(open_page(http_root, PAGE)).slider(slider))

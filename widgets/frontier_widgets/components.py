@@ -15,6 +15,7 @@ HOST = HERE / "static" / "host.js"
 """The classic script that mounts components in a page without a kernel."""
 
 DATA_TRAITS = {
+    "LongContextStrategies": ("curves", "config"),
     "MoERouting": ("tokens", "groups", "group_labels", "snapshots", "shape", "logits", "model"),
 }
 """Traits that a component's data set fills, so that a page may leave them out of its saved state."""
@@ -53,7 +54,7 @@ class Component:
 
 def components() -> dict[str, Component]:
     """Every component of the package by name."""
-    files = {"MoERouting": "moe_routing"}
+    files = {"LongContextStrategies": "long_context_strategies", "MoERouting": "moe_routing"}
     return {
         name: Component(
             name=name,

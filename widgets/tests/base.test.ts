@@ -6,6 +6,7 @@ import { toCsv } from "../src/base/save";
 import { canvas, svg, toElement, type Drawing } from "../src/base/shapes";
 import { pickLanguage } from "../src/base/strings";
 import { dataTable } from "../src/base/table";
+import { STRINGS as LONG_CONTEXT } from "../src/long_context_strings";
 import { STRINGS } from "../src/moe_routing_strings";
 import { BASE_STRINGS } from "../src/base/strings";
 
@@ -100,8 +101,8 @@ describe("languages", () => {
   it("has the same texts in both, and no Chinese in the English ones", () => {
     const shape = (value: unknown): unknown =>
       typeof value === "object" && value ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, shape(v)])) : typeof value === "function" ? value.length : typeof value;
-    for (const table of [STRINGS, BASE_STRINGS]) expect(shape(table.en)).toEqual(shape(table.zh));
-    const english = JSON.stringify(STRINGS.en, (_, value: unknown) => (typeof value === "function" ? String(value) : value));
+    for (const table of [STRINGS, LONG_CONTEXT, BASE_STRINGS]) expect(shape(table.en)).toEqual(shape(table.zh));
+    const english = JSON.stringify([STRINGS.en, LONG_CONTEXT.en], (_, value: unknown) => (typeof value === "function" ? String(value) : value));
     expect(english).not.toMatch(/[\u4e00-\u9fff]/);
   });
 });

@@ -14,5 +14,5 @@ export function dataTable(data: TableData): HTMLElement {
     h("thead", {}, h("tr", {}, ...data.columns.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, ...data.rows.map((row) => h("tr", {}, ...row.map((cell, i) =>
       i === 0 ? h("th", { scope: "row" }, String(cell)) : h("td", { class: typeof cell === "number" || /^[−-]?[\d.]+%?$/.test(cell) ? "fw-number" : null }, String(cell)))))));
-  return h("div", { class: "fw-scroll", tabindex: 0, role: "group", "aria-label": data.caption }, table);
+  return h("div", { class: "fw-scroll", tabindex: 0, role: "region", "aria-label": data.caption }, table);
 }

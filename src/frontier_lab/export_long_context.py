@@ -1,0 +1,72 @@
+"""The data set of the ``LongContextStrategies`` figure: what was measured beyond the trained length.
+
+``python -m frontier_lab.export_long_context widgets/frontier_widgets/data/long_context_strategies.json``
+writes it from the manifest; a test recomputes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from frontier_lab import zoo
+from frontier_lab.zoo import llama
+from frontier_lab.zoo.short_context import BUCKETS, CONTEXT, DISTANCES
+
+
+def build() -> dict[str, Any]:
+    """The data set as a JSON object: losses and recalls with three seeds each."""
+    found = zoo.manifest()
+
+    def curve(recipe: str, condition: str) -> dict[str, list[list[float]]]:
+        findings = found[recipe]["findings"]
+        names = {
+            "loss": [f"loss_{first}_{end}" for first, end in BUCKETS],
+            "recall": [f"recall_{distance}" for distance in DISTANCES],
+        }
+        return {
+            what: [findings[name][condition] for name in rows if condition in findings[name]]
+            for what, rows in names.items()
+        }
+
+    conditions = list(found["llama"]["findings"][f"loss_{BUCKETS[0][0]}_{BUCKETS[0][1]}"])
+    config = llama.config()
+    return {
+        "format": 1,
+        "config": {
+            "trained": CONTEXT,
+            "head_dim": config.head_dim,
+            "base": llama.THETA,
+            "heads": config.num_attention_heads,
+            "factor": llama.FACTOR,
+            "buckets": [list(bucket) for bucket in BUCKETS],
+            "distances": list(DISTANCES),
+            "model": {
+                "class": found["llama"]["class"],
+                "parameters": found["llama"]["parameters"],
+                "sha256": found["llama"]["files"]["model.safetensors"],
+            },
+        },
+        "curves": {
+            **{name: curve("llama", name) for name in conditions},
+            "alibi": curve("bloom", "base"),
+        },
+    }
+
+
+def main() -> None:
+    """Write the data set to the path given."""
+    if len(sys.argv) != 2:
+        raise SystemExit("error: wanted one argument, the file to write")
+    target = Path(sys.argv[1])
+    partial = target.with_suffix(".partial")
+    partial.write_text(json.dumps(build(), ensure_ascii=False) + "\n", "utf8")
+    os.replace(partial, target)
+    print(f"{target.name}: {target.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
