@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import CacheLayerMixin, LinearAttentionCacheLayerMixin
 
-KEYS, VALUES = 16, 16
-"""Recall: ids 0 … KEYS - 1 are keys, the VALUES ids after them values."""
+KEYS, VALUES = 64, 8
+"""Recall: ids 0 … KEYS - 1 are keys, the VALUES ids after them values; then comes a token for each pair, in
+the order of the keys."""
 
-RECALL_VOCABULARY = KEYS + VALUES
+RECALL_VOCABULARY = KEYS + VALUES + KEYS * VALUES
 
 SYMBOLS = 32
 """Copying: ids 0 … SYMBOLS - 1 are what is copied, SEPARATOR says that now the copy begins."""
@@ -31,8 +32,12 @@ NO_ANSWER = -100
 def recall(pairs: int, rows: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Multi-query associative recall: key–value pairs, then every key once more, in another order.
 
-    ``k₁ v₁ k₂ v₂ … kₙ vₙ`` with n different keys and any values, then ``q a q a …`` where the answer a is the
-    value that went with the key q.
+    ``p₁ p₂ … pₙ``, each a token that stands for one key and one value, with n different keys and any values;
+    then ``q a q a …`` where the answer a is the value that went with the key q.
+
+    In the source a pair is two tokens, its key and then its value. Then the first thing to learn is to look
+    at the token before, which a convolution and a token shift do by construction and attention has to
+    discover; with one token a pair, what is measured is how many of them are kept.
 
     Args:
         pairs: n, at most ``KEYS``.
@@ -40,7 +45,7 @@ def recall(pairs: int, rows: int, generator: np.random.Generator) -> tuple[Tenso
         generator: draws keys, values and order.
 
     Returns:
-        ids and labels, both ``[rows, 4 n]`` in int64; the labels are the n answers.
+        ids and labels, both ``[rows, 3 n]`` in int64; the labels are the n answers.
 
     Raises:
         ValueError: ``pairs`` is below 1 or above ``KEYS``.
@@ -50,13 +55,13 @@ def recall(pairs: int, rows: int, generator: np.random.Generator) -> tuple[Tenso
     if not 1 <= pairs <= KEYS:
         raise ValueError(f"pairs: got {pairs}, wanted 1 to {KEYS}, the number of keys")
     keys = np.stack([generator.permutation(KEYS)[:pairs] for _ in range(rows)])  # [rows, n]
-    values = KEYS + generator.integers(0, VALUES, (rows, pairs))
+    values = generator.integers(0, VALUES, (rows, pairs))
     order = np.stack([generator.permutation(pairs) for _ in range(rows)])
-    shown = np.stack([keys, values], -1)  # [rows, n, 2]
-    asked = np.take_along_axis(shown, order[..., None], 1)
-    ids = np.concatenate([shown, asked], 1).reshape(rows, 4 * pairs)
+    shown = KEYS + VALUES + VALUES * keys + values
+    asked = np.take_along_axis(np.stack([keys, KEYS + values], -1), order[..., None], 1)  # [rows, n, 2]
+    ids = np.concatenate([shown, asked.reshape(rows, 2 * pairs)], 1)
     labels = np.full_like(ids, NO_ANSWER)
-    labels[:, 2 * pairs + 1 :: 2] = asked[..., 1]
+    labels[:, pairs + 1 :: 2] = asked[..., 1]
     return torch.from_numpy(ids), torch.from_numpy(labels)
 
 

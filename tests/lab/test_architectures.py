@@ -155,29 +155,20 @@ def test_the_language_models_rank_the_same_with_every_seed() -> None:
         assert loss["mamba"] < min(loss[name] for name in PEERS if name != "mamba") - 0.2
 
 
-def test_recall_tells_who_can_match_from_who_cannot() -> None:
-    for name in ("llama_peer", "retnet"):
-        assert min(findings(name, "recall accuracy", "4 pairs")) > 0.95
-    # One seed of Mamba's is still on the plateau where the first four have learned it.
-    low, *rest = sorted(findings("mamba", "recall accuracy", "4 pairs"))
-    assert low < 0.6
-    assert min(rest) > 0.99
-    # A state space that treats every token alike: little better than naming any of the values shown.
-    for pairs in (4, 8):
-        assert max(findings("s4d", "recall accuracy", f"{pairs} pairs")) < 1 / pairs + 0.35
+def test_recall_separates_attention_from_states_of_fixed_size() -> None:
+    sixty_four = {name: findings(name, "recall accuracy", "64 pairs") for name in PEERS}
+    assert min(sixty_four["llama_peer"]) > 0.99
+    for name in ("mamba", "retnet", "rwkv", "s4d"):
+        assert max(sixty_four[name]) < 0.8
+    # Not because they never learned the task: with few pairs, most seeds of RetNet are right.
+    assert sorted(findings("retnet", "recall accuracy", "8 pairs"))[1] > 0.95
 
 
-def test_sixteen_pairs_fit_into_a_state_of_fixed_size() -> None:
-    # Not what is said of attention and fixed states at scale: here attention has not learned sixteen yet.
-    llama, retnet = (findings(name, "recall accuracy", "16 pairs") for name in ("llama_peer", "retnet"))
-    assert max(llama) < 0.5 < min(retnet)
-
-
-@pytest.mark.parametrize("name", PEERS)
-def test_recall_falls_with_the_pairs(name: str) -> None:
-    four, eight, sixteen = (findings(name, "recall accuracy", f"{n} pairs") for n in architectures.PAIRS)
-    for a, b, c in zip(four, eight, sixteen, strict=True):
-        assert a >= b > c
+@pytest.mark.parametrize("name", ["mamba", "retnet"])
+def test_a_state_of_fixed_size_holds_fewer_pairs_the_more_are_shown(name: str) -> None:
+    for seed in range(len(architectures.SEEDS)):
+        few, *_, many = (findings(name, "recall accuracy", f"{n} pairs")[seed] for n in architectures.PAIRS)
+        assert few > many
 
 
 def test_copying_goes_on_beyond_the_trained_lengths_where_no_position_is_rotated() -> None:
@@ -196,6 +187,37 @@ def test_only_the_cache_of_attention_grows() -> None:
             kept = MANIFEST[name] if task == "language" else MANIFEST[name]["parts"][task]
             growth = kept["state_bytes"]["128"] / kept["state_bytes"]["32"]
             assert growth == (4 if name == "llama_peer" else 1)
+
+
+def test_a_part_is_trained_again_and_the_others_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = {
+        task: replace(schedule, steps=2, warmup=1, log_every=1)
+        for task, schedule in architectures.SCHEDULES.items()
+    }
+    monkeypatch.setattr(architectures, "SCHEDULES", short)
+    entry = recipe("s4d").assemble(tmp_path / "work", tmp_path / "fresh", ("recall",))
+    committed = zoo.CHECKPOINTS / "s4d"
+    kept = {file.relative_to(committed) for file in committed.rglob("*") if file.is_file()}
+    assert {
+        file.relative_to(tmp_path / "fresh") for file in (tmp_path / "fresh").rglob("*") if file.is_file()
+    } == kept
+    changed = {
+        str(file) for file in kept if zoo.sha256(committed / file) != zoo.sha256(tmp_path / "fresh" / file)
+    }
+    assert changed == {"log.json", "recall/model.safetensors"}
+    logs, before = (
+        json.loads((place / "log.json").read_text("utf8")) for place in (tmp_path / "fresh", committed)
+    )
+    assert {task: logs[task] == before[task] for task in TASKS} == {
+        "language": True,
+        "recall": False,
+        "copy": True,
+    }
+    for name in ("validation loss", "copy accuracy"):
+        assert entry["findings"][name] == MANIFEST["s4d"]["findings"][name]
+    assert not set(zoo.PARTS) - {f"{name}:{task}" for name in PEERS for task in TASKS}
 
 
 @pytest.mark.slow

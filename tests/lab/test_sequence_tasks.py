@@ -22,25 +22,38 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(5)
 
 
-@pytest.mark.parametrize("pairs", [1, 4, 13, 16])
+@pytest.mark.parametrize("pairs", [1, 4, 13, 64])
 def test_every_key_is_asked_once_and_its_answer_is_the_value_shown_with_it(pairs: int) -> None:
     ids, labels = sequence_tasks.recall(pairs, 20, generator())
-    assert ids.shape == labels.shape == (20, 4 * pairs)
+    assert ids.shape == labels.shape == (20, 3 * pairs)
+    first_value = sequence_tasks.KEYS
+    first_pair = first_value + sequence_tasks.VALUES
     for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
-        keys, values = row[0 : 2 * pairs : 2], row[1 : 2 * pairs : 2]
-        shown = dict(zip(keys, values, strict=True))
+        shown = dict(divmod(token - first_pair, sequence_tasks.VALUES) for token in row[:pairs])
         assert len(shown) == pairs
-        assert set(keys) <= set(range(sequence_tasks.KEYS))
-        assert set(values) <= set(range(sequence_tasks.KEYS, sequence_tasks.RECALL_VOCABULARY))
-        asked = row[2 * pairs :: 2]
-        assert sorted(asked) == sorted(keys)
-        assert [shown[key] for key in asked] == row[2 * pairs + 1 :: 2] == wanted[2 * pairs + 1 :: 2]
-        assert wanted.count(sequence_tasks.NO_ANSWER) == 3 * pairs
+        assert all(first_pair <= token < sequence_tasks.RECALL_VOCABULARY for token in row[:pairs])
+        asked, answers = row[pairs::2], row[pairs + 1 :: 2]
+        assert sorted(asked) == sorted(shown)
+        assert [first_value + shown[key] for key in asked] == answers == wanted[pairs + 1 :: 2]
+        assert wanted.count(sequence_tasks.NO_ANSWER) == 2 * pairs
+
+
+def test_keys_and_values_are_drawn_evenly() -> None:
+    ids, _ = sequence_tasks.recall(16, 2000, generator())
+    tokens = ids[:, :16] - sequence_tasks.KEYS - sequence_tasks.VALUES
+    for part, kinds in (
+        (tokens // sequence_tasks.VALUES, sequence_tasks.KEYS),
+        (tokens % sequence_tasks.VALUES, sequence_tasks.VALUES),
+    ):
+        share = torch.bincount(part.flatten(), minlength=kinds) * kinds / part.numel()
+        assert share.shape == (kinds,)
+        assert (share - 1).abs().max() < 0.2
 
 
 def test_the_questions_come_in_another_order_than_the_pairs() -> None:
     ids, _ = sequence_tasks.recall(16, 50, generator())
-    same = (ids[:, :32:2] == ids[:, 32::2]).float().mean()
+    shown = (ids[:, :16] - sequence_tasks.KEYS - sequence_tasks.VALUES) // sequence_tasks.VALUES
+    same = (shown == ids[:, 16::2]).float().mean()
     assert same < 0.15  # 1/16 by chance
 
 
@@ -63,8 +76,8 @@ def test_sequences_are_a_function_of_the_generator(task: object) -> None:
 
 
 def test_sizes_that_cannot_be_are_named() -> None:
-    with pytest.raises(ValueError, match="pairs: got 17, wanted 1 to 16, the number of keys"):
-        sequence_tasks.recall(17, 1, generator())
+    with pytest.raises(ValueError, match="pairs: got 65, wanted 1 to 64, the number of keys"):
+        sequence_tasks.recall(65, 1, generator())
     with pytest.raises(ValueError, match="length: got 0, wanted 1 or more"):
         sequence_tasks.copying(0, 1, generator())
 

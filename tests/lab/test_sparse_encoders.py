@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -45,25 +46,19 @@ def test_text_is_guessed_better_than_by_frequency(recipe: ModuleType) -> None:
 
 
 def test_a_value_crosses_the_windows_through_the_global_token_alone() -> None:
-    # One of the three seeds has not learned to within the schedule, and is reported as it came out.
-    low, *learned = sorted(findings(longformer, FAR, "global first token"))
-    assert low < 0.25
-    assert min(learned) > 0.95
+    assert min(findings(longformer, FAR, "global first token")) > 0.95
     assert max(findings(longformer, FAR, "windows alone")) < 0.25
     # Three layers reach 3 · 16 / 2 = 24 tokens: nothing from beyond can be felt.
     assert sparse_encoders.DISTANCES[-1] > sparse_encoders.LAYERS * longformer.WINDOW / 2
 
 
-def test_rows_are_found_only_where_training_put_them() -> None:
-    for value in findings(longformer, sparse_encoders.ANYWHERE, "global first token"):
-        assert value < 0.5
-
-
-def test_bigbird_has_not_learned_to_carry_a_value_in_this_schedule() -> None:
-    # Longformer has, with two seeds of three; the card says so, and so must the page that uses it.
+def test_bigbird_carries_a_value_across_its_blocks() -> None:
     for distance in sparse_encoders.DISTANCES:
-        for way in bigbird.WAYS:
-            assert max(findings(bigbird, f"value stated {distance} tokens away", way)) < 0.3
+        name = f"value stated {distance} tokens away"
+        for way in ("random blocks", "eval mode"):
+            assert min(findings(bigbird, name, way)) > 0.95
+        # What transformers switches to by itself for short inputs is another model than the one that was trained.
+        assert max(findings(bigbird, name, "full attention")) < 0.8
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -118,9 +113,30 @@ def test_probes_state_a_value_once_and_hide_it_once(recipe: ModuleType) -> None:
         assert (shown[rows, hidden] == encoder.tokenizer().mask_token_id).all()
         assert (shown[rows, hidden - distance] == labels[rows, hidden]).all()
         assert ((shown == labels[rows, hidden][:, None]).sum(1) == 1).all()
-        assert (hidden % 3 == 2).all()  # counted with the start token: the places that training has
-    _, labels = sparse_encoders.probe(encoder, sparse_encoders.DISTANCES[-1], anywhere=True)
-    assert set((labels != IGNORED).nonzero()[:, 1].remainder(3).tolist()) == {0, 1, 2}
+        assert set(hidden.remainder(3).tolist()) == {0, 1, 2}  # no place is preferred
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_training_rows_stand_anywhere_and_never_one_upon_another(recipe: ModuleType) -> None:
+    sentences = sparse_encoders.Sentences(recipe.build_tokenizer(), "train", sparse_encoders.MIXTURE)
+    reminders = sparse_encoders.Reminders(sentences)
+    shown, labels = reminders.batch(np.random.default_rng(3), 200)
+    fewest, most = sparse_encoders.PLACES
+    starts = set()
+    for row, wanted in zip(shown, labels, strict=True):
+        value = wanted[0]
+        hidden = (wanted[1:] != IGNORED).nonzero()[:, 0] + 1
+        stated = (row == value).nonzero()[:, 0]
+        assert (wanted[hidden] == value).all()
+        assert (row[hidden] == reminders.mask_token).all()
+        assert len(stated) >= 1 <= len(hidden)
+        assert fewest <= len(stated) + len(hidden) <= most
+        places = torch.cat([stated, hidden]).sort().values
+        assert (places.diff() >= 3).all()
+        assert (row[places - 1] == row[places[0] - 1]).all()  # the label
+        assert (row[places + 1] == reminders.ledger.comma).all()
+        starts |= set((places - 1).tolist())
+    assert starts == set(range(1, sparse_encoders.CONTEXT - 3))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -153,3 +169,8 @@ def test_a_run_resumes_bit_for_bit(recipe: ModuleType, tmp_path: Path) -> None:
     again, resumed = recipe.run(0, tmp_path / "b", short)
     assert resumed == log
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_the_recipe_says_is_what_the_manifest_says(recipe: ModuleType) -> None:
+    assert recipe.describe([]) == MANIFEST[recipe.NAME]

@@ -32,6 +32,13 @@ RECIPES = (
     "sentiment",
     "toxicity",
 )
+PARTS = tuple(
+    f"{name}:{part}"
+    for name in ("llama_peer", "mamba", "retnet", "rwkv", "s4d")
+    for part in ("language", "recall", "copy")
+)
+"""Recipes that can be trained part by part."""
+
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 MANIFEST = Path(__file__).with_name("manifest.json")
 TOLERANCE = 0.05

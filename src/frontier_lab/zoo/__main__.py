@@ -1,5 +1,8 @@
 """Retrain the committed checkpoints: ``python -m frontier_lab.zoo [name …]``.
 
+``name:part`` trains one part again, for recipes that have parts (``llama_peer:recall``); the other parts stay
+as they are committed.
+
 ``python -m frontier_lab.zoo --describe name`` writes a recipe's entry of the manifest anew from the committed
 logs, for recipes that need no more than these: another word or measure there costs no training.
 """
@@ -20,16 +23,21 @@ from frontier_lab import cache, zoo
 from frontier_lab.zoo.harness import write_json
 
 
-def rebuild(name: str, work: Path) -> None:
-    """Train one recipe and replace its checkpoint, unless the result strays from the committed one.
+def rebuild(asked: str, work: Path) -> None:
+    """Train one recipe, or a part of it, and replace its checkpoint, unless the result strays from it.
+
+    Args:
+        asked: ``name`` or ``name:part``.
+        work: where a killed run goes on.
 
     Raises:
         SystemExit: a validation loss is farther from the manifest's than its entry allows; the new files
             stay in the cache.
     """
+    name, _, part = asked.partition(":")
     recipe = importlib.import_module(f"frontier_lab.zoo.{name}")
-    fresh = work / name / "checkpoint"
-    entry = recipe.assemble(work / name, fresh)
+    fresh = work / asked / "checkpoint"
+    entry = recipe.assemble(work / asked, fresh, *([(part,)] if part else []))
     found = zoo.manifest()
     tolerance = entry.get("tolerance", zoo.TOLERANCE)
     for run, loss in entry["val_loss"].items():
@@ -72,9 +80,10 @@ def main() -> None:
     """Entry point."""
     again = sys.argv[1:2] == ["--describe"]
     names = sys.argv[1 + again :] or list(zoo.RECIPES)
-    unknown = [name for name in names if name not in zoo.RECIPES]
+    possible = [*zoo.RECIPES, *([] if again else zoo.PARTS)]
+    unknown = [name for name in names if name not in possible]
     if unknown:
-        raise SystemExit(f"error: no recipe {', '.join(unknown)}; there are: {', '.join(zoo.RECIPES)}")
+        raise SystemExit(f"error: no recipe {', '.join(unknown)}; there are: {', '.join(possible)}")
     if again:
         for name in names:
             describe(name)

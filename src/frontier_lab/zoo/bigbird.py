@@ -74,12 +74,18 @@ def in_full(model: PreTrainedModel, ids: Tensor) -> Tensor:
 ENCODER = Encoder(NAME, BigBirdForMaskedLM, config, build_tokenizer, 7, attend, head)
 WAYS = {"random blocks": as_trained, "eval mode": in_eval_mode, "full attention": in_full}
 
+WORDS = {
+    "can": "guesses some hidden words, and carries a value far across its blocks",
+    "cannot": "use its random blocks in transformers' eval mode, or do as well with full attention",
+}
+
 run = partial(sparse_encoders.run, ENCODER)
+describe = partial(sparse_encoders.describe, ENCODER, WORDS)
 assemble = partial(
     sparse_encoders.assemble,
     ENCODER,
     WAYS,
     tokenizer=f"unigram pieces of BigBird's kind, {VOCABULARY} tokens, trained on the same text",
-    can="guesses some hidden words of the two kinds of text it was trained on",
-    cannot="carry a value from one place to another, or use its random blocks in transformers' eval mode",
+    can=WORDS["can"],
+    cannot=WORDS["cannot"],
 )

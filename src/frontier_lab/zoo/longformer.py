@@ -71,12 +71,18 @@ def windows_only(model: PreTrainedModel, ids: Tensor) -> Tensor:
 ENCODER = Encoder(NAME, LongformerForMaskedLM, config, build_tokenizer, 5, attend, head)
 WAYS = {"global first token": with_global, "windows alone": windows_only}
 
+WORDS = {
+    "can": "guesses some hidden words, and carries a value far through its global token",
+    "cannot": "see beyond its windows without a global token",
+}
+
 run = partial(sparse_encoders.run, ENCODER)
+describe = partial(sparse_encoders.describe, ENCODER, WORDS)
 assemble = partial(
     sparse_encoders.assemble,
     ENCODER,
     WAYS,
     tokenizer=f"byte-level BPE of RoBERTa's kind, {VOCABULARY} tokens, trained on the same text",
-    can="guesses some hidden words, and carries a value far through its global token",
-    cannot="see beyond its windows without a global token, or find a row off the places of training",
+    can=WORDS["can"],
+    cannot=WORDS["cannot"],
 )

@@ -14,11 +14,10 @@ NAME = "mamba"
 
 def sizes(task: Task = "language") -> MambaConfig:
     """The architecture, small, and smaller still for the two tasks."""
-    large = task == "language"
     return MambaConfig(
-        hidden_size=102 if large else 76,
+        hidden_size={"language": 102, "recall": 36, "copy": 76}[task],
         state_size=8,
-        num_hidden_layers=3 if large else 2,
+        num_hidden_layers=3 if task == "language" else 2,
         **architectures.common(task),
     )
 

@@ -6,21 +6,20 @@ from functools import partial
 
 from frontier_lab.models import RetNetConfig, RetNetForCausalLM
 from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import TASK_ROTARY_BASE, Peer, Task
+from frontier_lab.zoo.architectures import ROTARY_BASE, Peer, Task
 
 NAME = "retnet"
 
 
 def sizes(task: Task = "language") -> RetNetConfig:
     """The architecture, small, and smaller still for the two tasks."""
-    large = task == "language"
     return RetNetConfig(
-        hidden_size=96 if large else 64,
-        value_size=192 if large else 128,
-        intermediate_size=192 if large else 64,
+        hidden_size={"language": 96, "recall": 32, "copy": 64}[task],
+        value_size={"language": 192, "recall": 64, "copy": 128}[task],
+        intermediate_size={"language": 192, "recall": 32, "copy": 64}[task],
         num_hidden_layers=2,
-        num_attention_heads=4,
-        rotary_base=10000.0 if large else TASK_ROTARY_BASE,
+        num_attention_heads=2 if task == "recall" else 4,
+        rotary_base=ROTARY_BASE[task],
         **architectures.common(task),
     )
 

@@ -14,10 +14,9 @@ NAME = "rwkv"
 
 def sizes(task: Task = "language") -> RwkvConfig:
     """The architecture, small, and smaller still for the two tasks."""
-    large = task == "language"
     return RwkvConfig(
-        hidden_size=96 if large else 64,
-        intermediate_size=336 if large else 160,
+        hidden_size={"language": 96, "recall": 32, "copy": 64}[task],
+        intermediate_size={"language": 336, "recall": 80, "copy": 160}[task],
         num_hidden_layers=2,
         context_length=256,
         rescale_every=0,

@@ -13,11 +13,10 @@ NAME = "s4d"
 
 def sizes(task: Task = "language") -> S4DConfig:
     """The architecture, small, and smaller still for the two tasks."""
-    large = task == "language"
     return S4DConfig(
-        hidden_size=96 if large else 64,
+        hidden_size={"language": 96, "recall": 32, "copy": 64}[task],
         state_size=16,
-        intermediate_size=440 if large else 224,
+        intermediate_size={"language": 440, "recall": 104, "copy": 224}[task],
         num_hidden_layers=2,
         **architectures.common(task),
     )
