@@ -57,7 +57,7 @@ def test_bigbird_carries_a_value_across_its_blocks() -> None:
         name = f"value stated {distance} tokens away"
         for way in ("random blocks", "eval mode"):
             assert min(findings(bigbird, name, way)) > 0.95
-        # What transformers switches to by itself for short inputs is another model than the one that was trained.
+        # What transformers switches to by itself for short inputs is not the model that was trained.
         assert max(findings(bigbird, name, "full attention")) < 0.8
 
 
