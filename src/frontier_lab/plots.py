@@ -202,6 +202,8 @@ def curves(
     for number, (name, runs) in enumerate(lines.items()):
         spread(panel, x[name] if isinstance(x, Mapping) else x, runs, label=name, number=number)
     panel.set(xlabel=xlabel, ylabel=ylabel, **axes)
+    if "xticks" in axes:
+        panel.minorticks_off()  # a logarithmic axis would write its own numbers between those asked for
     return show(drawing, zh=zh, en=en)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from transformers import MixtralConfig
 from frontier_lab import exercises
 from frontier_lab.exercises import check
 
-NAMES = ("28.2.1-1", "28.2.1-2", "28.2.1-3")
+NAMES = ("28.1.1-1", "28.1.1-2", "28.1.1-3", "28.2.1-1", "28.2.1-2", "28.2.1-3")
 
 
 def count(config: MixtralConfig) -> tuple[int, int, int]:
@@ -30,6 +31,18 @@ def count(config: MixtralConfig) -> tuple[int, int, int]:
         layers * config.num_local_experts * expert,
         layers * config.num_experts_per_tok * expert,
     )
+
+
+def unfinished(d: int, base: float, trained: int) -> int:
+    return sum(2 * math.pi * base ** (i / d) > trained for i in range(0, d, 2))
+
+
+def base_for(d: int, base: float, s: float, j: int) -> float:
+    return float(base * s ** (d / (2 * j)))
+
+
+def resolution(theta: Tensor) -> float:
+    return float((2 - 2 * theta.cos()).mean().sqrt())
 
 
 def active_parameters(config: MixtralConfig) -> tuple[int, int]:
@@ -56,6 +69,9 @@ def in_place(bias: Tensor, counts: Tensor, rate: float) -> Tensor:
 
 
 RIGHT = [
+    ("28.1.1-1", unfinished),
+    ("28.1.1-2", base_for),
+    ("28.1.1-3", resolution),
     ("28.2.1-1", active_parameters),
     ("28.2.1-2", expert_choice),
     ("28.2.1-2", lambda z, c: expert_choice(z, c).bool()),
@@ -82,6 +98,16 @@ def nothing_returned(bias: Tensor, counts: Tensor, rate: float) -> None:
 
 
 WRONG = [
+    ("28.1.1-1", lambda d, b, n: d // 2 - unfinished(d, b, n), "转了几圈 =", "Turns are"),
+    # The wavelength without 2π.
+    ("28.1.1-1", lambda d, b, n: sum(b ** (i / d) > n for i in range(0, d, 2)), "÷ 2π", "over 2π"),
+    ("28.1.1-2", lambda d, b, s, j: "b", "应返回一个正数", "Return a positive number"),
+    # The formula of the slowest pair, and the printed one.
+    ("28.1.1-2", lambda d, b, s, j: b * s ** (d / (d - 2)), "应恰好慢", "must turn exactly"),
+    ("28.1.1-2", lambda d, b, s, j: b / s, "应恰好慢", "must turn exactly"),
+    ("28.1.1-3", lambda theta: theta, "应返回一个数", "Return a number"),
+    ("28.1.1-3", lambda theta: float(theta.square().mean().sqrt()), "2 sin(θ/2)", "2 sin(θ/2)"),
+    ("28.1.1-3", lambda theta: float((2 - 2 * theta.cos()).sqrt().mean()), "先平方", "square, take the mean"),
     ("28.2.1-1", lambda c: 7, "应返回两个数", "Return two numbers"),
     ("28.2.1-1", lambda c: ("a", "b"), "应返回两个数", "Return two numbers"),
     ("28.2.1-1", lambda c: (count(c)[1], count(c)[2]), "总参数应为", "The total is"),
@@ -168,5 +194,5 @@ def test_a_check_leaves_the_readers_random_numbers_alone(name: str, solution: Ca
 
 
 def test_an_unknown_exercise_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"name: got '28\.9\.9-1', wanted one of 28\.2\.1-1, "):
+    with pytest.raises(ValueError, match=r"name: got '28\.9\.9-1', wanted one of 28\.1\.1-1, "):
         check("28.9.9-1", unwritten)

@@ -1,8 +1,8 @@
 """Which tokens each token sees: eight patterns of attention in numpy, the twin of ``attention_masks.ts``.
 
 Written for figures, where all patterns share their settings. ``count`` gives the number of cells without
-drawing them, so that a million tokens cost nothing; ``widgets/tests/golden/attention_masks.json`` holds both
-languages to the same numbers.
+drawing them, so that a million tokens cost no more than a few; ``widgets/tests/golden/attention_masks.json``
+holds both languages to the same numbers.
 """
 
 from __future__ import annotations
@@ -120,54 +120,70 @@ def visible(pattern: Pattern, n: int) -> Mask:
     return mask
 
 
-def _in_row(pattern: Pattern, n: int, row: int) -> int:
-    """Visible tokens of a row, without drawing it; not for ``strided``."""
-    last = row if pattern.forward else n - 1
-    if pattern.kind in ("full", "causal"):
-        return last + 1
-    step = pattern.dilation if pattern.kind == "dilated" else 1
-    if step > 1:
-        before = min(pattern.reach, row // step)
-        after = 0 if pattern.forward else min(pattern.reach, (n - 1 - row) // step)
-        return before + 1 + after
-    anchors = pattern.anchors if pattern.kind in ("global", "random") else 0
-    if row < anchors:
-        return last + 1
-    if pattern.kind == "sinks":
-        anchors = pattern.sinks
-    first = max(0, row - pattern.reach)
-    end = min(last, row + pattern.reach)
-    found = end - first + 1 + min(anchors, first)
-    if pattern.kind == "random":
-        found += min(pattern.random, last + 1 - found)
-    return found
+def _ramp(most: int, rows: int) -> int:
+    """Sum of ``min(row, most)`` over the first rows."""
+    rising = max(0, min(rows, most + 1))
+    return rising * (rising - 1) // 2 + max(0, rows - rising) * most
 
 
 def count(pattern: Pattern, n: int) -> int:
-    """Cells of the mask that are visible, in time that does not grow with ``n``."""
+    """Cells of the mask that are visible, without going through the rows."""
     if n < 1:
         raise ValueError(f"n is {n}, wanted 1 or more")
-    if pattern.kind in ("full", "causal"):
-        return n * n if pattern.kind == "full" else n * (n + 1) // 2
-    if pattern.kind == "strided":
-        s = min(pattern.stride, n)
-        local = s * (s + 1) // 2 + (n - s) * s
-        turns, rest = divmod(n, pattern.stride)
-        strided = pattern.stride * turns * (turns - 1) // 2 + turns * rest  # sum of row // stride
-        return local + strided if pattern.forward else 2 * (local + strided) - n
-    # Rows differ near both ends only: beyond the window, the anchors and what random tokens need to be free.
-    edge = pattern.reach * pattern.dilation + max(pattern.anchors, pattern.sinks) + pattern.random + 1
-    if n <= 2 * edge + 1:
-        return sum(_in_row(pattern, n, row) for row in range(n))
-    ends = sum(_in_row(pattern, n, row) + _in_row(pattern, n, n - 1 - row) for row in range(edge))
-    return ends + (n - 2 * edge) * _in_row(pattern, n, edge)
+    sides = 1 if pattern.forward else 2
+    reach = pattern.reach
+    match pattern.kind:
+        case "full":
+            return n * n
+        case "causal":
+            return n * (n + 1) // 2
+        case "strided":
+            turns, rest = divmod(n, pattern.stride)
+            strided = pattern.stride * turns * (turns - 1) // 2 + turns * rest  # sum of row // stride
+            return sides * (n + _ramp(pattern.stride - 1, n) + strided) - (sides - 1) * n
+        case "dilated":
+            turns, rest = divmod(n, pattern.dilation)
+            return n + sides * (pattern.dilation * _ramp(reach, turns) + rest * min(reach, turns))
+    near = n + sides * _ramp(reach, n)
+    if pattern.kind == "window":
+        return near
+    if pattern.kind == "sinks":
+        return near + _ramp(pattern.sinks, n - reach)
+    # Rows of the anchors see all; the others see the anchors that lie before their window.
+    a = min(pattern.anchors, n)
+    all_of_them = a * (a + 1) // 2 if pattern.forward else a * n
+    own = a + _ramp(reach, a) + (0 if pattern.forward else _ramp(reach, n) - _ramp(reach, n - a))
+    seen = all_of_them + near - own + _ramp(a, n - reach) - _ramp(a, a - reach)
+    if pattern.kind == "global":
+        return seen
+    if pattern.forward:
+        return seen + _ramp(pattern.random, n - reach - a)
+    if n - 1 - 2 * reach - a >= pattern.random:
+        return seen + (n - a) * pattern.random
+    hidden = (max(0, row - reach - a) + max(0, n - 1 - row - reach) for row in range(a, n))
+    return seen + sum(min(pattern.random, free) for free in hidden)
 
 
 def in_last_row(pattern: Pattern, n: int) -> int:
     """Tokens that the last token sees, itself among them."""
-    if pattern.kind == "strided":
-        return min(pattern.stride, n) + (n - 1) // pattern.stride
-    return _in_row(pattern, n, n - 1)
+    reach, last = pattern.reach, n - 1
+    match pattern.kind:
+        case "full" | "causal":
+            return n
+        case "strided":
+            return min(pattern.stride, n) + last // pattern.stride
+        case "dilated":
+            return 1 + min(reach, last // pattern.dilation)
+    near = 1 + min(reach, last)
+    before = max(0, last - reach)
+    if pattern.kind == "window":
+        return near
+    if pattern.kind == "sinks":
+        return near + min(pattern.sinks, before)
+    if last < pattern.anchors:
+        return n
+    seen = near + min(pattern.anchors, before)
+    return seen + (min(pattern.random, n - seen) if pattern.kind == "random" else 0)
 
 
 def layers_to_see(mask: Mask) -> NDArray[np.int64]:

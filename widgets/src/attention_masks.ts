@@ -64,49 +64,60 @@ export function visible(pattern: Pattern, n: number): Uint8Array {
   return mask;
 }
 
-/** Visible tokens of a row, without drawing it; not for "strided". */
-function inRow(pattern: Pattern, n: number, row: number): number {
-  const { kind, dilation } = pattern;
-  const ahead = !forward(pattern);
-  const reach = reachOf(pattern);
-  const last = ahead ? n - 1 : row;
-  if (kind === "full" || kind === "causal") return last + 1;
-  if (kind === "dilated" && dilation > 1) {
-    return Math.min(reach, Math.floor(row / dilation)) + 1 + (ahead ? Math.min(reach, Math.floor((n - 1 - row) / dilation)) : 0);
-  }
-  const anchored = kind === "global" || kind === "random";
-  if (anchored && row < pattern.anchors) return last + 1;
-  const anchors = anchored ? pattern.anchors : kind === "sinks" ? pattern.sinks : 0;
-  const first = Math.max(0, row - reach);
-  const found = Math.min(last, row + reach) - first + 1 + Math.min(anchors, first);
-  return kind === "random" ? found + Math.min(pattern.random, last + 1 - found) : found;
+/** Sum of min(row, most) over the first rows. */
+function ramp(most: number, rows: number): number {
+  const rising = Math.max(0, Math.min(rows, most + 1));
+  return (rising * (rising - 1)) / 2 + Math.max(0, rows - rising) * most;
 }
 
-/** Cells of the mask that are visible, in time that does not grow with n. */
+/** Cells of the mask that are visible, without going through the rows. */
 export function count(pattern: Pattern, n: number): number {
-  const { kind, stride } = pattern;
+  const { kind, stride, dilation, random } = pattern;
+  const one = forward(pattern);
+  const sides = one ? 1 : 2;
+  const reach = reachOf(pattern);
   if (kind === "full") return n * n;
   if (kind === "causal") return (n * (n + 1)) / 2;
   if (kind === "strided") {
-    const s = Math.min(stride, n);
     const turns = Math.floor(n / stride);
-    const seen = (s * (s + 1)) / 2 + (n - s) * s + (stride * turns * (turns - 1)) / 2 + turns * (n - stride * turns);
-    return forward(pattern) ? seen : 2 * seen - n;
+    const strided = (stride * turns * (turns - 1)) / 2 + turns * (n - stride * turns);
+    return sides * (n + ramp(stride - 1, n) + strided) - (sides - 1) * n;
   }
-  // Rows differ near both ends only: beyond the window, the anchors and what random tokens need to be free.
-  const edge = reachOf(pattern) * pattern.dilation + Math.max(pattern.anchors, pattern.sinks) + pattern.random + 1;
-  let sum = 0;
-  if (n <= 2 * edge + 1) {
-    for (let row = 0; row < n; row++) sum += inRow(pattern, n, row);
-    return sum;
+  if (kind === "dilated") {
+    const turns = Math.floor(n / dilation);
+    return n + sides * (dilation * ramp(reach, turns) + (n - dilation * turns) * Math.min(reach, turns));
   }
-  for (let row = 0; row < edge; row++) sum += inRow(pattern, n, row) + inRow(pattern, n, n - 1 - row);
-  return sum + (n - 2 * edge) * inRow(pattern, n, edge);
+  const near = n + sides * ramp(reach, n);
+  if (kind === "window") return near;
+  if (kind === "sinks") return near + ramp(pattern.sinks, n - reach);
+  // Rows of the anchors see all; the others see the anchors that lie before their window.
+  const a = Math.min(pattern.anchors, n);
+  const allOfThem = one ? (a * (a + 1)) / 2 : a * n;
+  const own = a + ramp(reach, a) + (one ? 0 : ramp(reach, n) - ramp(reach, n - a));
+  let seen = allOfThem + near - own + ramp(a, n - reach) - ramp(a, a - reach);
+  if (kind === "global") return seen;
+  if (one) return seen + ramp(random, n - reach - a);
+  if (n - 1 - 2 * reach - a >= random) return seen + (n - a) * random;
+  for (let row = a; row < n; row++) seen += Math.min(random, Math.max(0, row - reach - a) + Math.max(0, n - 1 - row - reach));
+  return seen;
 }
 
 /** Tokens that the last token sees, itself among them. */
-export const inLastRow = (pattern: Pattern, n: number): number =>
-  pattern.kind === "strided" ? Math.min(pattern.stride, n) + Math.floor((n - 1) / pattern.stride) : inRow(pattern, n, n - 1);
+export function inLastRow(pattern: Pattern, n: number): number {
+  const { kind, anchors } = pattern;
+  const reach = reachOf(pattern);
+  const last = n - 1;
+  if (kind === "full" || kind === "causal") return n;
+  if (kind === "strided") return Math.min(pattern.stride, n) + Math.floor(last / pattern.stride);
+  if (kind === "dilated") return 1 + Math.min(reach, Math.floor(last / pattern.dilation));
+  const near = 1 + Math.min(reach, last);
+  const before = Math.max(0, last - reach);
+  if (kind === "window") return near;
+  if (kind === "sinks") return near + Math.min(pattern.sinks, before);
+  if (last < anchors) return n;
+  const seen = near + Math.min(anchors, before);
+  return kind === "random" ? seen + Math.min(pattern.random, n - seen) : seen;
+}
 
 /** The tokens that each token sees, as lists: what the searches below walk along. */
 function neighbours(mask: Uint8Array, n: number): Int32Array[] {

@@ -265,15 +265,22 @@ export interface Bill {
 /** The pattern with a window and a stride for contexts that are too long to draw. */
 export const atFullSize = ({ pattern, wide }: State): Pattern => ({ ...pattern, window: wide, stride: wide });
 
+const bills = new WeakMap<State, Bill>();
+
+/** What the state shown costs; worked out once for each state. */
 export function bill(state: State): Bill {
+  const known = bills.get(state);
+  if (known) return known;
   const own = MODELS[state.model];
   const model = state.sharing === "own" ? own : shared(own, state.sharing);
   const causal: Pattern = { ...PATTERN, kind: "causal" };
   const of = (pattern: Pattern, n: number): Cost => cost(model, pattern, n, state.bytesEach, MACHINE);
-  return {
+  const found = {
     model, now: of(atFullSize(state), state.length), causal: of(causal, state.length),
     rows: LENGTHS.map((n) => ({ n, chosen: of(atFullSize(state), n), causal: of(causal, n) })),
   };
+  bills.set(state, found);
+  return found;
 }
 
 function costChart(state: State, text: LongContextStrings, { rows, now }: Bill, width: number, value: (cost: Cost) => number, words: (value: number) => string, rules: { y: number }[] = []): Drawing {
