@@ -6,13 +6,10 @@ writes it from the manifest; a test recomputes it.
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
 from frontier_lab import zoo
+from frontier_lab.exporting import write
 from frontier_lab.zoo import llama
 from frontier_lab.zoo.short_context import BUCKETS, CONTEXT, DISTANCES
 
@@ -57,16 +54,5 @@ def build() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Write the data set to the path given."""
-    if len(sys.argv) != 2:
-        raise SystemExit("error: wanted one argument, the file to write")
-    target = Path(sys.argv[1])
-    partial = target.with_suffix(".partial")
-    partial.write_text(json.dumps(build(), ensure_ascii=False) + "\n", "utf8")
-    os.replace(partial, target)
-    print(f"{target.name}: {target.stat().st_size:,} bytes")
-
-
 if __name__ == "__main__":
-    main()
+    write(build)

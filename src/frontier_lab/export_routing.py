@@ -7,10 +7,6 @@ recomputes it. The text is three passages that the models never saw, one from ea
 from __future__ import annotations
 
 import base64
-import json
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +14,7 @@ import torch
 from transformers import AutoTokenizer
 
 from frontier_lab import corpus, hub, routing, zoo
+from frontier_lab.exporting import write
 
 HUB_ID = "mistralai/Mixtral-8x7B-v0.1"
 LENGTH = 16
@@ -91,17 +88,6 @@ def build() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Write the data set to the path given."""
-    if len(sys.argv) != 2:
-        raise SystemExit("error: wanted one argument, the file to write")
-    target = Path(sys.argv[1])
-    partial = target.with_suffix(".partial")
-    partial.write_text(json.dumps(build(), ensure_ascii=False) + "\n", "utf8")
-    os.replace(partial, target)
-    print(f"{target.name}: {target.stat().st_size:,} bytes")
-
-
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    write(build)

@@ -193,7 +193,6 @@ class Retrieval:
         question: tokens of the question.
         found: probability that the right passage is among them.
         answered: probability of a right answer when it is.
-        long_answered: probability of a right answer when everything is read.
     """
 
     chunk: int = 256
@@ -201,13 +200,12 @@ class Retrieval:
     question: int = 32
     found: float = 0.9
     answered: float = 0.9
-    long_answered: float = 0.8
 
     def __post_init__(self) -> None:
         for name in ("chunk", "passages", "question"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
-        for name in ("found", "answered", "long_answered"):
+        for name in ("found", "answered"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, wanted 0 to 1")
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
 import traitlets as t
@@ -14,10 +14,8 @@ import traitlets as t
 from .attention_cost import MODELS, SHARINGS, Cost, Model, Retrieval, break_even, cost
 from .attention_masks import KINDS, Mask, Pattern, count, visible
 from .components import components
+from .records import Records
 from .rotary import METHODS, Rotary
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 STATIC = Path(__file__).parent / "static"
 TOPICS = ("mask", "position", "measured", "cost")
@@ -81,7 +79,7 @@ def _config(config: Any) -> dict[str, Any]:
     }
 
 
-class LongContextStrategies(anywidget.AnyWidget):  # type: ignore[misc]
+class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
     """Strategies for long contexts, side by side: masks, rotary positions, measured curves, costs.
 
     ``LongContextStrategies()`` shows this book's small models. With ``curves`` and ``config`` it shows
@@ -219,22 +217,24 @@ class LongContextStrategies(anywidget.AnyWidget):  # type: ignore[misc]
         return self.rotary.rope_parameters()
 
     @property
+    def _priced(self) -> Model:
+        """The model with its way, or another, to share keys and values."""
+        own = MODELS[self.model]
+        return own if self.sharing == "own" else own.shared(self.sharing)
+
+    @property
     def _wide_pattern(self) -> Pattern:
         """The pattern with a window and a stride for contexts that are too long to draw."""
         return Pattern(**{**vars(self.pattern), "window": self.wide, "stride": self.wide})
 
     def cost(self) -> Cost:
         """The bill that is shown, computed by the Python twin."""
-        own: Model = MODELS[self.model]
-        model = own if self.sharing == "own" else own.shared(self.sharing)
-        return cost(model, self._wide_pattern, self.length, bytes_each=self.bytes_each)
+        return cost(self._priced, self._wide_pattern, self.length, bytes_each=self.bytes_each)
 
     def break_even(self) -> int:
         """Longest text, in tokens, that ``budget`` times the operations of retrieval allow to read whole."""
-        own: Model = MODELS[self.model]
-        model = own if self.sharing == "own" else own.shared(self.sharing)
         retrieval = Retrieval(self.chunk, self.passages, found=self.found)
-        return break_even(model, self._wide_pattern, retrieval, budget=self.budget)
+        return break_even(self._priced, self._wide_pattern, retrieval, budget=self.budget)
 
     def to_records(self) -> list[dict[str, Any]]:
         """What was measured, one dictionary for each condition, place and seed."""
@@ -257,20 +257,6 @@ class LongContextStrategies(anywidget.AnyWidget):  # type: ignore[misc]
                         for seed, value in enumerate(seeds)
                     ]
         return records
-
-    def to_frame(self) -> pd.DataFrame:
-        """:meth:`to_records` as a pandas table.
-
-        Raises:
-            ImportError: pandas is not installed; ``to_records`` needs nothing.
-        """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame needs pandas (pip install pandas); to_records() gives the same rows without it"
-            ) from error
-        return pd.DataFrame.from_records(self.to_records())
 
     def __repr__(self) -> str:
         """Stable from run to run, so that stored outputs can be compared."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
 import numpy as np
@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from .components import components
 from .moe_routing_math import Routing, route
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .records import Records
 
 STATIC = Path(__file__).parent / "static"
 
@@ -109,7 +107,7 @@ def _own(
     }
 
 
-class MoERouting(anywidget.AnyWidget):  # type: ignore[misc]
+class MoERouting(Records, anywidget.AnyWidget):  # type: ignore[misc]
     """Which experts see which tokens: step through the router, fill the experts' slots, watch the balance.
 
     ``MoERouting()`` shows the package's data set, a small trained Mixtral-class model on real text at several
@@ -280,20 +278,6 @@ class MoERouting(anywidget.AnyWidget):  # type: ignore[misc]
                     }
                 )
         return records
-
-    def to_frame(self) -> pd.DataFrame:
-        """:meth:`to_records` as a pandas table.
-
-        Raises:
-            ImportError: pandas is not installed; ``to_records`` needs nothing.
-        """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame needs pandas (pip install pandas); to_records() gives the same rows without it"
-            ) from error
-        return pd.DataFrame.from_records(self.to_records())
 
     def __repr__(self) -> str:
         """Stable from run to run, so that stored outputs can be compared."""

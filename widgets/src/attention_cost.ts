@@ -55,7 +55,6 @@ export interface Retrieval {
   question: number;
   found: number;
   answered: number;
-  longAnswered: number;
 }
 
 /** Numbers that a token leaves in the cache of one layer. */

@@ -154,7 +154,7 @@ export function readState(model: AnyModel, data: Data): State {
     length: whole("length", 512, 1 << 20),
     wide: whole("wide", 16, 1 << 17),
     bytesEach: real("bytes_each", 0.5, 4),
-    retrieval: { chunk: whole("chunk", 1, 1 << 16), passages: whole("passages", 1, 1000), question: 32, found: real("found", 0, 1), answered: 0.9, longAnswered: 0.9 },
+    retrieval: { chunk: whole("chunk", 1, 1 << 16), passages: whole("passages", 1, 1000), question: 32, found: real("found", 0, 1), answered: 0.9 },
     budget: real("budget", 1, 1024),
     story: whole("story", -1, 99),
   };

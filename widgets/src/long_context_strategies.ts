@@ -5,13 +5,14 @@ import { breakEven, MACHINE, MODELS, read, right, SHARINGS, type Cost } from "./
 import { button, check, choice, range } from "./base/controls";
 import { h, setAttribute, setText, uniqueId } from "./base/dom";
 import { liveSummary } from "./base/messages";
-import { reducedMotion } from "./base/motion";
 import { mount, type Kind as Component } from "./base/mount";
+import { player } from "./base/player";
 import { toCsv } from "./base/save";
-import { canvas, type Drawing } from "./base/shapes";
+import { picture, type Drawing } from "./base/shapes";
 import type { Language } from "./base/strings";
 import { dataTable, type TableData } from "./base/table";
 import { tools } from "./base/tools";
+import { followWidth } from "./base/width";
 import {
   atFullSize, bill, bytes, conditions, contextOf, drawAlibi, drawAll, drawDecay, drawLoss, drawMask, drawMemory, drawRecall, drawSharpness, drawStrip, drawTime, drawWaves, LENGTHS, methodRows, percent, seconds, short, type Bill,
 } from "./long_context_draw";
@@ -62,6 +63,9 @@ export function toAddress(values: (name: string) => unknown): string {
   return `#${[MARK, ...pairs].join("&")}`;
 }
 
+/** Models that have taken their state from the address: a view built anew keeps what its reader chose since. */
+const opened = new WeakSet<AnyModel>();
+
 class View {
   readonly root = h("div", { class: "fw-root fw-long", role: "group" });
   #model: AnyModel;
@@ -83,22 +87,17 @@ class View {
     this.#text = STRINGS[language];
     this.#signal = signal;
     this.#data = readData(model, this.#text);
-    const shared = fromAddress(location.hash);
-    for (const [name, value] of Object.entries(shared)) model.set(name, value);
+    if (!opened.has(model)) for (const [name, value] of Object.entries(fromAddress(location.hash))) model.set(name, value);
+    opened.add(model);
     this.#state = readState(model, this.#data);
     this.root.setAttribute("aria-label", this.#text.title);
     this.root.lang = language === "zh" ? "zh-CN" : "en";
     this.#build();
     this.update();
-    const resized = new ResizeObserver(() => {
-      const width = this.#panels.clientWidth;
-      if (width && width !== this.#width) {
-        this.#width = width;
-        this.update();
-      }
-    });
-    resized.observe(this.#panels);
-    signal.addEventListener("abort", () => resized.disconnect());
+    followWidth(this.#panels, (width) => {
+      this.#width = width;
+      this.update();
+    }, signal);
   }
 
   update(): void {
@@ -219,11 +218,6 @@ class View {
 
   // ---- who sees whom -----------------------------------------------------------------------------------
 
-  #image(place: HTMLElement): (drawing: Drawing, said: string) => void {
-    const paint = canvas(place);
-    return (drawing, said) => paint({ ...drawing, attributes: { ...drawing.attributes, role: "img", "aria-label": said } });
-  }
-
   #metrics(names: (keyof LongContextStrings["metrics"])[], topic: Topic, values: (state: State) => Record<string, [number | string, string, string?]>): HTMLElement {
     const boxes = names.map((name) => ({ name, value: h("data", { "data-name": name }), note: h("small") }));
     this.#on(topic, (state) => {
@@ -269,10 +263,14 @@ class View {
     const text = this.#text;
     const tokens = range(text.tokens, { min: 8, max: 96, step: 1 }, (value) => this.#set({ tokens: value }));
     const layers = range(text.layers, { min: 1, max: 16, step: 1 }, (value) => this.#set({ layers: value }));
-    layers.element.append(this.#player());
+    // Layer by layer, until the last token sees all that it ever will.
+    layers.element.append(player({
+      text, signal: this.#signal, every: 700,
+      now: () => this.#state.layers - 1, last: () => Math.min(16, Math.max(1, ...this.#state.seenAfter)) - 1, show: (i) => this.#set({ layers: i + 1 }),
+    }));
     const drawn = h("div", { class: "fw-drawing" });
     const strip = h("div", { class: "fw-drawing" });
-    const [paint, paintStrip] = [this.#image(drawn), this.#image(strip)];
+    const [paint, paintStrip] = [picture(drawn), picture(strip)];
     this.#on("mask", (state) => {
       tokens.set(state.tokens, String(state.tokens));
       layers.set(Math.min(16, state.layers), String(state.layers));
@@ -295,30 +293,6 @@ class View {
       h("div", { class: "fw-beside" }, h("div", { class: "fw-figure" }, h("div", { class: "fw-caption" }, text.mask), drawn, h("div", { class: "fw-caption" }, text.strip), strip), metrics));
   }
 
-  /** Adds layers one by one until the last token sees all that it ever will; with reduced motion at once. */
-  #player(): HTMLElement {
-    let timer: ReturnType<typeof setInterval> | undefined;
-    const stop = (): void => {
-      clearInterval(timer);
-      timer = undefined;
-      setText(play, `▶ ${this.#text.play}`);
-    };
-    const play = button(`▶ ${this.#text.play}`, () => {
-      if (timer !== undefined) return stop();
-      const most = Math.min(16, Math.max(1, ...this.#state.seenAfter));
-      if (reducedMotion()) return this.#set({ layers: most });
-      let layers = this.#state.layers >= most ? 1 : this.#state.layers;
-      this.#set({ layers });
-      setText(play, `❚❚ ${this.#text.pause}`);
-      timer = setInterval(() => {
-        if (++layers > most) return stop();
-        this.#set({ layers });
-      }, 700);
-    });
-    this.#signal.addEventListener("abort", () => clearInterval(timer));
-    return play;
-  }
-
   // ---- how positions turn ------------------------------------------------------------------------------
 
   #position(): HTMLElement {
@@ -328,7 +302,7 @@ class View {
     const method = choice(text.method, SHOWN_METHODS.map((name) => text.methods[name]), (i) => this.#set({ method: SHOWN_METHODS[i] }));
     const scale = range(text.scale, { min: 0, max: SCALES.length - 1, step: 1 }, (i) => this.#set({ scale: SCALES[i] }));
     const places = [0, 1, 2, 3].map(() => h("div", { class: "fw-drawing" }));
-    const [waves, decay, sharp, alibi] = places.map((place) => this.#image(place));
+    const [waves, decay, sharp, alibi] = places.map(picture);
     this.#on("position", (state) => {
       const { rotary } = state;
       const which = names.findIndex((name) => name === this.#model.get("rope"));
@@ -362,7 +336,7 @@ class View {
   #measured(): HTMLElement {
     const text = this.#text;
     const places = [0, 1, 2, 3].map(() => h("div", { class: "fw-drawing" }));
-    const paints = places.map((place) => this.#image(place));
+    const paints = places.map(picture);
     const said = (state: State, what: "loss" | "recall", tuned: boolean): string => conditions(state, tuned).map((name) => `${text.curves[name] ?? name} ${state.data.curves[name][what].map((row) => (row.reduce((a, b) => a + b, 0) / row.length).toFixed(2)).join(" ")}`).join("; ");
     this.#on("measured", (state) => {
       const width = this.#drawingWidth();
@@ -387,7 +361,7 @@ class View {
     const wide = range(text.wide, { min: 4, max: 17, step: 1 }, (i) => this.#set({ wide: 2 ** i }));
     const width = choice(text.bytes, BYTES.map((n) => text.bytesText(n)), (i) => this.#set({ bytes_each: BYTES[i] }));
     const places = [h("div", { class: "fw-drawing" }), h("div", { class: "fw-drawing" })];
-    const [time, memory] = places.map((place) => this.#image(place));
+    const [time, memory] = places.map(picture);
     const nearest = (values: readonly number[], wanted: number): number => values.reduce((best, value, i) => (Math.abs(Math.log(value / wanted)) < Math.abs(Math.log(values[best] / wanted)) ? i : best), 0);
     const said = (found: Bill, value: (cost: Cost) => string): string => found.rows.map((row) => `${contextOf(row.n)} ${value(row.chosen)}`).join(", ");
     this.#on("cost", (state) => {

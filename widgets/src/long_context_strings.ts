@@ -50,13 +50,13 @@ const zh = {
   length: "上下文 n", wide: "窗口或步长", bytes: "每个数", bytesText: (n: number) => `${n} 字节`,
   retrieval: "检索，还是整篇读",
   chunk: "每段词元", passages: "取几段", found: "取对的概率", budget: "愿意多算",
-  retrieved: (tokens: number, right: string, budget: number) => [`检索一次读 ${tokens} 个词元，答对的机会至多 ${right}（取到了也只有九成能答对）。用 ${budget} 倍于它的运算量，可以整篇读完 `, " 个词元以内的文本；整篇读不会漏掉那一段，更长的就得检索。"],
+  retrieved: (tokens: number, right: string, budget: number) => [`检索一次读 ${tokens} 个词元，答对的机会至多 ${right}（假定取到之后九成能答对）。用 ${budget} 倍于它的运算量，可以整篇读完 `, " 个词元以内的文本；整篇读不会漏掉那一段，更长的就得检索。"],
   growth: "读完一段上下文至少要多久：实线是选中的模式，虚线是因果注意力",
   growthLabel: (text: string) => `各长度的预填时间：${text}`,
   memory: "KV 缓存有多大：虚线是因果注意力，点线是 80 GB 减去权重",
   memoryLabel: (text: string) => `各长度的缓存：${text}`,
   tokensAxis: "上下文（词元）",
-  machine: "按 NVIDIA H100 SXM 的标称峰值（bfloat16 989 TFLOP/s、3.35 TB/s、80 GB）算出的下限；每层用同一个模式。",
+  machine: "按 NVIDIA H100 SXM 的标称峰值（bfloat16 989 TFLOP/s、3.35 TB/s、80 GB）算出的下限；每层用同一个模式。换成 MLA 时，缓存按 DeepSeek-V3 的比例算。",
   reveal: "猜完再看", answerIs: "答案", guess: "先猜",
   questions: [
     {
@@ -163,13 +163,13 @@ const en: LongContextStrings = {
   length: "Context n", wide: "Window or stride", bytes: "A number", bytesText: (n) => `${n} bytes`,
   retrieval: "Retrieve, or read it all",
   chunk: "Tokens a passage", passages: "Passages", found: "Right one found", budget: "Operations allowed",
-  retrieved: (tokens, right, budget) => [`Retrieval reads ${tokens} tokens and is right at most ${right} of the time (nine in ten when the passage is there). At ${budget}× its operations a text of up to `, " tokens can be read whole, which misses no passage; longer ones need retrieval."],
+  retrieved: (tokens, right, budget) => [`Retrieval reads ${tokens} tokens and is right at most ${right} of the time (supposing that nine in ten are answered once the passage is there). At ${budget}× its operations a text of up to `, " tokens can be read whole, which misses no passage; longer ones need retrieval."],
   growth: "Least time to read a context: solid with the pattern, dashed with causal attention",
   growthLabel: (text) => `Prefill time at each length: ${text}`,
   memory: "Size of the KV cache: dashed with causal attention, dotted 80 GB less the weights",
   memoryLabel: (text) => `Cache at each length: ${text}`,
   tokensAxis: "context (tokens)",
-  machine: "Lower bounds at the peak rates of an NVIDIA H100 SXM (bfloat16 989 TFLOP/s, 3.35 TB/s, 80 GB); the same pattern in every layer.",
+  machine: "Lower bounds at the peak rates of an NVIDIA H100 SXM (bfloat16 989 TFLOP/s, 3.35 TB/s, 80 GB); the same pattern in every layer. Another model with MLA keeps what DeepSeek-V3 does, in proportion.",
   reveal: "Guess, then see", answerIs: "Answer", guess: "Guess first",
   questions: [
     {

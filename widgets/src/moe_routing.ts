@@ -4,13 +4,14 @@ import { button, check, choice, range } from "./base/controls";
 import { h, setAttribute, setText, uniqueId } from "./base/dom";
 import { roving, setTabStop } from "./base/keyboard";
 import { liveSummary } from "./base/messages";
-import { reducedMotion } from "./base/motion";
 import { mount, type Kind } from "./base/mount";
+import { player } from "./base/player";
 import { toCsv } from "./base/save";
-import { canvas, type Drawing } from "./base/shapes";
+import { picture } from "./base/shapes";
 import type { Language } from "./base/strings";
 import { dataTable, type TableData } from "./base/table";
 import { tools } from "./base/tools";
+import { followWidth } from "./base/width";
 import { columns, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, history, segments, specialisation } from "./moe_routing_draw";
 import { tokensOf } from "./moe_routing_math";
 import { CHOICES, DATA_TRAITS, defaults, readData, readState, shown, type Data, type State } from "./moe_routing_state";
@@ -53,18 +54,12 @@ class View {
     this.root.lang = language === "zh" ? "zh-CN" : "en";
     this.#build();
     this.update();
-    const resized = new ResizeObserver(() => {
-      const width = this.#columns.clientWidth;
-      const scrolls = this.#columns.scrollWidth > width;
-      if (scrolls) this.#columns.tabIndex = 0;
+    followWidth(this.#columns, (width) => {
+      this.#width = width;
+      this.update();
+      if (this.#columns.scrollWidth > width) this.#columns.tabIndex = 0;
       else this.#columns.removeAttribute("tabindex");
-      if (width && width !== this.#width) {
-        this.#width = width;
-        this.update();
-      }
-    });
-    resized.observe(this.#columns);
-    signal.addEventListener("abort", () => resized.disconnect());
+    }, signal);
   }
 
   update(): void {
@@ -127,7 +122,11 @@ class View {
         const steps = stepsOf(frame.run);
         step.set(steps.indexOf(frame.step), text.stepText(frame.step, frame.val_loss ?? null), steps.length - 1);
       });
-      step.element.append(this.#player(() => stepsOf(current())));
+      const steps = (): number[] => stepsOf(current());
+      step.element.append(player({
+        text, signal: this.#signal, every: 900,
+        now: () => steps().indexOf(snapshots[this.#state.snapshot].step), last: () => steps().length - 1, show: (i) => this.#set({ step: steps()[i] }),
+      }));
       row.append(step.element, this.#history());
     }
     if (layers > 1) {
@@ -144,35 +143,10 @@ class View {
     return row;
   }
 
-  /** Goes through the run's snapshots once; with reduced motion it jumps to the last. */
-  #player(steps: () => number[]): HTMLElement {
-    let timer: ReturnType<typeof setInterval> | undefined;
-    const stop = (): void => {
-      clearInterval(timer);
-      timer = undefined;
-      setText(play, `▶ ${this.#text.play}`);
-    };
-    const play = button(`▶ ${this.#text.play}`, () => {
-      if (timer !== undefined) return stop();
-      const all = steps();
-      if (reducedMotion()) return this.#set({ step: all[all.length - 1] });
-      const at = all.indexOf(this.#data.snapshots[this.#state.snapshot].step);
-      let next = at === all.length - 1 ? 0 : at + 1;
-      this.#set({ step: all[next] });
-      setText(play, `❚❚ ${this.#text.pause}`);
-      timer = setInterval(() => {
-        if (++next >= all.length) return stop();
-        this.#set({ step: all[next] });
-      }, 900);
-    });
-    this.#signal.addEventListener("abort", () => clearInterval(timer));
-    return play;
-  }
-
   #history(): HTMLElement {
     const place = h("div", { class: "fw-history" });
     const box = h("div", { class: "fw-history-box" }, h("div", { class: "fw-caption" }, this.#text.history), place);
-    const paint = canvas(place);
+    const paint = picture(place);
     let key = "";
     let lines: ReturnType<typeof history> = [];
     this.#parts.push((state) => {
@@ -181,7 +155,7 @@ class View {
       key = next;
       const drawing = drawHistory(state, lines, 230);
       const said = lines.map((line) => `${this.#text.runs[line.run] ?? line.run} ${line.steps.map((step, i) => `${step}: ${line.losses[i].toFixed(2)}`).join(", ")}`).join("; ");
-      this.#image(paint, drawing, this.#text.historyLabel(said));
+      paint(drawing, this.#text.historyLabel(said));
     });
     return box;
   }
@@ -390,7 +364,7 @@ class View {
 
   #bins(): HTMLElement {
     const place = h("div", { class: "fw-drawing fw-bins" });
-    const paint = canvas(place);
+    const paint = picture(place);
     place.addEventListener("click", (event) => {
       const cell = (event.target as Element).closest<SVGElement>("[data-token]");
       if (cell) this.#set({ selected_token: Number(cell.dataset.token) });
@@ -398,18 +372,18 @@ class View {
     this.#parts.push((state) => {
       const drawing = drawBins(state, this.#text, columns(this.#drawingWidth(), this.#data.experts));
       const { counts, capacity } = state.routing;
-      this.#image(paint, drawing, this.#text.binsLabel([...counts].map((n, e) => `E${e} ${capacity === null ? n : `${Math.min(n, capacity)}/${capacity}`}`).join(", ")));
+      paint(drawing, this.#text.binsLabel([...counts].map((n, e) => `E${e} ${capacity === null ? n : `${Math.min(n, capacity)}/${capacity}`}`).join(", ")));
     });
     return place;
   }
 
   #load(): HTMLElement {
     const place = h("div", { class: "fw-drawing" });
-    const paint = canvas(place);
+    const paint = picture(place);
     this.#parts.push((state) => {
       const drawing = drawLoad(state, this.#text, columns(this.#drawingWidth(), this.#data.experts));
       const { f, P } = state.routing;
-      this.#image(paint, drawing, this.#text.loadLabel([...f].map((value, e) => `E${e} f ${value.toFixed(3)} P ${P[e].toFixed(3)}`).join(", ")));
+      paint(drawing, this.#text.loadLabel([...f].map((value, e) => `E${e} f ${value.toFixed(3)} P ${P[e].toFixed(3)}`).join(", ")));
     });
     return h("div", {}, h("div", { class: "fw-caption" }, this.#text.load), place);
   }
@@ -417,23 +391,19 @@ class View {
   #matrix(): HTMLElement[] {
     if (new Set(this.#data.groups).size < 2) return [];
     const place = h("div", { class: "fw-drawing" });
-    const paint = canvas(place);
+    const paint = picture(place);
     this.#parts.push((state) => {
       const matrix = specialisation(state);
       const names = matrix.groups.map((group) => this.#group(group));
       const drawing = drawMatrix(matrix, names, columns(this.#drawingWidth(), this.#data.experts));
       const said = matrix.share.map((row, i) => `${names[i]}: ${row.map((share, e) => `E${e} ${Math.round(100 * share)}%`).join(", ")}`).join("; ");
-      this.#image(paint, drawing, this.#text.matrixLabel(said));
+      paint(drawing, this.#text.matrixLabel(said));
     });
     return [h("div", {}, h("div", { class: "fw-caption" }, this.#text.matrix), place)];
   }
 
   #drawingWidth(): number {
     return Math.max(this.#width || 640, 58 + 30 * this.#data.experts);
-  }
-
-  #image(paint: (drawing: Drawing) => void, drawing: Drawing, said: string): void {
-    paint({ ...drawing, attributes: { ...drawing.attributes, role: "img", "aria-label": said } });
   }
 
   // ---- numbers, tables, files --------------------------------------------------------------------------

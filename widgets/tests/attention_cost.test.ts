@@ -15,8 +15,7 @@ describe("costs agree with the Python twin", () => {
       expect(found.fits, n).toBe(wanted.fits);
       for (const name of ["cells", "share", "attention", "others", "cache", "weights", "prefill", "decode"] as const) close([found[name]], [wanted[name]], `${name} at ${n}`);
     }
-    const { long_answered, ...numbers } = vector.retrieval;
-    const retrieval = { ...numbers, longAnswered: long_answered };
+    const { retrieval } = vector;
     expect(read(retrieval)).toBe(vector.read);
     close([right(retrieval)], [vector.right], "right");
     expect(breakEven(model, pattern, retrieval, vector.budget, MACHINE)).toBe(vector.break_even);

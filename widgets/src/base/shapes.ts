@@ -55,3 +55,9 @@ export function canvas(place: Element): (drawing: Drawing) => void {
     shown = { el: shown?.el ?? (place.lastChild as Element), drawing };
   };
 }
+
+/** The one drawing in `place`, an image with a description for those who cannot see it. */
+export function picture(place: Element): (drawing: Drawing, said: string) => void {
+  const paint = canvas(place);
+  return (drawing, said) => paint({ ...drawing, attributes: { ...drawing.attributes, role: "img", "aria-label": said } });
+}

@@ -1,0 +1,23 @@
+"""How the data set of a figure is written: ``python -m frontier_lab.export_… file``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from frontier_lab.zoo.harness import write_json
+
+
+def write(build: Callable[[], Mapping[str, Any]]) -> None:
+    """Write what ``build`` gives to the file named on the command line.
+
+    Raises:
+        SystemExit: there is no file, or more than one.
+    """
+    if len(sys.argv) != 2:
+        raise SystemExit("error: wanted one argument, the file to write")
+    target = Path(sys.argv[1])
+    write_json(target, build(), indent=None)
+    print(f"{target.name}: {target.stat().st_size:,} bytes")

@@ -1,0 +1,14 @@
+// How much room a drawing has.
+
+/** Calls back with the width of an element whenever it changes, until the signal aborts. */
+export function followWidth(el: Element, changed: (width: number) => void, signal: AbortSignal): void {
+  let known = 0;
+  const resized = new ResizeObserver(() => {
+    const width = el.clientWidth;
+    if (!width || width === known) return;
+    known = width;
+    changed(width);
+  });
+  resized.observe(el);
+  signal.addEventListener("abort", () => resized.disconnect());
+}
