@@ -142,6 +142,7 @@ def describe(logs: Mapping[str, list[list[dict[str, Any]]]]) -> dict[str, Any]:
         return [routing.effective_experts(torch.tensor(e["load"])).mean().item() for e in entries]
 
     ends = {name: [log[-1]["val_loss"] for log in logs[name]] for name in RUNS}
+    early = min(step for step in SCHEDULE.snapshots if step > 0)
     return entry(
         MixtralForCausalLM(config()),
         text="King James Bible, Jargon File, 唐诗三百首与宋词一百首 (frontier_lab.corpus)",
@@ -150,11 +151,12 @@ def describe(logs: Mapping[str, list[list[dict[str, Any]]]]) -> dict[str, Any]:
         val_loss={name: values[0] for name, values in ends.items()},
         findings={
             "validation loss": ends,
-            "effective experts of 8 after 40 steps": {name: effective(name, 40) for name in RUNS},
+            f"effective experts of 8 after {early} steps": {name: effective(name, early) for name in RUNS},
             "effective experts of 8 at the end": {name: effective(name, SCHEDULE.steps) for name in RUNS},
         },
         can="continues three kinds of text for a few words, each with experts of its own",
         cannot="write sense, or show what routing costs at scale: it has eight small experts a layer",
+        seeds=SEEDS,
         balance_coefficient=RUNS,
         mixture=MIXTURE,
     )
