@@ -1,76 +1,13 @@
-"""Exercises that check themselves.
-
-``check("28.2.1-1", fn)`` prints a tick when ``fn`` is right, a circle when it is not written yet, and raises
-with a sentence that helps when it is wrong.
-"""
+"""Exercises of 28.2.1, the page on mixture of experts."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from numbers import Real
-from typing import Any
 
 import torch
 from torch import Tensor
 
-Function = Callable[..., Any]
-CHECKS: dict[str, Callable[[Function], None]] = {}
-
-
-class NotDoneYet(Exception):
-    """The stub still returns nothing."""
-
-
-def register(name: str) -> Callable[[Callable[[Function], None]], Callable[[Function], None]]:
-    """Make a function the check of exercise ``name``."""
-
-    def keep(function: Callable[[Function], None]) -> Callable[[Function], None]:
-        CHECKS[name] = function
-        return function
-
-    return keep
-
-
-def answer(function: Function, *arguments: Any) -> Any:
-    """Call a reader's function; ``None`` and ``...`` mean that it is not written yet.
-
-    Raises:
-        NotDoneYet: it is not.
-    """
-    try:
-        value = function(*arguments)
-    except NotImplementedError:
-        raise NotDoneYet from None
-    if value is None or value is ...:
-        raise NotDoneYet
-    return value
-
-
-def wrong(zh: str, en: str) -> AssertionError:
-    """The error of a wrong answer, in both languages."""
-    return AssertionError(f"{zh}\n{en}")
-
-
-def check(name: str, function: Function) -> None:
-    """Check a reader's answer.
-
-    Args:
-        name: of the exercise, such as ``"28.2.1-1"``.
-        function: the reader's.
-
-    Raises:
-        AssertionError: the answer is wrong; the message says how, in Chinese and English.
-        ValueError: there is no such exercise.
-    """
-    if name not in CHECKS:
-        raise ValueError(f"name: got {name!r}, wanted one of {', '.join(sorted(CHECKS))}")
-    try:
-        CHECKS[name](function)
-    except NotDoneYet:
-        print(f"○ {name}：尚未完成 / not done yet")
-        return
-    print(f"✓ {name}")
+from .checking import Function, NotDoneYet, answer, register, wrong
 
 
 @register("28.2.1-1")
@@ -187,52 +124,3 @@ def _update_bias(function: Function) -> None:
         raise wrong(
             "闭环运行后负载仍不均匀。", "The load is still uneven after running the rule in closed loop."
         )
-
-
-@register("28.1.1-1")
-def _unfinished(function: Function) -> None:
-    """``unfinished(d, base, trained)``: how many pairs turn less than once within the trained length."""
-    for d, base, trained in ((28, 1e4, 64), (128, 1e4, 4096), (128, 5e5, 8192), (8, 10.0, 1000)):
-        found = answer(function, d, base, trained)
-        turns = [trained * base ** (-2 * i / d) / (2 * math.pi) for i in range(d // 2)]
-        wanted = sum(turn < 1 for turn in turns)
-        if found != wanted:
-            raise wrong(
-                f"d = {d}、b = {base:g}、训练 {trained} 个词元时应为 {wanted}，得到 {found}。"
-                "转了几圈 = 词元数 × θ ÷ 2π。",
-                f"For d = {d}, b = {base:g} and {trained} trained tokens it is {wanted}, not {found}. "
-                "Turns are tokens times θ over 2π.",
-            )
-
-
-@register("28.1.1-2")
-def _base_for(function: Function) -> None:
-    """``base_for(d, base, s, j)``: the base at which pair ``j`` turns ``s`` times slower."""
-    for d, base, s, j in ((28, 1e4, 4.0, 13), (64, 1e4, 8.0, 16), (128, 5e5, 2.0, 1)):
-        found = answer(function, d, base, s, j)
-        if not isinstance(found, Real) or found <= 0:
-            raise wrong("应返回一个正数。", "Return a positive number.")
-        slower = base ** (-2 * j / d) / float(found) ** (-2 * j / d)
-        if not math.isclose(slower, s, rel_tol=1e-6):
-            raise wrong(
-                f"维度对 {j}（d = {d}）应恰好慢 {s:g} 倍，得到 {slower:.3g} 倍。",
-                f"Pair {j} (d = {d}) must turn exactly {s:g} times slower, not {slower:.3g}.",
-            )
-
-
-@register("28.1.1-3")
-def _resolution(function: Function) -> None:
-    """``resolution(theta)``: root mean square of the chords between the rotations of two neighbours."""
-    plain = torch.tensor([10000.0 ** (-2 * i / 28) for i in range(14)], dtype=torch.float64)
-    for theta in (plain, plain / 4, torch.full((3,), math.pi, dtype=torch.float64)):
-        found = answer(function, theta)
-        if not isinstance(found, Real):
-            raise wrong("应返回一个数。", "Return a number.")
-        wanted = (2 * torch.sin(theta / 2)).square().mean().sqrt().item()
-        if not math.isclose(float(found), wanted, rel_tol=1e-5):
-            raise wrong(
-                f"应为 {wanted:.4f}，得到 {float(found):.4f}。"
-                "弦长是 |exp(iθ) − 1| = 2 sin(θ/2)；先平方，再平均，再开方。",
-                f"It is {wanted:.4f}, not {float(found):.4f}. The chord is |exp(iθ) − 1| = 2 sin(θ/2); "
-                "square, take the mean, then the root.",
-            )

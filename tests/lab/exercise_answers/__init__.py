@@ -1,0 +1,1 @@
+"""Right answers and typical mistakes, a module for each page."""
