@@ -13,6 +13,9 @@ from frontier_lab.exporting import write
 from frontier_lab.zoo import llama
 from frontier_lab.zoo.short_context import BUCKETS, CONTEXT, DISTANCES
 
+ALIBI = ("cut", "window_32", "slopes_4", "slopes_16")
+"""What was changed of the ALiBi model, as far as the figure shows it."""
+
 
 def build() -> dict[str, Any]:
     """The data set as a JSON object: losses and recalls with three seeds each."""
@@ -29,6 +32,14 @@ def build() -> dict[str, Any]:
             for what, rows in names.items()
         }
 
+    def model(recipe: str) -> dict[str, Any]:
+        entry = found[recipe]
+        return {
+            "class": entry["class"],
+            "parameters": entry["parameters"],
+            "sha256": entry["files"]["model.safetensors"],
+        }
+
     conditions = list(found["llama"]["findings"][f"loss_{BUCKETS[0][0]}_{BUCKETS[0][1]}"])
     config = llama.config()
     return {
@@ -41,15 +52,13 @@ def build() -> dict[str, Any]:
             "factor": llama.FACTOR,
             "buckets": [list(bucket) for bucket in BUCKETS],
             "distances": list(DISTANCES),
-            "model": {
-                "class": found["llama"]["class"],
-                "parameters": found["llama"]["parameters"],
-                "sha256": found["llama"]["files"]["model.safetensors"],
-            },
+            "model": model("llama"),
+            "alibi_model": model("bloom"),
         },
         "curves": {
             **{name: curve("llama", name) for name in conditions},
             "alibi": curve("bloom", "base"),
+            **{f"alibi_{name}": curve("bloom", name) for name in ALIBI},
         },
     }
 

@@ -225,3 +225,44 @@ def with_rope(
     scaled = type(model)(config)
     scaled.load_state_dict(model.state_dict())
     return scaled.eval()
+
+
+def with_alibi(model: PreTrainedModel, *, divide: float = 1.0, window: int | None = None) -> PreTrainedModel:
+    """A copy of an ALiBi model, same weights, with flatter slopes or an end to what it sees.
+
+    transformers computes Bloom's biases on the way, and no config holds them: they are changed where each
+    layer's attention takes them.
+
+    Args:
+        model: a ``BloomForCausalLM``.
+        divide: every slope by this; ``math.inf`` leaves no bias at all.
+        window: positions that a query sees, itself among them; all of the past if ``None``.
+
+    Returns:
+        A new model in eval mode; the given one is unchanged.
+
+    Raises:
+        ValueError: the model is no Bloom, ``divide`` is not positive, or ``window`` is not at least 1.
+
+    Source of ``divide``: Al-Khateeb et al., "Position Interpolation Improves ALiBi Extrapolation" (2023).
+    """
+    if model.config.model_type != "bloom":
+        raise ValueError(f"model: got {type(model).__name__}, wanted a BloomForCausalLM")
+    if not divide > 0:
+        raise ValueError(f"divide: got {divide}, wanted more than 0")
+    if window is not None and window < 1:
+        raise ValueError(f"window: got {window}, wanted at least 1")
+
+    def change(_: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        bias = named["alibi"] / divide  # [B * H, 1, keys]
+        if window is not None:
+            keys = torch.arange(bias.shape[-1], device=bias.device)
+            queries = keys[-positional[0].shape[1] :]
+            gone = queries[:, None] - keys >= window  # [queries, keys]
+            bias = bias.masked_fill(gone, torch.finfo(bias.dtype).min)
+        return positional, named | {"alibi": bias}
+
+    changed = copy.deepcopy(model).eval()
+    for block in changed.transformer.h:
+        block.self_attention.register_forward_pre_hook(change, with_kwargs=True)
+    return changed

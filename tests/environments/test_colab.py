@@ -1,8 +1,9 @@
 """Every page runs in a stand-in for Colab: what Colab ships, a fresh install from a clone, top to bottom.
 
-The stand-in is a virtual environment that sees torch, transformers, ipywidgets, numpy, matplotlib and what
-they need, borrowed from the environment that runs the tests, and no more: none of this book, no anywidget.
-Its setuptools is Colab's, for the packages are built with what is there. It has a package ``google.colab``.
+The stand-in is a virtual environment that sees torch, transformers, datasets, ipywidgets, numpy, matplotlib
+and what they need, borrowed from the environment that runs the tests, and no more: none of this book, no
+anywidget. Its setuptools is Colab's, for the packages are built with what is there. It has a package
+``google.colab``.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-SHIPPED = ("torch", "transformers", "ipywidgets", "numpy", "matplotlib", "ipykernel")
+SHIPPED = ("torch", "transformers", "datasets", "ipywidgets", "numpy", "matplotlib", "ipykernel")
 """What Colab has that matters here; ipykernel is how it runs cells at all."""
 
 FETCHED = {"setuptools": "75.2.0", "wheel": "0.48.0"}
 """Build tools in Colab's versions, from googlecolab/backend-info, August 2026."""
+
+BESIDE = ("anywidget", "psygnal", "faiss-cpu", "bm25s")
+"""What the set-up cell installs beside the book's own packages."""
 
 FIXED = ("torch", "transformers", "numpy")
 BUILD_SECONDS = 90
@@ -122,11 +126,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def wheels() -> Path:
     """The wheels that the stand-in may install, fetched once; its pip is kept from the network."""
-    wanted = {**FETCHED, **{name: importlib.metadata.version(name) for name in ("anywidget", "psygnal")}}
+    wanted = {**FETCHED, **{name: importlib.metadata.version(name) for name in BESIDE}}
     missing = [
         f"{name}=={version}"
         for name, version in wanted.items()
-        if not list(WHEELS.glob(f"{name}-{version}-*.whl"))
+        if not list(WHEELS.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
     ]
     if missing:
         run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", WHEELS, *missing)
@@ -200,6 +204,8 @@ def test_the_stand_in_has_nothing_of_ours(colab: Path) -> None:
         "frontier_widgets",
         "anywidget",
         "psygnal",
+        "faiss",
+        "bm25s",
         "jupyterlab",
         "ninja",
     )

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from exercise_answers import mixture_of_experts, position_interpolation
+from exercise_answers import alibi, mixture_of_experts, position_interpolation
 
 from frontier_lab import exercises
 from frontier_lab.exercises import check
 
-PAGES = (mixture_of_experts, position_interpolation)
+PAGES = (alibi, mixture_of_experts, position_interpolation)
 RIGHT = [case for page in PAGES for case in page.RIGHT]
 WRONG = [case for page in PAGES for case in page.WRONG]
 NAMES = sorted({name for name, _ in RIGHT})

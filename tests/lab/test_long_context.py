@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -145,3 +147,72 @@ def test_a_model_without_rope_is_refused() -> None:
         ValueError, match=r"model: got BloomForCausalLM, wanted one with config\.rope_parameters"
     ):
         lc.with_rope(bloom, {"rope_type": "default", "rope_theta": 1e4})
+
+
+def alibi() -> BloomForCausalLM:
+    """An untrained Bloom, four heads, whose attention matters."""
+    torch.manual_seed(0)
+    config = BloomConfig(vocab_size=1024, hidden_size=32, n_layer=1, n_head=4, initializer_range=0.3)
+    return BloomForCausalLM(config).eval()
+
+
+@torch.no_grad()
+def test_a_window_ends_what_is_seen_exactly_there_and_leaves_the_given_model_alone() -> None:
+    model, ids = alibi(), torch.randint(0, 1024, (1, 40))
+    before = model(input_ids=ids).logits
+    windowed = lc.with_alibi(model, window=8)
+    other = ids.clone()
+    other[0, 10] = (other[0, 10] + 1) % 1024
+    changed = (windowed(input_ids=ids).logits != windowed(input_ids=other).logits).any(-1)[0]
+    assert changed.nonzero().flatten().tolist() == list(range(10, 18))
+    torch.testing.assert_close(windowed(input_ids=ids).logits[:, :8], before[:, :8])
+    torch.testing.assert_close(model(input_ids=ids).logits, before)
+
+
+@torch.no_grad()
+def test_a_window_holds_for_padded_rows_and_token_by_token() -> None:
+    windowed, ids = lc.with_alibi(alibi(), window=8), torch.randint(0, 1024, (2, 40))
+    padded = torch.ones_like(ids)
+    padded[1, :5] = 0
+    whole = windowed(input_ids=ids, attention_mask=padded)
+    first = windowed(input_ids=ids[:, :30], attention_mask=padded[:, :30], use_cache=True)
+    rest = windowed(input_ids=ids[:, 30:], attention_mask=padded, past_key_values=first.past_key_values)
+    torch.testing.assert_close(whole.logits[:, 30:], rest.logits, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_divided_slopes_are_distances_divided_and_infinity_is_no_bias() -> None:
+    model, ids = alibi(), torch.randint(0, 1024, (1, 40))
+    attention = model.transformer.h[0].self_attention
+    seen: list[torch.Tensor] = []
+
+    def note(_: object, __: object, named: dict[str, torch.Tensor]) -> None:
+        seen.append(named["alibi"])
+
+    for divide in (1.0, 4.0, math.inf):
+        changed = lc.with_alibi(model, divide=divide)
+        changed.transformer.h[0].self_attention.register_forward_pre_hook(note, with_kwargs=True)
+        changed(input_ids=ids)
+    plain, quarter, none = seen
+    torch.testing.assert_close(quarter, plain / 4)
+    assert plain.abs().max() > 1
+    assert not none.any()
+    assert not attention._forward_pre_hooks
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"divide": 0.0}, r"divide: got 0\.0, wanted more than 0"),
+        ({"divide": math.nan}, "divide: got nan"),
+        ({"window": 0}, "window: got 0, wanted at least 1"),
+    ],
+)
+def test_a_wrong_change_of_alibi_is_named(change: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        lc.with_alibi(alibi(), **change)
+
+
+def test_a_model_without_alibi_is_refused() -> None:
+    with pytest.raises(ValueError, match="model: got LlamaForCausalLM, wanted a BloomForCausalLM"):
+        lc.with_alibi(tiny())

@@ -19,6 +19,7 @@ from .rotary import METHODS, Rotary
 
 STATIC = Path(__file__).parent / "static"
 TOPICS = ("mask", "position", "measured", "cost")
+GROUPS = ("untuned", "tuned", "alibi")
 SHOWN_METHODS = tuple(method for method in METHODS if method != "longrope")
 ROPES = {
     "Llama-2-7B": {"head_dim": 128, "base": 10000.0, "trained": 4096},
@@ -110,6 +111,7 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
         bytes_each: of a number in weights and cache.
         chunk, passages, found: see :class:`frontier_widgets.attention_cost.Retrieval`.
         budget: how many times the operations of retrieval reading everything may take.
+        group: of measured conditions: ``"untuned"``, ``"tuned"`` or ``"alibi"``.
         story: step of the guided tour, -1 for none.
         view: ``"figure"`` or ``"table"``.
         language: ``"zh"``, ``"en"``, or ``""`` for the page's own.
@@ -150,6 +152,7 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
     passages = t.Int(5).tag(sync=True)
     found = t.Float(0.9).tag(sync=True)
     budget = t.Float(8.0).tag(sync=True)
+    group = t.Enum(GROUPS, default_value="untuned").tag(sync=True)
     story = t.Int(-1).tag(sync=True)
     view = t.Enum(("figure", "table"), default_value="figure").tag(sync=True)
     language = t.Enum(("", "zh", "en"), default_value="").tag(sync=True)

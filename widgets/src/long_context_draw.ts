@@ -3,7 +3,7 @@ import { cost, MACHINE, MODELS, shared, type Cost, type Model } from "./attentio
 import { PATTERN, type Pattern } from "./attention_masks";
 import { chart, powers, type Line } from "./base/chart";
 import { svg, type Drawing, type Shape } from "./base/shapes";
-import { SHOWN_METHODS, type State } from "./long_context_state";
+import { inGroup, SHOWN_METHODS, type State } from "./long_context_state";
 import type { LongContextStrings } from "./long_context_strings";
 import { alibiSlopes, alibiWindow, closest, frequencies, resolution, similarity, temperature, turns, type Method, type Rotary } from "./rotary";
 
@@ -208,13 +208,13 @@ export function drawAlibi(state: State, heads: number, text: LongContextStrings,
 
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** Conditions in one panel: those without tuning, or those with it. */
-export function conditions(state: State, tuned: boolean): string[] {
-  return Object.keys(state.data.curves).filter((name) => name.endsWith("_tuned") === tuned || name === "base" || (name === "alibi" && !tuned));
+/** Conditions of the group that is chosen. */
+export function conditions(state: State): string[] {
+  return Object.keys(state.data.curves).filter((name) => inGroup(name, state.group));
 }
 
-function curveLines(state: State, text: LongContextStrings, what: "loss" | "recall", tuned: boolean, xs: number[]): Line[] {
-  return conditions(state, tuned).map((name, i): Line => {
+function curveLines(state: State, text: LongContextStrings, what: "loss" | "recall", xs: number[]): Line[] {
+  return conditions(state).map((name, i): Line => {
     const rows = state.data.curves[name][what];
     return {
       points: rows.map((row, at) => [xs[at], mean(row)]),
@@ -225,10 +225,10 @@ function curveLines(state: State, text: LongContextStrings, what: "loss" | "reca
   }).filter((line) => line.points.length > 0);
 }
 
-export function drawLoss(state: State, text: LongContextStrings, tuned: boolean, width: number): Drawing {
+export function drawLoss(state: State, text: LongContextStrings, width: number): Drawing {
   const { buckets, trained } = state.data;
   const middles = buckets.map(([from, to]) => Math.sqrt(Math.max(from, to / 4) * to));
-  const lines = curveLines(state, text, "loss", tuned, middles);
+  const lines = curveLines(state, text, "loss", middles);
   const all = Object.values(state.data.curves).flatMap((curve) => curve.loss.flat());
   const [low, high] = [Math.floor(10 * Math.min(...all)) / 10, Math.ceil(10 * Math.max(...all)) / 10];
   const end = buckets.at(-1)?.[1] ?? 2;
@@ -240,7 +240,7 @@ export function drawLoss(state: State, text: LongContextStrings, tuned: boolean,
   });
 }
 
-export function drawRecall(state: State, text: LongContextStrings, tuned: boolean, width: number): Drawing {
+export function drawRecall(state: State, text: LongContextStrings, width: number): Drawing {
   const { distances, trained } = state.data;
   const end = (distances.at(-1) ?? 2) * 1.1;
   return chart({
@@ -248,7 +248,7 @@ export function drawRecall(state: State, text: LongContextStrings, tuned: boolea
     x: { from: distances[0] ?? 1, to: end, log: true, label: text.distance, ticks: distances.map((distance) => [distance, String(distance)]) },
     y: { from: 0, to: 1, ticks: [[0, "0"], [0.5, "50%"], [1, "100%"]] },
     shaded: [{ x: [trained, end] }], rules: [{ x: trained, name: text.trainedTo(trained) }],
-    lines: curveLines(state, text, "recall", tuned, distances),
+    lines: curveLines(state, text, "recall", distances),
   });
 }
 

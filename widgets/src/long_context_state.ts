@@ -8,6 +8,16 @@ import { METHODS, ROTARY, type Method, type Rotary } from "./rotary";
 export const TOPICS = ["mask", "position", "measured", "cost"] as const;
 export type Topic = (typeof TOPICS)[number];
 
+/** What is measured, in groups that are drawn one at a time. */
+export const GROUPS = ["untuned", "tuned", "alibi"] as const;
+export type Group = (typeof GROUPS)[number];
+
+/** The group of a condition by its name; the base stands in both groups of RoPE, to be compared with. */
+export function inGroup(name: string, group: Group): boolean {
+  if (name.startsWith("alibi")) return group === "alibi" || (group === "untuned" && name === "alibi");
+  return name === "base" ? group !== "alibi" : name.endsWith("_tuned") === (group === "tuned") && group !== "alibi";
+}
+
 /** Methods of the figure: LongRoPE's factors come from a search, not from a formula that a slider could move. */
 export const SHOWN_METHODS: readonly Method[] = METHODS.filter((method) => method !== "longrope");
 
@@ -30,6 +40,8 @@ export interface Data {
   distances: number[];
   curves: Record<string, Curve>;
   model: Record<string, unknown>;
+  /** The model of the curves of ALiBi. */
+  alibi: Record<string, unknown>;
 }
 
 export interface Presets {
@@ -42,6 +54,7 @@ export interface Presets {
 export interface State {
   data: Data;
   topic: Topic;
+  group: Group;
   table: boolean;
   pattern: Pattern;
   tokens: number;
@@ -64,13 +77,13 @@ export interface State {
   story: number;
 }
 
-export const CHOICES = ["topic", "view", "kind", "causal", "window", "dilation", "anchors", "random", "seed", "stride", "sinks", "tokens", "layers", "method", "scale", "rope", "model", "sharing", "length", "wide", "bytes_each", "chunk", "passages", "found", "budget", "story"];
+export const CHOICES = ["topic", "view", "kind", "causal", "window", "dilation", "anchors", "random", "seed", "stride", "sinks", "tokens", "layers", "method", "scale", "rope", "model", "sharing", "length", "wide", "bytes_each", "chunk", "passages", "found", "budget", "group", "story"];
 export const DATA_TRAITS = ["curves", "config"];
 
 /** Initial values of the choices, the same in Python. */
 export const INITIAL: Record<string, unknown> = {
   topic: "mask", view: "figure", kind: "window", causal: true, window: 8, dilation: 2, anchors: 1, random: 2, seed: 0, stride: 8, sinks: 4,
-  tokens: 48, layers: 1, method: "linear", scale: 4, rope: "measured", model: "Llama-3.1-8B", sharing: "own", length: 131072, wide: 4096, bytes_each: 2, chunk: 256, passages: 5, found: 0.9, budget: 8, story: -1,
+  tokens: 48, layers: 1, method: "linear", scale: 4, rope: "measured", model: "Llama-3.1-8B", sharing: "own", length: 131072, wide: 4096, bytes_each: 2, chunk: 256, passages: 5, found: 0.9, budget: 8, group: "untuned", story: -1,
 };
 
 interface Published {
@@ -106,7 +119,7 @@ export function readData(model: AnyModel, text: LongContextStrings): Data {
   }
   return {
     trained: config.trained as number, headDim: config.head_dim as number, base: config.base as number, heads: config.heads as number, factor: config.factor as number,
-    buckets, distances, curves, model: (config.model ?? {}) as Record<string, unknown>,
+    buckets, distances, curves, model: (config.model ?? {}) as Record<string, unknown>, alibi: (config.alibi_model ?? {}) as Record<string, unknown>,
   };
 }
 
@@ -144,6 +157,7 @@ export function readState(model: AnyModel, data: Data): State {
   return {
     data, pattern, tokens, mask,
     topic: oneOf(model.get("topic"), TOPICS, "mask"),
+    group: oneOf(model.get("group"), GROUPS, "untuned"),
     table: model.get("view") === "table",
     layers: whole("layers", 1, 96),
     seenAfter: layersToSee(mask, tokens),

@@ -16,7 +16,7 @@ import { followWidth } from "./base/width";
 import {
   atFullSize, bill, bytes, conditions, contextOf, drawAlibi, drawAll, drawDecay, drawLoss, drawMask, drawMemory, drawRecall, drawSharpness, drawStrip, drawTime, drawWaves, LENGTHS, methodRows, percent, seconds, short, type Bill,
 } from "./long_context_draw";
-import { CHOICES, DATA_TRAITS, defaults, INITIAL, readData, readState, ropes, SHOWN_METHODS, TOPICS, type Data, type State, type Topic } from "./long_context_state";
+import { CHOICES, DATA_TRAITS, defaults, GROUPS, INITIAL, readData, readState, ropes, SHOWN_METHODS, TOPICS, type Data, type State, type Topic } from "./long_context_state";
 import { STRINGS, type LongContextStrings } from "./long_context_strings";
 import { alibiSlopes, alibiWindow, frequencies, turns } from "./rotary";
 
@@ -335,18 +335,19 @@ class View {
 
   #measured(): HTMLElement {
     const text = this.#text;
-    const places = [0, 1, 2, 3].map(() => h("div", { class: "fw-drawing" }));
-    const paints = places.map(picture);
-    const said = (state: State, what: "loss" | "recall", tuned: boolean): string => conditions(state, tuned).map((name) => `${text.curves[name] ?? name} ${state.data.curves[name][what].map((row) => (row.reduce((a, b) => a + b, 0) / row.length).toFixed(2)).join(" ")}`).join("; ");
+    const group = choice(text.group, GROUPS.map((name) => text.groups[name]), (i) => this.#set({ group: GROUPS[i] }));
+    const places = [0, 1].map(() => h("div", { class: "fw-drawing" }));
+    const [loss, recall] = places.map(picture);
+    const said = (state: State, what: "loss" | "recall"): string => conditions(state).map((name) => `${text.curves[name] ?? name} ${state.data.curves[name][what].map((row) => (row.reduce((a, b) => a + b, 0) / row.length).toFixed(2)).join(" ")}`).join("; ");
     this.#on("measured", (state) => {
       const width = this.#drawingWidth();
-      [false, true].forEach((tuned, i) => {
-        paints[2 * i](drawLoss(state, text, tuned, width), text.lossLabel(said(state, "loss", tuned)));
-        paints[2 * i + 1](drawRecall(state, text, tuned, width), text.recallLabel(said(state, "recall", tuned)));
-      });
+      group.set(GROUPS.indexOf(state.group));
+      loss(drawLoss(state, text, width), text.lossLabel(said(state, "loss")));
+      recall(drawRecall(state, text, width), text.recallLabel(said(state, "recall")));
     });
-    const captions = [false, true].flatMap((tuned) => [text.loss, text.recall].map((what) => `${what} · ${tuned ? text.tuned : text.untuned}`));
-    return this.#panel("measured", h("div", { class: "fw-figure" }, h("p", { class: "fw-source" }, text.seeds), ...places.flatMap((place, i) => [h("div", { class: "fw-caption" }, captions[i]), place])));
+    const captions = [text.loss, text.recall];
+    return this.#panel("measured", h("div", { class: "fw-row fw-controls" }, group.element),
+      h("div", { class: "fw-figure" }, h("p", { class: "fw-source" }, text.seeds), ...places.flatMap((place, i) => [h("div", { class: "fw-caption" }, captions[i]), place])));
   }
 
   // ---- what it costs -----------------------------------------------------------------------------------
@@ -462,7 +463,7 @@ class View {
       switch (state.topic) {
         case "mask": return [[`${text.mask} · ${text.kinds[state.pattern.kind]}`, drawMask(state, width)], [text.strip, drawStrip(state, width)]];
         case "position": return [[text.waves, drawWaves(state, text, width)], [text.decay, drawDecay(state, text, width)], [text.sharpness, drawSharpness(methodRows(state.rotary), state.rotary.method, text, width)], [text.alibi, drawAlibi(state, this.#data.heads, text, width)]];
-        case "measured": return [false, true].flatMap((tuned): [string, Drawing][] => [[`${text.loss} · ${tuned ? text.tuned : text.untuned}`, drawLoss(state, text, tuned, width)], [`${text.recall} · ${tuned ? text.tuned : text.untuned}`, drawRecall(state, text, tuned, width)]]);
+        case "measured": return [[`${text.loss} · ${text.groups[state.group]}`, drawLoss(state, text, width)], [`${text.recall} · ${text.groups[state.group]}`, drawRecall(state, text, width)]];
         default: {
           const found = bill(state);
           return [[text.growth, drawTime(state, text, found, width)], [text.memory, drawMemory(state, text, found, width)]];
@@ -473,8 +474,9 @@ class View {
   }
 
   #source(): HTMLElement {
-    const { model } = this.#data;
-    const line = h("p", { class: "fw-source" }, typeof model.parameters === "number" ? this.#text.source(String(model.class), `${(model.parameters / 1e6).toFixed(2)} M`) : this.#text.ownData);
+    const known = [this.#data.model, this.#data.alibi].filter((model) => typeof model.parameters === "number");
+    const names = known.map((model) => this.#text.sized(String(model.class), `${((model.parameters as number) / 1e6).toFixed(2)} M`));
+    const line = h("p", { class: "fw-source" }, names.length ? this.#text.source(names.join(this.#text.and)) : this.#text.ownData);
     this.#on(undefined, (state) => (line.hidden = state.topic === "mask" || state.topic === "cost"));
     return line;
   }

@@ -4,7 +4,7 @@ import data from "../frontier_widgets/data/long_context_strategies.json";
 import { KINDS } from "../src/attention_masks";
 import { HostModel } from "../src/host_models";
 import { bill, bytes, contextOf, percent, reached, seconds, short } from "../src/long_context_draw";
-import { CHOICES, INITIAL, readData, readState, TOPICS } from "../src/long_context_state";
+import { CHOICES, GROUPS, inGroup, INITIAL, readData, readState, TOPICS } from "../src/long_context_state";
 import { STRINGS } from "../src/long_context_strings";
 import widget, { defaults, fromAddress, toAddress } from "../src/long_context_strategies";
 
@@ -127,6 +127,21 @@ describe("LongContextStrategies", () => {
     expect(mount({ config: { ...(data.config as object), base: "x" } }).el.querySelector("[role=alert]")?.textContent).toContain("base of config is x");
     expect(mount({ curves: { own: { loss: [[1]], recall: [] } } }).el.querySelector("[role=alert]")?.textContent).toContain("loss of own in curves has 1 rows, wanted 4");
     silence.mockRestore();
+  });
+
+  it("shows every published condition in a group, and one group at a time", async () => {
+    const { el, model } = mount({ topic: "measured" });
+    const shown: string[] = [];
+    for (const group of GROUPS) {
+      model.set("group", group);
+      await settle();
+      const names = Object.keys(data.curves).filter((name) => inGroup(name, group));
+      for (const name of names) expect(el.textContent).toContain(STRINGS.en.curves[name]);
+      shown.push(...names);
+    }
+    expect(new Set(shown)).toEqual(new Set(Object.keys(data.curves)));
+    expect(Object.keys(data.curves).filter((name) => inGroup(name, "alibi")).every((name) => name.startsWith("alibi"))).toBe(true);
+    expect(visible(el, ".fw-topic-measured .fw-drawing").length).toBe(2);
   });
 
   it("treats names of curves as text", async () => {

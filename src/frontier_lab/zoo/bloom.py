@@ -9,12 +9,18 @@ from typing import Any
 import torch
 from transformers import BloomConfig, BloomForCausalLM, PreTrainedModel
 
+from frontier_lab.long_context import with_alibi
 from frontier_lab.zoo import recipe, short_context
 from frontier_lab.zoo.harness import Schedule, write_json
 from frontier_lab.zoo.recipe import SEEDS
 from frontier_lab.zoo.short_context import SCHEDULE
 
 NAME = "bloom"
+WINDOWS = (8, 32, 128)
+"""Ends of what is seen, under which the trained model is measured again."""
+
+DIVISORS = (2, 4, 8, 16)
+"""What the trained model's slopes are divided by, and measured again."""
 
 
 def config() -> BloomConfig:
@@ -45,10 +51,14 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     shutil.rmtree(target, ignore_errors=True)
     runs = [run(seed, work) for seed in SEEDS]
     logs = {"bloom": [log for _, log in runs]}
+    changes: dict[str, dict[str, Any]] = {f"window_{window}": {"window": window} for window in WINDOWS}
+    changes |= {f"slopes_{divisor}": {"divide": float(divisor)} for divisor in DIVISORS}
     measured = {
         "base": [{**short_context.extrapolation(model), **short_context.inside(model)} for model, _ in runs],
         "cut": [short_context.cut(model) for model, _ in runs],
     }
+    for name, change in changes.items():
+        measured[name] = [short_context.extrapolation(with_alibi(model, **change)) for model, _ in runs]
     recipe.save_half(runs[0][0], target)
     short_context.build_tokenizer().save_pretrained(target)
     write_json(target / "log.json", logs, indent=None)

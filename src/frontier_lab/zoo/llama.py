@@ -36,6 +36,8 @@ YARN = {
     "rope_theta": THETA,
     "original_max_position_embeddings": CONTEXT,
 }
+BY_PARTS = YARN | {"attention_factor": 1.0}
+LLAMA3 = YARN | {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
 TUNED = {"plain": PLAIN, "linear": LINEAR, "yarn": YARN}
 """Fine-tunes; ``plain`` is the control, whose rotations stay as they are, and is not committed."""
 
@@ -89,6 +91,8 @@ def scaled(base: PreTrainedModel) -> dict[str, PreTrainedModel]:
         "static_ntk": {"rope_type": "default", "rope_theta": ntk_theta(THETA, FACTOR, head_dim)},
         # At factor 1, the base follows the length of the sequence itself: as static NTK at length / 64.
         "dynamic_ntk": {"rope_type": "dynamic", "factor": 1.0, "rope_theta": THETA},
+        "by_parts": BY_PARTS,
+        "llama3": LLAMA3,
         "yarn": YARN,
     }
     return {name: with_rope(base, rope) for name, rope in parameters.items()}
