@@ -16,6 +16,9 @@ from frontier_lab.zoo.short_context import BUCKETS, CONTEXT, DISTANCES
 ALIBI = ("cut", "window_32", "slopes_4", "slopes_16")
 """What was changed of the ALiBi model, as far as the figure shows it."""
 
+COINCIDING = ("by_parts", "llama3")
+"""What lies on YaRN's curves, and would hide them."""
+
 
 def build() -> dict[str, Any]:
     """The data set as a JSON object: losses and recalls with three seeds each."""
@@ -40,7 +43,8 @@ def build() -> dict[str, Any]:
             "sha256": entry["files"]["model.safetensors"],
         }
 
-    conditions = list(found["llama"]["findings"][f"loss_{BUCKETS[0][0]}_{BUCKETS[0][1]}"])
+    measured = found["llama"]["findings"][f"loss_{BUCKETS[0][0]}_{BUCKETS[0][1]}"]
+    conditions = [name for name in measured if name.removesuffix("_tuned") not in COINCIDING]
     config = llama.config()
     return {
         "format": 1,

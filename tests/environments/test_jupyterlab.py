@@ -34,6 +34,8 @@ FLAGS = (
 CELLS = (
     "from frontier_widgets import MoERouting\nw = MoERouting()\nw",
     "print('token', w.selected_token, 'expert', w.selected_expert)",
+    "from frontier_widgets import LongContextStrategies\ns = LongContextStrategies()\ns",
+    "print(s.topic, s.method, s.rope_parameters()['factor'])",
 )
 PATIENCE = 60_000
 """Milliseconds until a state that does not come is a failure; nothing sleeps this long when it does come."""
@@ -104,7 +106,26 @@ def answers(address: str) -> bool:
         return False
 
 
-def test_a_choice_made_in_the_figure_is_read_by_the_next_cell(lab: str, browser: str, tmp_path: Path) -> None:
+OVERLAPS = """
+root => {
+  const text = node => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    return range.getBoundingClientRect();
+  };
+  const tiles = [...root.querySelectorAll(".fw-metrics > div")].filter(tile => tile.checkVisibility());
+  return tiles.filter(tile => {
+    const [name, value] = [...tile.children].map(text);
+    return value.top < name.bottom - 1 && value.left < name.right - 1;
+  }).map(tile => tile.textContent);
+}
+"""
+"""Tiles whose name and value lie on each other: JupyterLab has styles of its own for lists of definitions."""
+
+
+def test_a_choice_made_in_each_figure_is_read_by_the_next_cell(
+    lab: str, browser: str, tmp_path: Path
+) -> None:
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=PATIENCE)
@@ -129,7 +150,7 @@ def test_a_choice_made_in_the_figure_is_read_by_the_next_cell(lab: str, browser:
         page = context.pages[0]
         page.goto(f"{lab}/lab/tree/page.ipynb")
         cells = page.locator(".jp-Notebook .jp-CodeCell")
-        expect(cells).to_have_count(2)
+        expect(cells).to_have_count(len(CELLS))
         # A cell run before the kernel has answered is dropped without a word, and the notebook's own
         # indicator says "idle" from the start: the status bar alone tells a kernel that is there.
         expect(page.locator("#jp-main-statusbar").get_by_text("| Idle")).to_be_visible()
@@ -138,6 +159,7 @@ def test_a_choice_made_in_the_figure_is_read_by_the_next_cell(lab: str, browser:
         page.keyboard.press("Shift+Enter")
         figure = cells.nth(0).locator(".fw-root")
         expect(figure).to_be_visible()
+        assert figure.evaluate(OVERLAPS) == []
         chips = figure.locator("[data-token][role=option]")
         chosen = figure.locator("[data-token][role=option][aria-selected=true]")
         expect(chosen).to_have_attribute("data-token", "0")
@@ -159,5 +181,23 @@ def test_a_choice_made_in_the_figure_is_read_by_the_next_cell(lab: str, browser:
         page.keyboard.press("Control+Enter")
         wanted = f"token 3 expert {expert.get_attribute('data-expert')}"
         expect(cells.nth(1).locator(".jp-OutputArea-output")).to_have_text(wanted)
+
+        cells.nth(2).locator(".cm-content").click()
+        page.keyboard.press("Shift+Enter")
+        figure = cells.nth(2).locator(".fw-root")
+        figure.get_by_role("radio", name="how positions turn", exact=True).check(force=True)
+        figure.get_by_role("radio", name="YaRN", exact=True).check(force=True)
+        assert figure.locator(".fw-metrics > div:visible").count() == 4
+        assert figure.evaluate(OVERLAPS) == []
+        slider = figure.locator("input[type=range]:visible").first
+        slider.focus()
+        before = slider.input_value()
+        page.keyboard.press("ArrowRight")
+        expect(slider).not_to_have_value(before)
+        cells.nth(3).locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        said = cells.nth(3).locator(".jp-OutputArea-output")
+        expect(said).to_contain_text("position yarn ")
+        assert float(said.inner_text().split()[-1]) > 4
         context.close()
     assert not outside, f"JupyterLab asked the network for {outside}"

@@ -66,6 +66,17 @@ export function toAddress(values: (name: string) => unknown): string {
 /** Models that have taken their state from the address: a view built anew keeps what its reader chose since. */
 const opened = new WeakSet<AnyModel>();
 
+/** The address whose state a figure has taken: on a page with several, the first one shows what was shared. */
+let taken = "";
+
+function takeAddress(model: AnyModel): void {
+  if (opened.has(model)) return;
+  opened.add(model);
+  const choices = Object.entries(location.hash === taken ? {} : fromAddress(location.hash));
+  if (choices.length) taken = location.hash;
+  for (const [name, value] of choices) model.set(name, value);
+}
+
 class View {
   readonly root = h("div", { class: "fw-root fw-long", role: "group" });
   #model: AnyModel;
@@ -87,8 +98,7 @@ class View {
     this.#text = STRINGS[language];
     this.#signal = signal;
     this.#data = readData(model, this.#text);
-    if (!opened.has(model)) for (const [name, value] of Object.entries(fromAddress(location.hash))) model.set(name, value);
-    opened.add(model);
+    takeAddress(model);
     this.#state = readState(model, this.#data);
     this.root.setAttribute("aria-label", this.#text.title);
     this.root.lang = language === "zh" ? "zh-CN" : "en";

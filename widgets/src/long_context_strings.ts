@@ -42,7 +42,7 @@ const zh = {
   lossLabel: (text: string) => `各位置的验证损失：${text}`,
   recallLabel: (text: string) => `各距离的找回比例：${text}`,
   curves: {
-    base: "RoPE 原样", linear: "线性插值", static_ntk: "NTK", dynamic_ntk: "动态 NTK", yarn: "YaRN", plain_tuned: "只微调", linear_tuned: "线性插值＋微调", yarn_tuned: "YaRN＋微调", alibi: "ALiBi", cut: "切成短段", by_parts: "分段 NTK", llama3: "Llama 3",
+    base: "RoPE 原样", linear: "线性插值", static_ntk: "NTK", dynamic_ntk: "动态 NTK", yarn: "YaRN", plain_tuned: "只微调", linear_tuned: "线性插值＋微调", yarn_tuned: "YaRN＋微调", alibi: "ALiBi", cut: "切成短段", longrope: "LongRoPE", static_ntk_tuned: "NTK＋微调", longrope_tuned: "LongRoPE＋微调",
     alibi_cut: "ALiBi 切成短段", alibi_window_32: "只看最近 32 个词元", alibi_slopes_4: "斜率 ÷ 4", alibi_slopes_16: "斜率 ÷ 16",
   } as Record<string, string>,
   group: "条件", groups: { untuned: "不微调", tuned: "微调之后", alibi: "ALiBi 的窗口与斜率" } as Record<string, string>,
@@ -157,7 +157,7 @@ const en: LongContextStrings = {
   lossLabel: (text) => `Validation loss at each position: ${text}`,
   recallLabel: (text) => `Share recalled at each distance: ${text}`,
   curves: {
-    base: "RoPE as it is", linear: "linear (PI)", static_ntk: "NTK", dynamic_ntk: "dynamic NTK", yarn: "YaRN", plain_tuned: "tuned only", linear_tuned: "PI, tuned", yarn_tuned: "YaRN, tuned", alibi: "ALiBi", cut: "cut short", by_parts: "NTK by parts", llama3: "Llama 3",
+    base: "RoPE as it is", linear: "linear (PI)", static_ntk: "NTK", dynamic_ntk: "dynamic NTK", yarn: "YaRN", plain_tuned: "tuned only", linear_tuned: "PI, tuned", yarn_tuned: "YaRN, tuned", alibi: "ALiBi", cut: "cut short", longrope: "LongRoPE", static_ntk_tuned: "NTK, tuned", longrope_tuned: "LongRoPE, tuned",
     alibi_cut: "ALiBi cut short", alibi_window_32: "last 32 tokens only", alibi_slopes_4: "slopes ÷ 4", alibi_slopes_16: "slopes ÷ 16",
   },
   group: "Condition", groups: { untuned: "not tuned", tuned: "tuned", alibi: "ALiBi's window and slopes" },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { float32, fromBase64, fromHex } from "../src/base/bytes";
 import { h, uniqueId } from "../src/base/dom";
-import { roving, setTabStop } from "../src/base/keyboard";
+import { keepKeys, roving, setTabStop } from "../src/base/keyboard";
 import { toCsv } from "../src/base/save";
 import { canvas, svg, toElement, type Drawing } from "../src/base/shapes";
 import { pickLanguage } from "../src/base/strings";
@@ -49,6 +49,24 @@ describe("keyboard", () => {
     }
     expect(log).toEqual(["move 1", "move 3", "move 5", "move 4", "move 3", "move 0", "activate 0", "release"]);
     expect(items.map((item) => item.tabIndex)).toEqual([0, -1, -1, -1, -1, -1]);
+  });
+
+  it("keeps the keys of its controls from the notebook, and gives it all others", () => {
+    const slider = h("input", { type: "range" });
+    const root = h("div", {}, slider);
+    document.body.replaceChildren(root);
+    const end = new AbortController();
+    keepKeys(root, end.signal);
+    const heard: string[] = [];
+    document.addEventListener("keydown", (event) => heard.push(event.key), { signal: end.signal });
+    const strike = (init: KeyboardEventInit): boolean => slider.dispatchEvent(new KeyboardEvent("keydown", { bubbles: true, cancelable: true, ...init }));
+    for (const key of ["ArrowRight", "Home", "PageUp", "Enter", " "]) expect(strike({ key }), "the control still gets it").toBe(true);
+    expect(heard).toEqual([]);
+    strike({ key: "s", ctrlKey: true });
+    strike({ key: "Enter", shiftKey: true });
+    strike({ key: "Escape" });
+    expect(heard).toEqual(["s", "Enter", "Escape"]);
+    end.abort();
   });
 });
 

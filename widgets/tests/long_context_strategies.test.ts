@@ -111,6 +111,7 @@ describe("LongContextStrategies", () => {
     expect(location.hash).toBe("#lcs&topic=cost&kind=sinks&causal=false&scale=2.5&length=4096");
     const again = mount();
     for (const name of CHOICES) expect(again.model.get(name), name).toEqual(model.get(name));
+    expect(mount().model.get("topic"), "the second figure of a page stays as its author set it").toBe("mask");
     expect(fromAddress("#section")).toEqual({});
     expect(fromAddress("#lcs&kind=%3Cb%3E&layers=x&seed=&view=table&nonsense=1&tokens=9")).toEqual({ kind: "<b>", tokens: 9 });
     expect(toAddress((name) => INITIAL[name])).toBe("#lcs");

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from frontier_lab.long_context import ntk_theta, with_rope
+from frontier_lab.long_context import loss_by_position, ntk_theta, with_rope
 from frontier_lab.zoo import recipe, short_context
 from frontier_lab.zoo.harness import Schedule, write_json
 from frontier_lab.zoo.recipe import SEEDS
@@ -20,6 +22,7 @@ from frontier_lab.zoo.short_context import CONTEXT, SCHEDULE
 NAME = "llama"
 THETA = 10000.0
 FACTOR = 4
+HEAD_DIM = 28
 TUNING = Schedule(
     steps=SCHEDULE.steps // 10,
     batch_size=8,
@@ -38,8 +41,28 @@ YARN = {
 }
 BY_PARTS = YARN | {"attention_factor": 1.0}
 LLAMA3 = YARN | {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
-TUNED = {"plain": PLAIN, "linear": LINEAR, "yarn": YARN}
-"""Fine-tunes; ``plain`` is the control, whose rotations stay as they are, and is not committed."""
+STATIC_NTK = {"rope_type": "default", "rope_theta": ntk_theta(THETA, FACTOR, HEAD_DIM)}
+DYNAMIC_NTK = {"rope_type": "dynamic", "factor": 1.0, "rope_theta": THETA}
+"""At factor 1, the base follows the length of the sequence itself: as static NTK at length / 64."""
+
+TUNED = {
+    "plain": PLAIN,
+    "linear": LINEAR,
+    "static_ntk": STATIC_NTK,
+    "by_parts": BY_PARTS,
+    "llama3": LLAMA3,
+    "yarn": YARN,
+}
+"""Fine-tunes beside LongRoPE's; ``plain`` is the control, whose rotations stay as they are, and ``PARTS`` are
+committed. Dynamic NTK is not among them: at the one length of the tuning it is static NTK."""
+
+PARTS = ("linear", "yarn")
+
+GENERATIONS = 20
+CHILDREN = 8
+SURVIVORS = 4
+MUTATION = 0.2
+"""LongRoPE's search: standard deviation of the logarithm by which a factor is changed."""
 
 
 def config() -> LlamaConfig:
@@ -50,6 +73,7 @@ def config() -> LlamaConfig:
         intermediate_size=298,
         num_hidden_layers=2,
         num_attention_heads=4,
+        head_dim=HEAD_DIM,
         max_position_embeddings=CONTEXT,
         rope_parameters=dict(PLAIN),
         tie_word_embeddings=True,
@@ -68,6 +92,48 @@ def run(
     return model, short_context.fit(model, "base", seed, work, schedule, recipe={}, stop_at=stop_at)
 
 
+def longrope(factors: Sequence[float]) -> dict[str, Any]:
+    """RoPE parameters that divide the frequency of pair ``i`` by ``factors[i]``, at every length."""
+    known = {"factor": float(FACTOR), "original_max_position_embeddings": CONTEXT, "rope_theta": THETA}
+    return {"rope_type": "longrope", "long_factor": list(factors), "short_factor": list(factors), **known}
+
+
+def searched_factors(base: PreTrainedModel, seed: int) -> list[float]:
+    """LongRoPE's factors by a small evolutionary search on training text of ``FACTOR`` times the length.
+
+    It starts from linear interpolation, NTK and YaRN's ramp, mutates, and keeps factors between 1 and twice
+    ``FACTOR`` that do not fall from a pair to the next, slower one.
+
+    Args:
+        base: trained at ``CONTEXT``; its weights do not change.
+        seed: of the mutations.
+
+    Returns:
+        One factor a pair, fastest first, rounded to three digits.
+
+    Source: Ding et al., "LongRoPE" (2024), section 3; its search is larger and starts with PI, NTK and YaRN.
+    """
+    ids = short_context.training_text(12, FACTOR * CONTEXT)
+    plain = with_rope(base, PLAIN).model.rotary_emb.inv_freq
+    starts = [plain / with_rope(base, rope).model.rotary_emb.inv_freq for rope in (LINEAR, STATIC_NTK, YARN)]
+    generator = torch.Generator().manual_seed(seed)
+
+    def judged(factors: Tensor) -> tuple[float, list[float]]:
+        rounded = [round(factor, 3) for factor in factors.tolist()]
+        model = with_rope(base, longrope(rounded), max_position_embeddings=FACTOR * CONTEXT)
+        return loss_by_position(model, ids, [(CONTEXT, FACTOR * CONTEXT)])[0], rounded
+
+    best = sorted(judged(factors) for factors in starts)
+    for _ in range(GENERATIONS):
+        children = []
+        for child in range(CHILDREN):
+            parent = torch.tensor(best[child % len(best)][1])
+            change = MUTATION * torch.randn(parent.shape, generator=generator)
+            children.append(judged((parent * change.exp()).clamp(1, 2 * FACTOR).cummax(0).values))
+        best = sorted([*best, *children])[:SURVIVORS]
+    return best[0][1]
+
+
 def tune(
     base: PreTrainedModel,
     name: str,
@@ -75,44 +141,36 @@ def tune(
     work: Path,
     schedule: Schedule = TUNING,
     *,
+    rope: Mapping[str, Any] | None = None,
     base_schedule: Schedule = SCHEDULE,
 ) -> tuple[PreTrainedModel, list[dict[str, Any]]]:
-    """Fine-tune a seed's base with one of ``TUNED``: the model and its log."""
-    model = with_rope(base, TUNED[name], max_position_embeddings=schedule.context).train()
+    """Fine-tune a seed's base with ``rope``, or that of ``TUNED`` by name: the model and its log."""
+    parameters = dict(rope or TUNED[name])
+    model = with_rope(base, parameters, max_position_embeddings=schedule.context).train()
     facts = {"base": {"config": base.config.to_dict(), "schedule": asdict(base_schedule)}}
     return model, short_context.fit(model, name, seed, work, schedule, recipe=facts)
-
-
-def scaled(base: PreTrainedModel) -> dict[str, PreTrainedModel]:
-    """The base under every scaling, weights unchanged."""
-    head_dim = base.config.head_dim
-    parameters = {
-        "linear": LINEAR,
-        "static_ntk": {"rope_type": "default", "rope_theta": ntk_theta(THETA, FACTOR, head_dim)},
-        # At factor 1, the base follows the length of the sequence itself: as static NTK at length / 64.
-        "dynamic_ntk": {"rope_type": "dynamic", "factor": 1.0, "rope_theta": THETA},
-        "by_parts": BY_PARTS,
-        "llama3": LLAMA3,
-        "yarn": YARN,
-    }
-    return {name: with_rope(base, rope) for name, rope in parameters.items()}
 
 
 def assemble(work: Path, target: Path) -> dict[str, Any]:
     """Train base and fine-tunes, measure them, lay out ``target`` and return the manifest's entry."""
     shutil.rmtree(target, ignore_errors=True)
-    logs: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in ("base", *TUNED)}
+    logs: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in ("base", *TUNED, "longrope")}
     measured: dict[str, list[dict[str, float]]] = {}
     models: dict[str, PreTrainedModel] = {}
+    factors = []
     for seed in SEEDS:
         base, log = run(seed, work)
         logs["base"].append(log)
+        factors.append(searched_factors(base, seed))
+        ropes = {**TUNED, "longrope": longrope(factors[-1])}
         found = {"base": {**short_context.extrapolation(base), **short_context.inside(base)}}
         found["cut"] = short_context.cut(base)
-        found |= {name: short_context.extrapolation(model) for name, model in scaled(base).items()}
+        for name, rope in {**ropes, "dynamic_ntk": DYNAMIC_NTK}.items():
+            if name != "plain":
+                found[name] = short_context.extrapolation(with_rope(base, rope))
         committed = {"base": copy.deepcopy(base)}
-        for name in TUNED:
-            model, log = tune(base, name, seed, work)
+        for name, rope in ropes.items():
+            model, log = tune(base, name, seed, work, rope=rope)
             logs[name].append(log)
             found[f"{name}_tuned"] = short_context.extrapolation(model)
             committed[name] = model
@@ -121,9 +179,9 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         if seed == SEEDS[0]:
             models = committed
     recipe.save_half(models["base"], target)
-    for part in ("linear", "yarn"):
+    for part in PARTS:
         recipe.save_half(models[part], target / part)
-    for folder in (target, target / "linear", target / "yarn"):
+    for folder in (target, *(target / part for part in PARTS)):
         short_context.build_tokenizer().save_pretrained(folder)
     write_json(target / "log.json", logs, indent=None)
     return recipe.entry(
@@ -131,12 +189,13 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         text=short_context.TEXT,
         tokenizer=f"byte-fallback BPE, {short_context.VOCABULARY} tokens, trained on the same text",
         schedule=SCHEDULE,
-        val_loss={name: logs[name][0][-1]["val_loss"] for name in ("base", "linear", "yarn")},
+        val_loss={name: logs[name][0][-1]["val_loss"] for name in ("base", *PARTS)},
         findings=short_context.by_finding(measured),
         can="predicts English within 64 tokens and recalls a row stated in them; fine-tuned, within 256",
         cannot="write sense; read beyond 64 tokens without a loss that rises and a recall that falls",
-        parts={part: recipe.described(models[part]) for part in ("linear", "yarn")},
+        parts={part: recipe.described(models[part]) for part in PARTS},
         tuning=asdict(TUNING),
         rope_parameters=TUNED,
+        longrope_factors=factors,
         mixture=short_context.shares(),
     )

@@ -76,6 +76,11 @@ def held_out_text(count: int, context: int) -> Tensor:
     return _text_and_ledger("validation")[0].fixed(count, context)[0]
 
 
+def training_text(count: int, context: int) -> Tensor:
+    """Evenly spaced windows of the text that is trained on, ``[count, context]``: to choose settings by."""
+    return _text_and_ledger("train")[0].fixed(count, context)[0]
+
+
 def held_out_needles(length: int, distance: int, count: int = NEEDLES) -> Tensor:
     """Needles in held-out text, always the same, ``[count, length]``."""
     generator = np.random.default_rng((length, distance))

@@ -68,3 +68,13 @@ export function roving(container: HTMLElement, options: Roving): void {
     event.stopPropagation(); // notebooks have shortcuts of their own on these keys
   }, { signal: options.signal });
 }
+
+const OWN_KEYS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown", "Enter", " "]);
+
+/** Sliders, choices and buttons use these keys themselves; JupyterLab would take them for its own shortcuts and stop them. */
+export function keepKeys(root: HTMLElement, signal: AbortSignal): void {
+  root.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (OWN_KEYS.has(event.key)) event.stopPropagation();
+  }, { signal });
+}

@@ -1,6 +1,7 @@
 // The life of a component in its element: built, updated when traits change, built anew in another language, ended.
 import type { AnyModel, RenderProps } from "../afm";
 import { h } from "./dom";
+import { keepKeys } from "./keyboard";
 import { errorBox } from "./messages";
 import { BASE_STRINGS, followLanguage, pickLanguage, type Language } from "./strings";
 import { followTheme } from "./theme";
@@ -51,6 +52,7 @@ export function mount(kind: Kind, { model, el, signal: hostSignal }: RenderProps
       root = h("div", { class: "fw-root" }, errorBox(BASE_STRINGS[language].error, error instanceof Error ? error.message : String(error)));
     }
     followTheme(root, inner.signal);
+    keepKeys(root, inner.signal);
     el.replaceChildren(root);
   };
   const update = soon(() => view?.update(), life.signal);
