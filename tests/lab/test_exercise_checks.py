@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-from exercise_answers import alibi, mixture_of_experts, position_interpolation, sparse_attention
+from exercise_answers import (
+    alibi,
+    mixture_of_experts,
+    position_interpolation,
+    retrieval_augmented,
+    sparse_attention,
+)
 
 from frontier_lab import exercises
 from frontier_lab.exercises import check
 
-PAGES = (alibi, mixture_of_experts, position_interpolation, sparse_attention)
+PAGES = (alibi, mixture_of_experts, position_interpolation, retrieval_augmented, sparse_attention)
 RIGHT = [case for page in PAGES for case in page.RIGHT]
 WRONG = [case for page in PAGES for case in page.WRONG]
 NAMES = sorted({name for name, _ in RIGHT})
