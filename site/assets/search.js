@@ -41,4 +41,18 @@
     const long = words.filter((word) => word.length > 1); // the index has no single letters: the k of top-k
     return long.length ? long : words;
   };
+
+  // The index has the glossary's terms as the page shows them, "词元（token）"; a reader types one of the names.
+  const nameTermsByEitherLanguage = () => {
+    const { indexentries } = Search._index;
+    for (const [entry, places] of Object.entries(indexentries)) {
+      const names = entry.split(/[（），,]/).map((name) => name.trim());
+      for (const name of names) if (name && !Object.hasOwn(indexentries, name)) indexentries[name] = places;
+    }
+    // Sphinx ranks a term's definition far above every page. Here it follows the pages with the words in their titles
+    // (Scorer.title) and leads those with the words in their text.
+    Scorer.score = ([, , anchor, , score]) =>
+      anchor.startsWith("#term-") ? ((Scorer.title - 0.5) * score) / 100 : score;
+  };
+  document.addEventListener("DOMContentLoaded", nameTermsByEitherLanguage);
 })();

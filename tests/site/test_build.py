@@ -132,9 +132,16 @@ def test_english_pages_share_the_files_of_the_chinese_ones(site: Path) -> None:
     assert not (site / "en" / "_sources").exists()
 
 
-def test_the_whole_site_is_small(site: Path) -> None:
+def test_what_a_site_adds_to_its_pages_is_small(site: Path) -> None:
+    """The files that pages share, the search, and each page in both languages with the notebook it offers."""
     names = digests(site)
-    assert sum((site / name).stat().st_size for name in names) < 6 * MEGABYTE
+    size = {name: (site / name).stat().st_size for name in names}
+    assert sum(size[name] for name in names if name.startswith("_static/")) < 1.5 * MEGABYTE
+    assert sum(size[name] for name in names if name.endswith("searchindex.js")) < 0.5 * MEGABYTE
+    for source in (site / "_sources").rglob("*.*"):
+        page = source.relative_to(site / "_sources").with_suffix("").as_posix()
+        three = source.stat().st_size + size[f"{page}.html"] + size[f"en/{page}.html"]
+        assert three < 1.5 * MEGABYTE, f"{page}: {three} bytes"
     unused = re.compile(r"\.map$|\.ttf$|\.po$|\.mo$|fontawesome|locales/|/thebe|\.doctree")
     assert [name for name in names if unused.search(name)] == []
 
