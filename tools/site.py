@@ -225,6 +225,11 @@ def gaps(wanted: dict[str, Catalog], found: dict[str, Catalog], folder: Path = L
                 problems.append(f"{file}:{here.lineno}: {short} is fuzzy: correct it and take the mark away")
             elif not here.string:
                 problems.append(f"{file}:{here.lineno}: {short} is not translated")
+            elif str(here.id).startswith("\n") and here.string != here.id:
+                # Sphinx hands the translation of a displayed formula to the parser as a literal block of reST.
+                problems.append(
+                    f"{file}:{here.lineno}: {short} is a formula: keep words out, and leave it as it is"
+                )
             elif here.string == here.id and HAN.search(QUOTED.sub("", str(here.id))):
                 problems.append(f"{file}:{here.lineno}: {short} is its own translation, and Chinese")
         known = {message.id for message in strings(template)}

@@ -110,6 +110,14 @@ def test_a_broken_catalogue_is_named_with_its_line(
         assert shown[:10] in "\n".join(lines[int(line) - 1 : int(line) + 2])
 
 
+def test_a_displayed_formula_with_words_is_refused(tmp_path: Path) -> None:
+    template, translated = Catalog(locale="en"), Catalog(locale="en")
+    template.add("\nx \\in \\text{前}\n")
+    translated.add("\nx \\in \\text{前}\n", "\nx \\in \\text{top}\n")
+    (problem,) = tool.gaps({"page": template}, {"page": translated}, tmp_path)
+    assert "is a formula: keep words out" in problem
+
+
 def test_a_catalogue_without_its_page_and_a_page_without_its_catalogue(
     wanted: dict[str, Catalog], tmp_path: Path
 ) -> None:
