@@ -226,7 +226,7 @@ def gaps(wanted: dict[str, Catalog], found: dict[str, Catalog], folder: Path = L
             elif not here.string:
                 problems.append(f"{file}:{here.lineno}: {short} is not translated")
             elif str(here.id).startswith("\n") and here.string != here.id:
-                # Sphinx hands the translation of a displayed formula to the parser as a literal block of reST.
+                # Sphinx would show `::` in its place: it hands it to the parser as a literal block of reST.
                 problems.append(
                     f"{file}:{here.lineno}: {short} is a formula: keep words out, and leave it as it is"
                 )
