@@ -99,6 +99,22 @@ def test_costs_are_the_twins(open_page: Open, root: str) -> None:
         near(figure.number("break-even"), twin.break_even())
 
 
+def test_a_fixed_state_costs_what_the_twin_says(open_page: Open, root: str) -> None:
+    figure = Figure(open_page(root, PAGE))
+    figure.topic("cost")
+    figure.radio("模式", KIND_NAMES["causal"]).check()
+    line = figure.root.locator("[data-state]")
+    for rival, name in {"mamba": "Mamba", "mamba2": "Mamba-2", "retnet": "RetNet", "rwkv": "RWKV-4"}.items():
+        figure.radio("对照：固定大小的状态", name).check()
+        twin = LongContextStrategies(topic="cost", kind="causal", rival=rival)
+        bill = twin.rival_cost()
+        for metric in ("state", "prefill", "decode"):
+            near(float(line.get_attribute(f"data-{metric}") or ""), getattr(bill, metric))
+        assert line.get_attribute("data-from") == str(twin.crossover())
+    figure.radio("对照：固定大小的状态", "不比").check()
+    assert line.is_hidden()
+
+
 def test_everything_is_reached_and_changed_from_the_keyboard(open_page: Open, root: str) -> None:
     page = open_page(root, PAGE)
     figure = Figure(page)

@@ -11,12 +11,17 @@ import transformers
 from frontier_widgets.attention_cost import (
     H100,
     MODELS,
+    RIVALS,
     SHARINGS,
     Model,
     Retrieval,
+    Rival,
     break_even,
     cost,
+    crossover,
     kept_tokens,
+    recurrent_cost,
+    state_numbers,
 )
 from frontier_widgets.attention_masks import KINDS, Pattern, visible
 from transformers import (
@@ -24,9 +29,19 @@ from transformers import (
     FalconConfig,
     LlamaConfig,
     LlamaForCausalLM,
+    Mamba2Config,
+    Mamba2ForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
     MistralConfig,
     PreTrainedConfig,
+    PreTrainedModel,
+    RwkvConfig,
+    RwkvForCausalLM,
 )
+
+from frontier_lab.models import RetNetConfig, RetNetForCausalLM
+from frontier_lab.sequence_tasks import state_after
 
 CONFIGS: dict[str, PreTrainedConfig] = {
     # The sizes in the file that the lab converts the real model from.
@@ -64,6 +79,7 @@ def check(preset: Model, config: PreTrainedConfig) -> None:
     chosen = experts * config.num_experts_per_tok // config.n_routed_experts if experts else 0
     assert (preset.parameters, preset.active) == (total, total - experts + chosen)
     assert preset.layers == config.num_hidden_layers
+    assert preset.width == config.hidden_size
     assert preset.heads == config.num_attention_heads
     if getattr(config, "kv_lora_rank", None):
         assert preset.head_dim == config.qk_nope_head_dim + config.qk_rope_head_dim
@@ -87,6 +103,7 @@ def test_every_preset_is_checked_against_a_configuration() -> None:
 def small(**more: Any) -> Model:
     return Model(
         **{
+            "width": 32,
             "layers": 2,
             "heads": 4,
             "kv_heads": 2,
@@ -184,9 +201,64 @@ def test_the_longest_text_within_a_budget_is_the_longest() -> None:
     assert break_even(model, pattern, retrieval, budget=1e9, longest=5000) == 5000
 
 
+def recurrent(rival: Rival, width: int) -> PreTrainedModel:
+    """A model of two layers with the sizes that its authors published, but for the width."""
+    sizes: dict[str, Any] = {"vocab_size": 11, "hidden_size": width, "num_hidden_layers": 2}
+    if rival == "mamba":
+        return MambaForCausalLM(MambaConfig(**sizes))
+    if rival == "mamba2":
+        return Mamba2ForCausalLM(Mamba2Config(**sizes, num_heads=2 * width // 64))
+    if rival == "rwkv":
+        return RwkvForCausalLM(RwkvConfig(**sizes))
+    retnet = RetNetConfig(**sizes, num_attention_heads=width // 256, value_size=2 * width)
+    return RetNetForCausalLM(retnet)
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_a_real_recurrent_model_keeps_as_many_numbers(rival: Rival) -> None:
+    model = recurrent(rival, 512).eval()
+    for tokens in (5, 9):
+        kept = state_after(model, torch.zeros(1, tokens, dtype=torch.int64))
+        assert sum(tensor.numel() for tensor in kept) == 2 * state_numbers(512, rival)
+
+
+def test_a_fixed_state_costs_the_same_at_any_length() -> None:
+    model = small()
+    one, two = (recurrent_cost(model, "retnet", n) for n in (100, 200))
+    numbers = 2 * 256 * 2 * 32
+    assert one.state == two.state == 2 * numbers
+    assert one.operations == 100 * (2 * 400 + 5 * numbers)
+    assert two.operations == 2 * one.operations
+    assert one.decode == two.decode
+    slow = replace(H100, operations=1.0, bandwidth=1e30)
+    assert recurrent_cost(model, "retnet", 100, machine=slow).prefill == one.operations
+    narrow = replace(H100, operations=1e30, bandwidth=1.0)
+    assert recurrent_cost(model, "rwkv", 9, machine=narrow).decode == 2 * (400 + 2 * 2 * 5 * 32)
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_keys_and_values_outgrow_the_state_at_the_crossover(rival: Rival) -> None:
+    model, causal = MODELS["Llama-3.1-8B"], Pattern("causal")
+    found = crossover(model, causal, rival)
+    assert found is not None
+    state = recurrent_cost(model, rival, 1).state
+    assert cost(model, causal, found).cache > state
+    assert found == 1 or cost(model, causal, found - 1).cache <= state
+    narrow = Pattern("window", window=1)
+    expected = 1 if model.kept > state_numbers(model.width, rival) else None
+    assert crossover(model, narrow, rival) == expected
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: small(width=0), "width is 0, wanted 1 or more"),
+        (lambda: state_numbers(32, "lstm"), "rival is 'lstm', wanted one of mamba"),
+        (lambda: recurrent_cost(small(), "rwkv", 0), "n is 0, wanted 1 or more"),
+        (
+            lambda: recurrent_cost(small(), "rwkv", 1, bytes_each=0),
+            "bytes_each is 0, wanted above 0",
+        ),
         (lambda: small(layers=0), "layers is 0, wanted 1 or more"),
         (lambda: small(kv_heads=3), "kv_heads is 3, wanted a divisor of the 4 heads"),
         (lambda: small(latent=-1), "latent is -1, wanted 0 or more"),

@@ -13,7 +13,7 @@ import pytest
 import torch
 import traitlets
 from frontier_widgets import LongContextStrategies, components, slim_state
-from frontier_widgets.attention_cost import MODELS, cost
+from frontier_widgets.attention_cost import MODELS, cost, crossover, recurrent_cost
 from frontier_widgets.attention_masks import Pattern, count
 from frontier_widgets.long_context_strategies import LIMITS, ROPES, SHOWN_METHODS, TOPICS
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -61,6 +61,16 @@ def test_the_bill_is_the_twins() -> None:
     assert widget.break_even() > 5 * 256 + 32
     assert widget.mask().sum() == count(widget.pattern, 48)
     assert repr(widget) == "LongContextStrategies(mask: window, 48 tokens, 356 cells)"
+
+
+def test_the_recurrent_bill_is_the_twins() -> None:
+    widget = LongContextStrategies(kind="causal", rival="mamba", bytes_each=1, length=4096)
+    model = MODELS["Llama-3.1-8B"]
+    assert widget.rival_cost() == recurrent_cost(model, "mamba", 4096, bytes_each=1)
+    assert widget.crossover() == crossover(model, Pattern("causal"), "mamba")
+    for ask in (LongContextStrategies().rival_cost, LongContextStrategies().crossover):
+        with pytest.raises(ValueError, match="rival is 'none', wanted one of mamba"):
+            ask()
 
 
 @pytest.mark.parametrize("method", SHOWN_METHODS)

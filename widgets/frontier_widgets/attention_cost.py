@@ -17,12 +17,17 @@ from frontier_widgets.attention_masks import Pattern, count, in_last_row
 Sharing = Literal["mha", "gqa", "mqa", "mla"]
 SHARINGS: tuple[Sharing, ...] = get_args(Sharing)
 
+Rival = Literal["mamba", "mamba2", "retnet", "rwkv"]
+RIVALS: tuple[Rival, ...] = get_args(Rival)
+"""Architectures that keep a state of fixed size instead of keys and values."""
+
 
 @dataclass(frozen=True)
 class Model:
     """Sizes of a decoder that its costs depend on.
 
     Attributes:
+        width: numbers of a token between the layers.
         layers: that attend.
         heads: of queries.
         kv_heads: of keys and values: all ``heads`` in multi-head attention (MHA), fewer in grouped-query
@@ -35,6 +40,7 @@ class Model:
         active: those that one token is multiplied with.
     """
 
+    width: int
     layers: int
     heads: int
     kv_heads: int
@@ -45,7 +51,7 @@ class Model:
     active: int
 
     def __post_init__(self) -> None:
-        for name in ("layers", "heads", "kv_heads", "head_dim", "value_dim", "parameters", "active"):
+        for name in ("width", "layers", "heads", "kv_heads", "head_dim", "value_dim", "parameters", "active"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
         if self.heads % self.kv_heads:
@@ -181,6 +187,102 @@ def cost(model: Model, pattern: Pattern, n: int, *, bytes_each: float = 2, machi
         decode=max(next_operations / machine.operations, moved / machine.bandwidth),
         fits=weights + cache <= machine.memory,
     )
+
+
+def state_numbers(width: int, rival: Rival) -> int:
+    """Numbers that one layer of a recurrent model keeps, however long the text, at its published sizes.
+
+    Mamba: twice the width of channels, each with 16 numbers and the last 4 inputs of its convolution.
+    Mamba-2: 128 numbers a channel, and 8 groups that share 128 keys and queries, which are convolved too.
+    RetNet: heads of 256 keys and 512 values. RWKV-4: two sums, their scale and two last tokens.
+
+    Args:
+        width: of a token between the layers.
+        rival: which.
+
+    Raises:
+        ValueError: there is no such rival.
+
+    Sources: Gu and Dao (2023), Dao and Gu (2024), Sun et al. (2023), Peng et al. (2023), and transformers'
+    configurations of Mamba, Mamba-2 and RWKV; a test builds them and counts.
+    """
+    if rival not in RIVALS:
+        raise ValueError(f"rival is {rival!r}, wanted one of {', '.join(RIVALS)}")
+    channels = 2 * width
+    if rival == "mamba":
+        return channels * (16 + 4)
+    if rival == "mamba2":
+        return channels * 128 + (channels + 2 * 8 * 128) * 4
+    if rival == "retnet":
+        return 256 * channels
+    return 5 * width
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """Of one sequence that a model with a fixed state reads.
+
+    Attributes:
+        state: bytes kept to go on.
+        operations: of reading the sequence.
+        prefill: least seconds to read it.
+        decode: least seconds for the next token.
+    """
+
+    state: int
+    operations: int
+    prefill: float
+    decode: float
+
+
+def recurrent_cost(
+    model: Model, rival: Rival, n: int, *, bytes_each: float = 2, machine: Machine = H100
+) -> Recurrent:
+    """Cost of a recurrent model with the layers, the width and the parameters of ``model``.
+
+    A number of the state takes five operations a token: two to decay and to add, one for what is added, two
+    to be read.
+
+    Args:
+        model: whose sizes it has.
+        rival: its architecture.
+        n: tokens.
+        bytes_each: of a number in weights and state.
+        machine: on which.
+
+    Raises:
+        ValueError: ``n`` is below 1, ``bytes_each`` not above 0, or there is no such rival.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}, wanted 1 or more")
+    if not bytes_each > 0:
+        raise ValueError(f"bytes_each is {bytes_each}, wanted above 0")
+    numbers = model.layers * state_numbers(model.width, rival)
+    each = 2 * model.active + 5 * numbers
+    # The state is read and written for every token, the weights read.
+    moved = (model.active + 2 * numbers) * bytes_each
+    return Recurrent(
+        state=int(numbers * bytes_each),
+        operations=each * n,
+        prefill=max(each * n / machine.operations, model.parameters * bytes_each / machine.bandwidth),
+        decode=max(each / machine.operations, moved / machine.bandwidth),
+    )
+
+
+def crossover(model: Model, pattern: Pattern, rival: Rival, *, longest: int = 1 << 20) -> int | None:
+    """Fewest tokens whose keys and values are more than the rival's state; ``None`` above ``longest``."""
+    state = state_numbers(model.width, rival)
+
+    def more(n: int) -> bool:
+        return kept_tokens(pattern, n) * model.kept > state
+
+    if not more(longest):
+        return None
+    low, high = 1, longest
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if more(middle) else (middle + 1, high)
+    return low
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,19 @@ from typing import Any
 import anywidget
 import traitlets as t
 
-from .attention_cost import MODELS, SHARINGS, Cost, Model, Retrieval, break_even, cost
+from .attention_cost import (
+    MODELS,
+    RIVALS,
+    SHARINGS,
+    Cost,
+    Model,
+    Recurrent,
+    Retrieval,
+    break_even,
+    cost,
+    crossover,
+    recurrent_cost,
+)
 from .attention_masks import KINDS, Mask, Pattern, count, visible
 from .components import components
 from .records import Records
@@ -111,6 +123,8 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
         bytes_each: of a number in weights and cache.
         chunk, passages, found: see :class:`frontier_widgets.attention_cost.Retrieval`.
         budget: how many times the operations of retrieval reading everything may take.
+        rival: recurrent architecture to compare the cache with: ``"none"`` or one of
+            :data:`frontier_widgets.attention_cost.RIVALS`.
         group: of measured conditions: ``"untuned"``, ``"tuned"`` or ``"alibi"``.
         story: step of the guided tour, -1 for none.
         view: ``"figure"`` or ``"table"``.
@@ -152,6 +166,7 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
     passages = t.Int(5).tag(sync=True)
     found = t.Float(0.9).tag(sync=True)
     budget = t.Float(8.0).tag(sync=True)
+    rival = t.Enum(("none", *RIVALS), default_value="none").tag(sync=True)
     group = t.Enum(GROUPS, default_value="untuned").tag(sync=True)
     story = t.Int(-1).tag(sync=True)
     view = t.Enum(("figure", "table"), default_value="figure").tag(sync=True)
@@ -233,6 +248,26 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
     def cost(self) -> Cost:
         """The bill that is shown, computed by the Python twin."""
         return cost(self._priced, self._wide_pattern, self.length, bytes_each=self.bytes_each)
+
+    def rival_cost(self) -> Recurrent:
+        """The bill of the recurrent model of the same sizes.
+
+        Raises:
+            ValueError: ``rival`` is ``"none"``.
+        """
+        if self.rival == "none":
+            raise ValueError(f"rival is 'none', wanted one of {', '.join(RIVALS)}")
+        return recurrent_cost(self._priced, self.rival, self.length, bytes_each=self.bytes_each)
+
+    def crossover(self) -> int | None:
+        """Fewest tokens whose keys and values are more than the rival's state, ``None`` if there are none.
+
+        Raises:
+            ValueError: ``rival`` is ``"none"``.
+        """
+        if self.rival == "none":
+            raise ValueError(f"rival is 'none', wanted one of {', '.join(RIVALS)}")
+        return crossover(self._priced, self._wide_pattern, self.rival)
 
     def break_even(self) -> int:
         """Longest text, in tokens, that ``budget`` times the operations of retrieval allow to read whole."""

@@ -4,6 +4,7 @@ import known from "../frontier_widgets/data/models.json";
 import { count, inLastRow, reachOf, type Pattern } from "./attention_masks";
 
 export interface Model {
+  width: number;
   layers: number;
   heads: number;
   kvHeads: number;
@@ -17,6 +18,17 @@ export interface Model {
 
 export const SHARINGS = ["mha", "gqa", "mqa", "mla"] as const;
 export type Sharing = (typeof SHARINGS)[number];
+
+/** Architectures that keep a state of fixed size instead of keys and values. */
+export const RIVALS = ["mamba", "mamba2", "retnet", "rwkv"] as const;
+export type Rival = (typeof RIVALS)[number];
+
+export interface Recurrent {
+  state: number;
+  operations: number;
+  prefill: number;
+  decode: number;
+}
 
 export interface Machine {
   /** A second. */
@@ -93,6 +105,44 @@ export function cost(model: Model, pattern: Pattern, n: number, bytesEach: numbe
     decode: Math.max(nextOperations / machine.operations, moved / machine.bandwidth),
     fits: weights + cache <= machine.memory,
   };
+}
+
+/** Numbers that one layer of a recurrent model keeps, however long the text. */
+export function stateNumbers(width: number, rival: Rival): number {
+  const channels = 2 * width;
+  switch (rival) {
+    case "mamba": return channels * (16 + 4);
+    case "mamba2": return channels * 128 + (channels + 2 * 8 * 128) * 4;
+    case "retnet": return 256 * channels;
+    default: return 5 * width;
+  }
+}
+
+/** Cost of a recurrent model with the layers, the width and the parameters of `model`. */
+export function recurrentCost(model: Model, rival: Rival, n: number, bytesEach: number, machine: Machine): Recurrent {
+  const numbers = model.layers * stateNumbers(model.width, rival);
+  const each = 2 * model.active + 5 * numbers;
+  const moved = (model.active + 2 * numbers) * bytesEach;
+  return {
+    state: Math.floor(numbers * bytesEach), operations: each * n,
+    prefill: Math.max((each * n) / machine.operations, (model.parameters * bytesEach) / machine.bandwidth),
+    decode: Math.max(each / machine.operations, moved / machine.bandwidth),
+  };
+}
+
+/** Fewest tokens whose keys and values are more than the rival's state; undefined if `longest` are not. */
+export function crossover(model: Model, pattern: Pattern, rival: Rival, longest = 1 << 20): number | undefined {
+  const state = stateNumbers(model.width, rival);
+  const more = (n: number): boolean => keptTokens(pattern, n) * kept(model) > state;
+  if (!more(longest)) return undefined;
+  let low = 1;
+  let high = longest;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (more(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** Tokens that retrieval reads for a question. */

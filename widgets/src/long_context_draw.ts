@@ -1,5 +1,5 @@
 // Drawings of LongContextStrategies: the mask and its reach, rotations, measured curves, costs, and all of one topic as a file.
-import { cost, MACHINE, MODELS, shared, type Cost, type Model } from "./attention_cost";
+import { cost, crossover, MACHINE, MODELS, recurrentCost, shared, type Cost, type Model, type Recurrent } from "./attention_cost";
 import { PATTERN, type Pattern } from "./attention_masks";
 import { chart, powers, type Line } from "./base/chart";
 import { svg, type Drawing, type Shape } from "./base/shapes";
@@ -259,7 +259,9 @@ export interface Bill {
   now: Cost;
   causal: Cost;
   /** At every length of `LENGTHS`: with the pattern, and with causal attention. */
-  rows: { n: number; chosen: Cost; causal: Cost }[];
+  rows: { n: number; chosen: Cost; causal: Cost; rival?: Recurrent }[];
+  /** The model with a fixed state, at the length chosen, and from how many tokens on it keeps less. */
+  rival?: Recurrent & { from: number | undefined };
 }
 
 /** The pattern with a window and a stride for contexts that are too long to draw. */
@@ -275,16 +277,20 @@ export function bill(state: State): Bill {
   const model = state.sharing === "own" ? own : shared(own, state.sharing);
   const causal: Pattern = { ...PATTERN, kind: "causal" };
   const of = (pattern: Pattern, n: number): Cost => cost(model, pattern, n, state.bytesEach, MACHINE);
-  const found = {
+  const { rival } = state;
+  const fixed = (n: number): Recurrent | undefined => (rival === "none" ? undefined : recurrentCost(model, rival, n, state.bytesEach, MACHINE));
+  const beside = fixed(state.length);
+  const found: Bill = {
     model, now: of(atFullSize(state), state.length), causal: of(causal, state.length),
-    rows: LENGTHS.map((n) => ({ n, chosen: of(atFullSize(state), n), causal: of(causal, n) })),
+    rows: LENGTHS.map((n) => ({ n, chosen: of(atFullSize(state), n), causal: of(causal, n), rival: fixed(n) })),
+    rival: beside && rival !== "none" ? { ...beside, from: crossover(model, atFullSize(state), rival) } : undefined,
   };
   bills.set(state, found);
   return found;
 }
 
-function costChart(state: State, text: LongContextStrings, { rows, now }: Bill, width: number, value: (cost: Cost) => number, words: (value: number) => string, rules: { y: number }[] = []): Drawing {
-  const all = rows.flatMap((row) => [value(row.chosen), value(row.causal)]);
+function costChart(state: State, text: LongContextStrings, { rows, now }: Bill, width: number, value: (cost: Cost) => number, fixed: (cost: Recurrent) => number, words: (value: number) => string, rules: { y: number }[] = []): Drawing {
+  const all = rows.flatMap((row) => [value(row.chosen), value(row.causal), ...(row.rival ? [fixed(row.rival)] : [])]);
   const from = 10 ** Math.floor(Math.log10(Math.min(...all)));
   const to = 10 ** Math.ceil(Math.log10(Math.max(...all, ...rules.map((rule) => rule.y))));
   return chart({
@@ -295,16 +301,17 @@ function costChart(state: State, text: LongContextStrings, { rows, now }: Bill, 
     lines: [
       { points: rows.map((row) => [row.n, value(row.causal)]), color: "var(--fw-soft)", dash: "5 3", name: text.kinds.causal },
       ...(state.pattern.kind === "causal" ? [] : [{ points: rows.map((row): [number, number] => [row.n, value(row.chosen)]), color: hue(0), width: 2.5, name: text.kinds[state.pattern.kind] }]),
+      ...(state.rival === "none" ? [] : [{ points: rows.flatMap((row): [number, number][] => (row.rival ? [[row.n, fixed(row.rival)]] : [])), color: hue(2), width: 2, dash: "8 3", name: text.rivals[state.rival] }]),
       { points: [[state.length, value(now)]], color: hue(1), mark: "square" },
     ],
   });
 }
 
-export const drawTime = (state: State, text: LongContextStrings, found: Bill, width: number): Drawing => costChart(state, text, found, width, (one) => one.prefill, (value) => seconds(value).replace(" ", ""));
+export const drawTime = (state: State, text: LongContextStrings, found: Bill, width: number): Drawing => costChart(state, text, found, width, (one) => one.prefill, (one) => one.prefill, (value) => seconds(value).replace(" ", ""));
 
 export function drawMemory(state: State, text: LongContextStrings, found: Bill, width: number): Drawing {
   const free = MACHINE.memory - found.now.weights;
-  return costChart(state, text, found, width, (one) => one.cache, (value) => bytes(value).replace(" ", ""), free > 0 ? [{ y: free }] : []);
+  return costChart(state, text, found, width, (one) => one.cache, (one) => one.state, (value) => bytes(value).replace(" ", ""), free > 0 ? [{ y: free }] : []);
 }
 
 /** Drawings under each other with their captions, for the downloaded files. */

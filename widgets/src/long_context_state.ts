@@ -1,7 +1,7 @@
 // From trait values to what LongContextStrategies shows: data checked once, choices kept within their ranges.
 import type { AnyModel } from "./afm";
 import { KINDS, layersToSee, meanPathLength, visible, type Kind, type Pattern } from "./attention_masks";
-import { MODELS, SHARINGS, type Retrieval, type Sharing } from "./attention_cost";
+import { MODELS, RIVALS, SHARINGS, type Retrieval, type Rival, type Sharing } from "./attention_cost";
 import type { LongContextStrings } from "./long_context_strings";
 import { METHODS, ROTARY, type Method, type Rotary } from "./rotary";
 
@@ -72,18 +72,20 @@ export interface State {
   wide: number;
   bytesEach: number;
   retrieval: Retrieval;
+  /** A model with a state of fixed size to compare with. */
+  rival: Rival | "none";
   /** How many times the operations of retrieval reading the whole text may take. */
   budget: number;
   story: number;
 }
 
-export const CHOICES = ["topic", "view", "kind", "causal", "window", "dilation", "anchors", "random", "seed", "stride", "sinks", "tokens", "layers", "method", "scale", "rope", "model", "sharing", "length", "wide", "bytes_each", "chunk", "passages", "found", "budget", "group", "story"];
+export const CHOICES = ["topic", "view", "kind", "causal", "window", "dilation", "anchors", "random", "seed", "stride", "sinks", "tokens", "layers", "method", "scale", "rope", "model", "sharing", "length", "wide", "bytes_each", "chunk", "passages", "found", "budget", "rival", "group", "story"];
 export const DATA_TRAITS = ["curves", "config"];
 
 /** Initial values of the choices, the same in Python. */
 export const INITIAL: Record<string, unknown> = {
   topic: "mask", view: "figure", kind: "window", causal: true, window: 8, dilation: 2, anchors: 1, random: 2, seed: 0, stride: 8, sinks: 4,
-  tokens: 48, layers: 1, method: "linear", scale: 4, rope: "measured", model: "Llama-3.1-8B", sharing: "own", length: 131072, wide: 4096, bytes_each: 2, chunk: 256, passages: 5, found: 0.9, budget: 8, group: "untuned", story: -1,
+  tokens: 48, layers: 1, method: "linear", scale: 4, rope: "measured", model: "Llama-3.1-8B", sharing: "own", length: 131072, wide: 4096, bytes_each: 2, chunk: 256, passages: 5, found: 0.9, budget: 8, rival: "none", group: "untuned", story: -1,
 };
 
 interface Published {
@@ -169,6 +171,7 @@ export function readState(model: AnyModel, data: Data): State {
     wide: whole("wide", 16, 1 << 17),
     bytesEach: real("bytes_each", 0.5, 4),
     retrieval: { chunk: whole("chunk", 1, 1 << 16), passages: whole("passages", 1, 1000), question: 32, found: real("found", 0, 1), answered: 0.9 },
+    rival: oneOf<Rival | "none">(model.get("rival"), ["none", ...RIVALS], "none"),
     budget: real("budget", 1, 1024),
     story: whole("story", -1, 99),
   };

@@ -1,7 +1,7 @@
 // LongContextStrategies' view: DOM, events and updates. Numbers come from the mathematics, drawings from long_context_draw.
 import type { AnyModel, RenderProps } from "./afm";
 import { KINDS } from "./attention_masks";
-import { breakEven, MACHINE, MODELS, read, right, SHARINGS, type Cost } from "./attention_cost";
+import { breakEven, MACHINE, MODELS, read, right, RIVALS, SHARINGS, type Cost } from "./attention_cost";
 import { button, check, choice, range } from "./base/controls";
 import { h, setAttribute, setText, uniqueId } from "./base/dom";
 import { liveSummary } from "./base/messages";
@@ -396,7 +396,25 @@ class View {
       };
     });
     return this.#panel("cost", h("div", { class: "fw-row fw-controls" }, model.element, sharing.element, width.element), h("div", { class: "fw-row fw-controls" }, ...this.#pattern("cost"), wide.element, length.element),
-      metrics, this.#retrieval(), h("div", { class: "fw-figure" }, h("div", { class: "fw-caption" }, text.growth), places[0], h("div", { class: "fw-caption" }, text.memory), places[1]), h("p", { class: "fw-source" }, text.machine));
+      metrics, this.#rival(), this.#retrieval(), h("div", { class: "fw-figure" }, h("div", { class: "fw-caption" }, text.growth), places[0], h("div", { class: "fw-caption" }, text.memory), places[1]), h("p", { class: "fw-source" }, text.machine));
+  }
+
+  /** Keys and values against a state that does not grow. */
+  #rival(): HTMLElement {
+    const text = this.#text;
+    const ways = ["none", ...RIVALS] as const;
+    const rival = choice(text.rival, ways.map((name) => text.rivals[name]), (i) => this.#set({ rival: ways[i] }));
+    const line = h("p", { class: "fw-story" });
+    this.#on("cost", (state) => {
+      const found = bill(state).rival;
+      rival.set(ways.indexOf(state.rival));
+      line.hidden = !found;
+      if (!found) return;
+      const from = found.from === undefined ? text.noCrossing : text.crossing(found.from.toLocaleString("en"));
+      setText(line, text.compared(text.rivals[state.rival], bytes(found.state), from, seconds(found.prefill), seconds(found.decode)));
+      for (const [name, value] of Object.entries({ state: found.state, from: found.from ?? "", prefill: found.prefill, decode: found.decode })) line.setAttribute(`data-${name}`, String(value));
+    });
+    return h("div", { class: "fw-retrieval" }, h("div", { class: "fw-row fw-controls" }, rival.element), line);
   }
 
   /** Retrieval against reading everything: how long a text may be for the same money, and who is right more often. */
@@ -449,7 +467,7 @@ class View {
         ];
       }
       default:
-        return [{ caption: `${tables.cost} · ${state.model} · ${kinds[state.pattern.kind]}`, columns: tables.costColumns, rows: bill(state).rows.map(({ n, chosen }) => [n, chosen.cells, chosen.attention, chosen.others, chosen.cache, chosen.prefill.toPrecision(4), chosen.decode.toPrecision(4), chosen.fits ? text.yes : text.no]) }];
+        return [{ caption: `${tables.cost} · ${state.model} · ${kinds[state.pattern.kind]}`, columns: [...tables.costColumns, ...(state.rival === "none" ? [] : [tables.rivalColumn(text.rivals[state.rival])])], rows: bill(state).rows.map(({ n, chosen, rival }) => [n, chosen.cells, chosen.attention, chosen.others, chosen.cache, chosen.prefill.toPrecision(4), chosen.decode.toPrecision(4), chosen.fits ? text.yes : text.no, ...(rival ? [rival.state] : [])]) }];
     }
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import golden from "./golden/attention_cost.json";
 import { close } from "./close";
-import { breakEven, cost, kept, MACHINE, modelOf, MODELS, read, right, shared, type Sharing } from "../src/attention_cost";
+import { breakEven, cost, crossover, kept, MACHINE, modelOf, MODELS, read, recurrentCost, right, RIVALS, shared, stateNumbers, type Sharing } from "../src/attention_cost";
 import type { Pattern } from "../src/attention_masks";
 
 describe("costs agree with the Python twin", () => {
@@ -19,6 +19,13 @@ describe("costs agree with the Python twin", () => {
     expect(read(retrieval)).toBe(vector.read);
     close([right(retrieval)], [vector.right], "right");
     expect(breakEven(model, pattern, retrieval, vector.budget, MACHINE)).toBe(vector.break_even);
+    for (const rival of RIVALS) {
+      const wanted = vector.rivals[rival];
+      expect(stateNumbers(own.width, rival), rival).toBe(wanted.numbers);
+      expect(crossover(model, pattern, rival) ?? null, rival).toBe(wanted.crossover);
+      const found = recurrentCost(model, rival, 5000, vector.bytes_each, MACHINE);
+      for (const name of ["state", "operations", "prefill", "decode"] as const) close([found[name]], [wanted.cost[name]], `${name} of ${rival}`);
+    }
   });
 });
 

@@ -211,6 +211,16 @@ def costs() -> list[dict[str, Any]]:
                 "right": digits(retrieval.right)[0],
                 "budget": budget,
                 "break_even": attention_cost.break_even(model, pattern, retrieval, budget=budget),
+                "rivals": {
+                    rival: {
+                        "numbers": attention_cost.state_numbers(own.width, rival),
+                        "crossover": attention_cost.crossover(model, pattern, rival),
+                        "cost": asdict(
+                            attention_cost.recurrent_cost(model, rival, 5000, bytes_each=bytes_each)
+                        ),
+                    }
+                    for rival in attention_cost.RIVALS
+                },
             }
         )
     return vectors

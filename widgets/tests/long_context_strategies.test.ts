@@ -1,6 +1,7 @@
 // The component's view on its published data, without a browser.
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import data from "../frontier_widgets/data/long_context_strategies.json";
+import { RIVALS } from "../src/attention_cost";
 import { KINDS } from "../src/attention_masks";
 import { HostModel } from "../src/host_models";
 import { bill, bytes, contextOf, percent, reached, seconds, short } from "../src/long_context_draw";
@@ -82,6 +83,27 @@ describe("LongContextStrategies", () => {
     const { now, causal } = bill(readState(model, readData(model, STRINGS.en)));
     expect(causal.cache / now.cache).toBe(256);
     expect(Number(value(el, "cache"))).toBe(now.cache);
+  });
+
+  it("sets the cache against a state that does not grow", async () => {
+    const { el, model } = mount({ topic: "cost", kind: "causal" });
+    const line = (): HTMLElement | undefined => visible(el, ".fw-story").find((element) => element.hasAttribute("data-state"));
+    expect(line()).toBeUndefined();
+    for (const rival of RIVALS) {
+      model.set("rival", rival);
+      await settle();
+      const found = bill(readState(model, readData(model, STRINGS.en))).rival!;
+      expect(line()?.dataset.state).toBe(String(found.state));
+      expect(line()?.dataset.from).toBe(String(found.from));
+      expect(line()?.textContent).toContain(STRINGS.en.rivals[rival]);
+      expect(line()?.textContent).toContain(found.from!.toLocaleString("en"));
+    }
+    model.set({ kind: "window", wide: 16, rival: "retnet" });
+    await settle();
+    expect(line()?.textContent).toContain(STRINGS.en.noCrossing);
+    model.set("view", "table");
+    await settle();
+    expect(visible(el, "th").map((cell) => cell.textContent)).toContain(STRINGS.en.tables.rivalColumn("RetNet"));
   });
 
   it("leads through the tour and back out", async () => {
