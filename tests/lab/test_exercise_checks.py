@@ -14,12 +14,20 @@ from exercise_answers import (
     position_interpolation,
     retrieval_augmented,
     sparse_attention,
+    state_space,
 )
 
 from frontier_lab import exercises
 from frontier_lab.exercises import check
 
-PAGES = (alibi, mixture_of_experts, position_interpolation, retrieval_augmented, sparse_attention)
+PAGES = (
+    alibi,
+    mixture_of_experts,
+    position_interpolation,
+    retrieval_augmented,
+    sparse_attention,
+    state_space,
+)
 RIGHT = [case for page in PAGES for case in page.RIGHT]
 WRONG = [case for page in PAGES for case in page.WRONG]
 NAMES = sorted({name for name, _ in RIGHT})
