@@ -146,8 +146,11 @@ def colab(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     pinned = [f"{name}=={version}" for name, version in FETCHED.items()]
     run(python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--find-links", wheels, *pinned)
-    borrow(needed(SHIPPED), folder / "shipped")
-    (site / "shipped.pth").write_text(f"{folder / 'shipped'}\n")
+    # Below the prefix of that Python, as on Colab: dill, which makes the fingerprints of `datasets`, pickles
+    # modules from anywhere else with all that is in them.
+    shipped = folder / "venv" / "shipped"
+    borrow(needed(SHIPPED), shipped)
+    (site / "shipped.pth").write_text(f"{shipped}\n")
     for name, source in STAND_IN.items():
         file = site / "google" / "colab" / name
         file.parent.mkdir(parents=True, exist_ok=True)
