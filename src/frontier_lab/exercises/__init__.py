@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import alibi as alibi
 from . import mixture_of_experts as mixture_of_experts
 from . import position_interpolation as position_interpolation
+from . import retention as retention
 from . import retrieval_augmented as retrieval_augmented
 from . import sparse_attention as sparse_attention
 from . import state_space as state_space
