@@ -15,8 +15,9 @@ import pytest
 from frontier_lab import zoo
 
 PAGES = sorted(path for path in pages.BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-CHAPTER = [path for path in PAGES if "appendix" not in path.parts]
-"""The appendix is for looking things up: it has no claim to correct, and nothing to practise."""
+CHAPTER = [path for path in PAGES if "appendix" not in path.parts and path.stem != "index"]
+"""The appendix is for looking things up, and a section's first page leads to the others: they have no claim
+to correct, and nothing to practise."""
 
 OF_CHAPTERS = (pages.anatomy, pages.exercises)
 OF_ALL = (pages.setup, pages.execution, pages.size, pages.outputs)

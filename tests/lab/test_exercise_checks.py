@@ -14,6 +14,7 @@ from exercise_answers import (
     position_interpolation,
     retention,
     retrieval_augmented,
+    rwkv,
     sparse_attention,
     state_space,
 )
@@ -27,6 +28,7 @@ PAGES = (
     position_interpolation,
     retention,
     retrieval_augmented,
+    rwkv,
     sparse_attention,
     state_space,
 )

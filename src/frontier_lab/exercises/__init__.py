@@ -11,6 +11,7 @@ from . import mixture_of_experts as mixture_of_experts
 from . import position_interpolation as position_interpolation
 from . import retention as retention
 from . import retrieval_augmented as retrieval_augmented
+from . import rwkv as rwkv
 from . import sparse_attention as sparse_attention
 from . import state_space as state_space
 from .checking import CHECKS as CHECKS
