@@ -49,10 +49,13 @@
       const names = entry.split(/[（），,]/).map((name) => name.trim());
       for (const name of names) if (name && !Object.hasOwn(indexentries, name)) indexentries[name] = places;
     }
-    // Sphinx ranks a term's definition far above every page. Here it follows the pages with the words in their titles
-    // (Scorer.title) and leads those with the words in their text.
-    Scorer.score = ([, , anchor, , score]) =>
-      anchor.startsWith("#term-") ? ((Scorer.title - 0.5) * score) / 100 : score;
+    // Sphinx ranks a term's definition far above every page. Here it follows the pages whose own title has the query,
+    // and leads those that have it in a heading or in their text (at most Scorer.title).
+    const query = (new URLSearchParams(location.search).get("q") ?? "").toLowerCase().trim();
+    Scorer.score = ([, title, anchor, , score]) => {
+      if (anchor.startsWith("#term-")) return ((Scorer.title + 0.5) * score) / 100;
+      return !anchor && title.toLowerCase().includes(query) ? score + 1 : score;
+    };
   };
   document.addEventListener("DOMContentLoaded", nameTermsByEitherLanguage);
 })();
