@@ -14,8 +14,6 @@ Source: Yang et al., "Gated Delta Networks: Improving Mamba2 with Delta Rule" (2
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +22,12 @@ from typing import Any, Literal, get_args
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from frontier_lab.exporting import write
 from frontier_lab.models import RetNetForCausalLM
 from frontier_lab.zoo import architectures, retnet
-from frontier_lab.zoo.harness import train
-from frontier_lab.zoo.recipe import SEEDS
+from frontier_lab.zoo.architectures import Peer
 
 Rule = Literal["gated delta", "gated"]
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -95,53 +93,26 @@ class _InBlock(nn.Module):
         return self.layer(x), None
 
 
-def model(rule: Rule) -> RetNetForCausalLM:
-    """RetNet's recall model with the rule in the place of retention.
+def peer(rule: Rule) -> Peer:
+    """RetNet with the rule in the place of retention, to be trained by ``zoo.architectures`` as any peer.
 
     Raises:
         ValueError: there is no such rule.
     """
     if rule not in RULES:
         raise ValueError(f"rule: got {rule!r}, wanted one of {', '.join(RULES)}")
-    config = retnet.PEER.config("recall")
-    built = RetNetForCausalLM(config)
-    for block in built.blocks:
-        layer = DeltaLayer(config.hidden_size, config.num_attention_heads, config.value_size, rule)
-        for name, parameter in layer.named_parameters():
-            if parameter.ndim == 2 and "norm" not in name:
-                nn.init.normal_(parameter, std=config.initializer_range)
-        block.retention = _InBlock(layer)
-    return built
 
+    def build(config: PreTrainedConfig) -> RetNetForCausalLM:
+        model = RetNetForCausalLM(config)
+        for block in model.blocks:
+            layer = DeltaLayer(config.hidden_size, config.num_attention_heads, config.value_size, rule)
+            for parameter in layer.parameters():
+                if parameter.ndim == 2:
+                    nn.init.normal_(parameter, std=config.initializer_range)
+            block.retention = _InBlock(layer)
+        return model
 
-def run(rule: Rule, seed: int, work: Path, steps: int | None = None) -> list[dict[str, Any]]:
-    """Train one rule on recall and return its log: ``step``, ``val_loss`` in nats, ``accuracy`` by pairs."""
-    schedule = replace(architectures.SCHEDULES["recall"], learning_rate=retnet.PEER.found("recall")["rate"])
-    sets = architectures.held_out("recall")
-
-    def loss(model: nn.Module, step: int) -> Tensor:
-        ids, labels = architectures.task_batch("recall", seed, step)
-        value: Tensor = model(input_ids=ids, labels=labels).loss
-        return value
-
-    def measure(model: nn.Module) -> dict[str, Any]:
-        model.eval()
-        found = architectures.accuracies(model, sets)
-        model.train()
-        return found
-
-    torch.manual_seed(seed)
-    return train(
-        model(rule),
-        schedule,
-        loss=loss,
-        measure=measure,
-        keep=lambda model, step: None,
-        work=work,
-        label=f"{rule}, seed {seed}",
-        recipe={"seed": seed, "rule": rule},
-        stop_at=steps,
-    )
+    return replace(retnet.PEER, model_class=build)
 
 
 def stored() -> dict[str, Any]:
@@ -152,15 +123,11 @@ def stored() -> dict[str, Any]:
 
 def trained() -> Mapping[str, Any]:
     """The data set: ``recall[rule][seed][pairs]`` at the end, ``val_loss[rule][seed][step]`` on the way."""
-    recalls: dict[str, list[dict[str, float]]] = {}
-    losses: dict[str, list[dict[str, float]]] = {}
+    recalls, losses = {}, {}
     for rule in RULES:
-        for seed in SEEDS:
-            with tempfile.TemporaryDirectory() as work:
-                log = run(rule, seed, Path(work))
-            print(rule, seed, log[-1], file=sys.stderr, flush=True)
-            recalls.setdefault(rule, []).append(log[-1]["accuracy"])
-            losses.setdefault(rule, []).append({str(row["step"]): row["val_loss"] for row in log})
+        logs = architectures.every_seed(peer(rule), "recall")
+        recalls[rule] = [log[-1]["accuracy"] for log in logs]
+        losses[rule] = [{str(row["step"]): row["val_loss"] for row in log} for log in logs]
     return {"format": 1, "recall": recalls, "val_loss": losses}
 
 

@@ -10,25 +10,21 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from frontier_kernels import RetentionLayer
 from frontier_lab.exporting import write
 from frontier_lab.models import RetNetForCausalLM
 from frontier_lab.zoo import architectures, retnet
-from frontier_lab.zoo.architectures import Task
-from frontier_lab.zoo.harness import train
-from frontier_lab.zoo.recipe import SEEDS
-from frontier_lab.zoo.windows import Windows
+from frontier_lab.zoo.architectures import Peer
 
 PRINTED_DECAY = math.log(0.9)
 """The chapter's, for all heads."""
@@ -108,65 +104,29 @@ def unrotated() -> Iterator[None]:
         module._rotate = original
 
 
-def run(
-    variant: str, seed: int, work: Path, *, task: Task = "language", steps: int | None = None
-) -> list[dict[str, Any]]:
-    """Train one variant and return its log: ``step``, ``val_loss`` in nats, and for tasks ``accuracy``.
+def peer(variant: str) -> Peer:
+    """RetNet without one of its parts, to be trained as ``zoo.architectures`` trains every peer.
 
-    Args:
-        variant: a key of ``VARIANTS``.
-        seed: of weights and batches.
-        work: where a killed run goes on.
-        task: on text, or on associative recall.
-        steps: those of the models in the zoo if ``None``.
+    The rotation is gone only within ``unrotated``.
 
     Raises:
         ValueError: there is no such variant.
     """
     if variant not in VARIANTS:
         raise ValueError(f"variant: got {variant!r}, wanted one of {', '.join(VARIANTS)}")
-    peer = retnet.PEER
-    schedule = replace(architectures.SCHEDULES[task], learning_rate=peer.found(task)["rate"])
-    config = peer.config(task)
-    tokenizer = architectures.build_tokenizer()
-    windows = Windows(tokenizer, "train", architectures.MIXTURE)
-    held_out = Windows(tokenizer, "validation", architectures.MIXTURE)
-    fixed, _ = held_out.fixed(architectures.VALIDATION_WINDOWS, schedule.context)
-    sets = architectures.held_out("recall")
 
-    def loss(model: nn.Module, step: int) -> Tensor:
-        if task == "language":
-            ids = labels = windows.batch(seed, step, schedule.batch_size, schedule.context)
-        else:
-            ids, labels = architectures.task_batch(task, seed, step)
-        value: Tensor = model(input_ids=ids, labels=labels).loss
-        return value
+    def build(config: PreTrainedConfig) -> RetNetForCausalLM:
+        model = RetNetForCausalLM(config)
+        for block in model.blocks:
+            VARIANTS[variant](block.retention)  # type: ignore[arg-type]
+        return model
 
-    def measure(model: nn.Module) -> dict[str, Any]:
-        model.eval()
-        if task == "language":
-            found = {"val_loss": round(model(input_ids=fixed, labels=fixed).loss.item(), 5)}
-        else:
-            found = architectures.accuracies(model, sets)
-        model.train()
-        return found
+    return replace(retnet.PEER, model_class=build)
 
-    torch.manual_seed(seed)
-    model = RetNetForCausalLM(config)
-    for block in model.blocks:
-        VARIANTS[variant](block.retention)  # type: ignore[arg-type]
-    with unrotated() if variant == "no rotation" else nullcontext():
-        return train(
-            model,
-            schedule,
-            loss=loss,
-            measure=measure,
-            keep=lambda model, step: None,
-            work=work,
-            label=f"{variant}, {task}, seed {seed}",
-            recipe={"seed": seed, "variant": variant, "config": config.to_dict()},
-            stop_at=steps,
-        )
+
+def context(variant: str) -> AbstractContextManager[None]:
+    """What a variant is trained and measured in."""
+    return unrotated() if variant == "no rotation" else nullcontext()
 
 
 def stored() -> dict[str, Any]:
@@ -177,19 +137,15 @@ def stored() -> dict[str, Any]:
 
 def measure() -> Mapping[str, Any]:
     """The data set: ``val_loss[variant][seed][step]`` on text, ``recall[variant][seed][pairs]`` at last."""
-    losses: dict[str, list[dict[str, float]]] = {}
-    recalls: dict[str, list[dict[str, float]]] = {}
-    for task, variants in (("language", tuple(VARIANTS)), ("recall", RECALLING)):
-        for variant in variants:
-            for seed in SEEDS:
-                with tempfile.TemporaryDirectory() as work:
-                    log = run(variant, seed, Path(work), task=task)  # type: ignore[arg-type]
-                print(task, variant, seed, log[-1], file=sys.stderr, flush=True)
-                if task == "language":
-                    by_step = {str(row["step"]): row["val_loss"] for row in log}
-                    losses.setdefault(variant, []).append(by_step)
-                else:
-                    recalls.setdefault(variant, []).append(log[-1]["accuracy"])
+    losses, recalls = {}, {}
+    for variant in VARIANTS:
+        with context(variant):
+            logs = architectures.every_seed(peer(variant), "language")
+        losses[variant] = [{str(row["step"]): row["val_loss"] for row in log} for log in logs]
+    for variant in RECALLING:
+        with context(variant):
+            logs = architectures.every_seed(peer(variant), "recall")
+        recalls[variant] = [log[-1]["accuracy"] for log in logs]
     return {"format": 1, "val_loss": losses, "recall": recalls}
 
 

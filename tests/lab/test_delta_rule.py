@@ -12,7 +12,7 @@ from torch import Tensor
 from frontier_lab import delta_rule
 from frontier_lab.delta_rule import DeltaLayer, Rule
 from frontier_lab.sequence_tasks import RECALL_VOCABULARY
-from frontier_lab.zoo import retnet
+from frontier_lab.zoo import architectures, retnet
 from frontier_lab.zoo.recipe import SEEDS
 
 STORED = delta_rule.stored()
@@ -70,12 +70,12 @@ def test_a_key_that_is_written_again_gives_its_last_value() -> None:
 
 
 def test_the_model_has_the_sizes_of_retnets() -> None:
-    built = delta_rule.model("gated delta")
+    built = delta_rule.peer("gated delta").model_class(retnet.PEER.config("recall"))
     assert built(torch.zeros(1, 4, dtype=torch.int64)).logits.shape == (1, 4, RECALL_VOCABULARY)
     theirs = retnet.PEER.model_class(retnet.PEER.config("recall")).num_parameters()
     assert theirs < built.num_parameters() < 1.05 * theirs
     with pytest.raises(ValueError, match="rule: got 'hebb', wanted one of gated delta"):
-        delta_rule.model("hebb")  # type: ignore[arg-type]
+        delta_rule.peer("hebb")  # type: ignore[arg-type]
 
 
 def test_every_rule_has_every_seed() -> None:
@@ -87,6 +87,7 @@ def test_every_rule_has_every_seed() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", delta_rule.RULES)
 def test_the_first_steps_are_trained_again(rule: Rule, tmp_path: Path) -> None:
-    log = delta_rule.run(rule, 0, tmp_path, steps=STEPS + 1)
+    peer = delta_rule.peer(rule)
+    log = architectures.run(peer, "recall", 0, tmp_path / "weights", tmp_path / "state", stop_at=STEPS + 1)
     assert log[-1]["step"] == STEPS
     assert log[-1]["val_loss"] == pytest.approx(STORED["val_loss"][rule][0][str(STEPS)], abs=0.3)

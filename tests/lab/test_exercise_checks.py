@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Callable
 from typing import Any
 
+import exercise_answers
 import pytest
 import torch
-from exercise_answers import (
-    alibi,
-    mixture_of_experts,
-    position_interpolation,
-    retention,
-    retrieval_augmented,
-    rwkv,
-    sparse_attention,
-    state_space,
-)
 
 from frontier_lab import exercises
 from frontier_lab.exercises import check
 
-PAGES = (
-    alibi,
-    mixture_of_experts,
-    position_interpolation,
-    retention,
-    retrieval_augmented,
-    rwkv,
-    sparse_attention,
-    state_space,
-)
+PAGES = [
+    importlib.import_module(f"exercise_answers.{module.name}")
+    for module in pkgutil.iter_modules(exercise_answers.__path__)
+]
 RIGHT = [case for page in PAGES for case in page.RIGHT]
 WRONG = [case for page in PAGES for case in page.WRONG]
 NAMES = sorted({name for name, _ in RIGHT})

@@ -9,7 +9,7 @@ import torch
 
 from frontier_lab import retnet_ablations
 from frontier_lab.models import RetNetForCausalLM
-from frontier_lab.zoo import retnet
+from frontier_lab.zoo import architectures, retnet
 from frontier_lab.zoo.recipe import SEEDS
 
 STORED = retnet_ablations.stored()
@@ -27,33 +27,36 @@ def test_every_variant_has_every_seed() -> None:
 @pytest.mark.parametrize("variant", retnet_ablations.VARIANTS)
 def test_a_variant_computes_something_else(variant: str) -> None:
     """With the same weights, the logits of a model without a part are others; the whole one's are not."""
-    torch.manual_seed(0)
     config = retnet.PEER.config("language", scale=0.5)
-    whole, changed = RetNetForCausalLM(config).eval(), RetNetForCausalLM(config).eval()
-    changed.load_state_dict(whole.state_dict())
-    for block in changed.blocks:
-        retnet_ablations.VARIANTS[variant](block.retention)  # type: ignore[arg-type]
+    whole = RetNetForCausalLM(config).eval()
+    changed = retnet_ablations.peer(variant).model_class(config).eval()
+    assert changed.load_state_dict(whole.state_dict(), strict=False).missing_keys == []
     ids = torch.randint(config.vocab_size, (1, 20))
     with torch.no_grad():
         before = whole(ids).logits
-        if variant == "no rotation":
-            with retnet_ablations.unrotated():
-                after = changed(ids).logits
-        else:
+        with retnet_ablations.context(variant):
             after = changed(ids).logits
         assert torch.equal(before, after) == (variant == "whole")
         assert torch.equal(whole(ids).logits, before)  # nothing is left changed
 
 
-def test_an_unknown_variant_is_named(tmp_path: Path) -> None:
+def test_an_unknown_variant_is_named() -> None:
     with pytest.raises(ValueError, match="variant: got 'half', wanted one of whole"):
-        retnet_ablations.run("half", 0, tmp_path)
+        retnet_ablations.peer("half")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", retnet_ablations.VARIANTS)
 def test_the_first_steps_are_trained_again(variant: str, tmp_path: Path) -> None:
-    log = retnet_ablations.run(variant, 0, tmp_path, steps=STEPS + 1)
+    with retnet_ablations.context(variant):
+        log = architectures.run(
+            retnet_ablations.peer(variant),
+            "language",
+            0,
+            tmp_path / "weights",
+            tmp_path / "state",
+            stop_at=STEPS + 1,
+        )
     assert log[-1]["step"] == STEPS
     wanted = STORED["val_loss"][variant][0][str(STEPS)]
     assert log[-1]["val_loss"] == pytest.approx(wanted, abs=0.05)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -229,6 +230,15 @@ def run(
             recipe={"seed": seed, "config": config.to_dict(), "task": task, **data},
             stop_at=stop_at,
         )
+
+
+def every_seed(peer: Peer, task: Task) -> list[list[dict[str, Any]]]:
+    """The logs of a peer trained on a task with every seed; no weights are kept."""
+    logs = []
+    for seed in SEEDS:
+        with tempfile.TemporaryDirectory() as work:
+            logs.append(run(peer, task, seed, Path(work, "weights"), Path(work, "state")))
+    return logs
 
 
 def assemble(peer: Peer, work: Path, target: Path, tasks: Sequence[Task] = TASKS) -> dict[str, Any]:
