@@ -83,12 +83,25 @@ def arch_flags(wanted: list[str]) -> list[str]:
     return flags
 
 
+def library_of_cxx() -> list[str]:
+    """The libstdc++ that torch has loaded, named before the compiler's own.
+
+    A compiler that links its static copy would bring a second set of locale facets into the process: where the
+    two meet, the first number written into an error's message is a segmentation fault.
+    """
+    maps = Path("/proc/self/maps")
+    if platform.system() != "Linux" or not maps.exists():
+        return []
+    loaded = re.search(r"(?m)\S*/libstdc\+\+\.so\.6\S*$", maps.read_text())
+    return [loaded[0]] if loaded else []
+
+
 def extension() -> cpp_extension.CppExtension:
     """The extension module, with or without its CUDA kernels."""
     windows = platform.system() == "Windows"
     nvcc = find_nvcc()
     reason = why_no_cuda(torch.version.cuda, nvcc and nvcc[1], os.environ.get("FORCE_CUDA") or None)
-    macros = [("TORCH_TARGET_VERSION", TARGET), ("Py_LIMITED_API", "0x030a0000")]
+    macros = [("TORCH_TARGET_VERSION", TARGET), ("Py_LIMITED_API", "0x030A0000")]
     sanitize = SANITIZE if os.environ.get("FRONTIER_KERNELS_SANITIZE") == "1" else []
     # Lines are enough for a report: -g would follow every variable of the unrolled kernels, for minutes.
     host_flags = [*HOST_FLAGS, *sanitize, "-g1", "-O1"] if sanitize else HOST_FLAGS
@@ -115,7 +128,7 @@ def extension() -> cpp_extension.CppExtension:
         py_limited_api=True,
         define_macros=macros,
         extra_compile_args=flags,
-        extra_link_args=sanitize,
+        extra_link_args=[*sanitize, *library_of_cxx()],
     )
 
 
