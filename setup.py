@@ -86,8 +86,8 @@ def arch_flags(wanted: list[str]) -> list[str]:
 def library_of_cxx() -> list[str]:
     """The libstdc++ that torch has loaded, named before the compiler's own.
 
-    A compiler that links its static copy would bring a second set of locale facets into the process: where the
-    two meet, the first number written into an error's message is a segmentation fault.
+    A compiler that links its static copy would bring a second set of locale facets into the process: where
+    the two meet, the first number written into an error's message is a segmentation fault.
     """
     maps = Path("/proc/self/maps")
     if platform.system() != "Linux" or not maps.exists():
