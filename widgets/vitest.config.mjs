@@ -1,3 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({ test: { environment: "jsdom", include: ["tests/**/*.test.ts"], restoreMocks: true } });
+export default defineConfig({
+  assetsInclude: ["**/*.safetensors"],
+  server: { fs: { allow: [".."] } }, // the committed checkpoints
+  test: { environment: "jsdom", include: ["tests/**/*.test.ts"], restoreMocks: true },
+});

@@ -1,0 +1,62 @@
+"""The models in the page: the stored numbers are those of today's checkpoints; the scripts carry all weights."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frontier_lab import in_page, zoo
+
+TESTS = Path(__file__).resolve().parents[2] / "widgets" / "tests"
+
+
+@pytest.fixture(scope="module")
+def golden() -> Any:
+    sys.path.insert(0, str(TESTS))
+    try:
+        import golden_tiny_model
+    finally:
+        sys.path.remove(str(TESTS))
+    return golden_tiny_model
+
+
+def floats(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.frombuffer(base64.b64decode(text), "<f4")
+
+
+def test_pytorch_gives_the_stored_numbers(golden: Any) -> None:
+    stored, now = json.loads(golden.FILE.read_text("utf8")), golden.build()
+    assert stored.keys() == now.keys() == in_page.MODELS.keys()
+    for name in stored:
+        assert stored[name]["parameters"] == now[name]["parameters"]
+        assert len(stored[name]["sentences"]) == len(golden.SENTENCES) == 20
+        for kept, found in zip(stored[name]["sentences"], now[name]["sentences"], strict=True):
+            assert kept.keys() == found.keys()
+            assert all(kept[key] == found[key] for key in ("text", "ids", "decoded"))
+            for key in kept.keys() - {"text", "ids", "decoded"}:
+                scale = max(1e-12, np.abs(floats(kept[key])).max(initial=0))
+                np.testing.assert_allclose(floats(found[key]), floats(kept[key]), rtol=0, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("name", in_page.MODELS)
+def test_the_script_carries_the_committed_weights(name: str) -> None:
+    script = in_page.script(name)
+    assert "<" not in script  # nothing in it can end the element it stands in
+    entry = json.loads(re.fullmatch(r"[^{]+\{\},(\{.*\})\);\n", script)[1])[name]  # type: ignore[index]
+    weights = base64.b64decode(entry["weights"])
+    assert hashlib.sha256(weights).hexdigest() == zoo.manifest()[name]["files"]["model.safetensors"]
+    assert len(weights) <= 1.2e6
+    assert entry["config"]["model_type"] == name
+
+
+def test_another_name_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"name is 'gpt2', wanted one of \['llama', 'mixtral'\]"):
+        in_page.script("gpt2")

@@ -1,0 +1,83 @@
+"""What PyTorch makes of twenty sentences: ``python widgets/tests/golden_tiny_model.py`` stores it for vitest.
+
+The models are the committed checkpoints that pages run in the browser; pytest recomputes the numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer
+
+from frontier_lab import hub
+from frontier_lab.in_page import MODELS
+
+FILE = Path(__file__).parent / "golden" / "tiny_model.json"
+SENTENCES = [
+    "The heavens declare the glory of God; and the firmament sheweth his handywork.",
+    "In the beginning God created the heaven and the earth.",
+    "A hacker is a person who enjoys exploring the details of programmable systems.",
+    "bug: an unwanted and unintended property of a program or piece of hardware",
+    "别有幽愁暗恨生，此时无声胜有声。",
+    "春江潮水连海平，海上明月共潮生。",
+    "混合专家 mixture of experts 的路由器只看隐状态 x。",
+    "Hello, world!",
+    "a",
+    "   three blanks before, two  inside, one behind ",
+    "line one\nline two\n\n\tand a tab",
+    "def f(x): return x**2 + 3*x - 1  # O(n^2)",
+    "naïve café — “quoted”… 50 % of £3.20",
+    "emoji 🙂🙃 and a family 👩‍👩‍👧 of them",
+    "שלום עולם and مرحبا",
+    "<script>alert('x')</script>",
+    "<s> special </s>tokens<s>inside",
+    "ALL CAPITALS AND 0123456789 DIGITS",
+    "supercalifragilisticexpialidocious pneumonoultramicroscopicsilicovolcanoconiosis",
+    "And it came to pass in those days, that there went out a decree from Caesar Augustus.",
+]
+WITH_ATTENTIONS = (0, 4)
+"""Sentences whose attention probabilities are stored too."""
+
+
+def packed(values: torch.Tensor) -> str:
+    """Little-endian float32 in base64."""
+    return base64.b64encode(np.ascontiguousarray(values.float().numpy(), dtype="<f4").tobytes()).decode()
+
+
+def build() -> dict[str, dict[str, Any]]:
+    """By model: parameters, and of each sentence the ids, the text back, the last logits, the log-sum-exp of
+    every position and the router scores ``[L, T, E]``."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, hub_id in MODELS.items():
+        model = hub.load(hub.path(hub_id), attn_implementation="eager")
+        tokenizer = AutoTokenizer.from_pretrained(hub.path(hub_id))
+        sentences: list[dict[str, Any]] = []
+        found[name] = {"parameters": model.num_parameters(), "sentences": sentences}
+        for i, text in enumerate(SENTENCES):
+            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+            routed = {"output_router_logits": True} if name == "mixtral" else {}
+            with torch.no_grad():
+                out = model(torch.tensor([ids]), output_attentions=True, **routed)
+            logits = out.logits[0]  # [T, V]
+            entry = {
+                "text": text,
+                "ids": ids,
+                "decoded": tokenizer.decode(ids),
+                "last_logits": packed(logits[-1]),
+                "log_sums": packed(logits.logsumexp(-1)),
+                "routers": packed(torch.stack([*out.router_logits])) if routed else "",
+            }
+            if i in WITH_ATTENTIONS:
+                entry["attentions"] = packed(torch.stack(out.attentions)[:, 0])  # [L, H, T, T]
+            sentences.append(entry)
+    return found
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    FILE.write_text(json.dumps(build(), ensure_ascii=False, indent=1) + "\n", "utf8")
