@@ -23,6 +23,8 @@ from sphinx.locale import init
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.osutil import relative_uri
 
+from frontier_lab import in_page
+
 HAN = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff60]")  # and full-width punctuation
 SEGMENT = re.compile(r">([^<>]*)<")
 DRAWING = re.compile(r'aria-label="[^"]*"( data-alt-zh="[^"]*" data-alt-en="([^"]*)")')
@@ -195,6 +197,8 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     static = Path(app.outdir, "_static")
     (static / "frontier-components.js").write_text(frontier_widgets.registry_script(), "utf8")
     shutil.copyfile(frontier_widgets.HOST, static / "frontier-host.js")
+    for name in in_page.MODELS:
+        (static / f"frontier-checkpoint-{name}.js").write_text(in_page.script(name), "utf8")
     for name in UNUSED:
         place = static / name
         if place.is_dir():

@@ -78,6 +78,7 @@ def build() -> dict[str, Any]:
         "shape": list(logits.shape),
         "snapshots": frames,
         "top_k": 2,
+        "live": "mixtral",
         "model": {
             "hub_id": HUB_ID,
             "class": description.model_class,

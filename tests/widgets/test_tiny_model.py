@@ -1,4 +1,4 @@
-"""The models in the page: the stored numbers are those of today's checkpoints; the scripts carry all weights."""
+"""The models in the page: stored numbers are those of today's checkpoints, scripts carry all weights."""
 
 from __future__ import annotations
 

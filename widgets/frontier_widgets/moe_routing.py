@@ -14,6 +14,7 @@ import numpy as np
 import traitlets as t
 from numpy.typing import NDArray
 
+from .checkpoints import Checkpoints
 from .components import components
 from .moe_routing_math import Routing, route
 from .records import Records
@@ -35,6 +36,7 @@ def _published() -> dict[str, Any]:
         "logits": base64.b64decode(data["logits"]),
         "model": data["model"],
         "top_k": data["top_k"],
+        "live": data["live"],
         "data_sha256": component.data_sha256,
     }
 
@@ -104,10 +106,11 @@ def _own(
         "logits": np.ascontiguousarray(scores, dtype="<f4").tobytes(),
         "model": dict(model or {}),
         "data_sha256": "",
+        "live": "",
     }
 
 
-class MoERouting(Records, anywidget.AnyWidget):  # type: ignore[misc]
+class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[misc]
     """Which experts see which tokens: step through the router, fill the experts' slots, watch the balance.
 
     ``MoERouting()`` shows the package's data set, a small trained Mixtral-class model on real text at several
@@ -126,6 +129,8 @@ class MoERouting(Records, anywidget.AnyWidget):  # type: ignore[misc]
         **state: initial values of the traits below.
 
     Attributes:
+        live: name of the checkpoint that reads a sentence which the reader types, ``""`` for none.
+        sentence: what the reader typed; tokens, logits and shape are then this sentence's.
         run, step: the snapshot shown is the one of ``run`` nearest to ``step``.
         layer: index from 0.
         selected_token: index of the token under study.
@@ -152,6 +157,8 @@ class MoERouting(Records, anywidget.AnyWidget):  # type: ignore[misc]
     model = t.Dict().tag(sync=True)
     data_sha256 = t.Unicode().tag(sync=True)
 
+    live = t.Unicode().tag(sync=True)
+    sentence = t.Unicode().tag(sync=True)
     run = t.Unicode().tag(sync=True)
     step = t.Int().tag(sync=True)
     layer = t.Int(0).tag(sync=True)

@@ -7,8 +7,13 @@ import { Modules } from "./host_modules";
 declare global {
   interface Window {
     frontierComponents?: Registry;
+    frontierStatic?: string;
   }
 }
+
+// The folder that this script came from holds the checkpoints too; only now does the browser say which it was.
+const own = document.currentScript;
+if (own instanceof HTMLScriptElement && own.src) window.frontierStatic = new URL(".", own.src).href;
 
 async function run(): Promise<void> {
   const modules = new Modules();

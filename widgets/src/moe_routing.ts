@@ -16,9 +16,13 @@ import { columns, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, histo
 import { tokensOf } from "./moe_routing_math";
 import { CHOICES, DATA_TRAITS, defaults, readData, readState, shown, type Data, type State } from "./moe_routing_state";
 import { STRINGS, type Strings } from "./moe_routing_strings";
+import { sentencePanel } from "./sentence_panel";
 
 const STAGES = 6;
 const CAPACITIES = [0, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4];
+
+/** Data that a figure came with, before its reader typed a sentence. */
+const published = new WeakMap<AnyModel, Record<string, unknown>>();
 
 function badge(expert: number): HTMLElement {
   return h("span", { class: `fw-badge fw-hue-${expert % 8}` }, String(expert));
@@ -98,7 +102,30 @@ class View {
     this.#columns.style.setProperty("--fw-experts", String(this.#data.experts));
     const figure = h("div", { class: "fw-figure" }, this.#strip(), this.#stages(), this.#router(), this.#columns);
     this.#columns.append(this.#pipeline(), this.#experts(), this.#bins(), this.#load(), ...this.#matrix());
-    this.root.append(this.#training(), figure, this.#tables(), this.#metrics(), this.#dropped(), this.#tools(), this.#source(), this.#live.element);
+    this.root.append(...this.#sentence(), this.#training(), figure, this.#tables(), this.#metrics(), this.#dropped(), this.#tools(), this.#source(), this.#live.element);
+  }
+
+  // ---- the reader's own sentence -----------------------------------------------------------------------
+
+  #sentence(): HTMLElement[] {
+    const name = String(this.#model.get("live") ?? "");
+    if (!name) return [];
+    if (!this.#model.get("sentence")) published.set(this.#model, Object.fromEntries([...DATA_TRAITS, "data_sha256", "run", "step", "layer", "selected_token"].map((trait) => [trait, this.#model.get(trait)])));
+    const panel = sentencePanel({
+      model: this.#model, name, language: this.#language, signal: this.#signal, shown,
+      traits: (pass, tokens, engine) => {
+        const size = tokens.length * engine.experts;
+        const logits = new Float32Array(pass.routers.length * size);
+        pass.routers.forEach((scores, l) => logits.set(scores, l * size));
+        return {
+          tokens, groups: [], group_labels: {}, snapshots: [{ run: "", step: 0 }], shape: [1, pass.routers.length, tokens.length, engine.experts],
+          logits: new DataView(logits.buffer), data_sha256: "", run: "", step: 0, selected_token: tokens.length - 1, selected_expert: -1,
+        };
+      },
+      own: () => published.get(this.#model) ?? null,
+    });
+    this.#parts.push((state) => panel.set(state.token));
+    return [panel.element];
   }
 
   // ---- training: run, step, layer ----------------------------------------------------------------------
@@ -500,6 +527,7 @@ class View {
     const { model } = this.#data;
     const name = String(model.class ?? model.hub_id ?? "");
     const count = typeof model.parameters === "number" ? this.#text.parameters(`${(model.parameters / 1e6).toFixed(2)} M`) : "";
+    if (this.#model.get("sentence")) return h("p", { class: "fw-source" }, this.#text.typed(name));
     return h("p", { class: "fw-source" }, name ? this.#text.source(name, count) : this.#text.ownData);
   }
 }

@@ -48,20 +48,22 @@ interface Published {
   top_k: number;
   model: Record<string, unknown>;
   logits: string;
+  /** Name of the checkpoint that can read a new sentence in the page. */
+  live: string;
 }
 
 /** Trait values for a page that has no saved state; the data set comes from the registry of components. */
 export function defaults(data: unknown): Record<string, unknown> {
   const choices = {
     layer: 0, selected_token: 0, selected_expert: -1, stage: 5, top_k: 2, temperature: 1, capacity_factor: 0,
-    renormalize: true, view: "figure", language: "", data_sha256: "",
+    renormalize: true, view: "figure", language: "", data_sha256: "", live: "", sentence: "",
   };
   if (!data) return choices;
-  const { format, tokens, groups, group_labels, shape, snapshots, top_k, model, logits } = data as Published;
+  const { format, tokens, groups, group_labels, shape, snapshots, top_k, model, logits, live } = data as Published;
   if (format !== 1) throw new Error(`the data set has format ${format}, wanted 1`);
   const run = snapshots[0].run;
   const step = Math.max(...snapshots.filter((frame) => frame.run === run).map((frame) => frame.step));
-  return { ...choices, tokens, groups, group_labels, shape, snapshots, model, logits: fromBase64(logits), top_k, run, step };
+  return { ...choices, tokens, groups, group_labels, shape, snapshots, model, logits: fromBase64(logits), top_k, live, run, step };
 }
 
 function bytesOf(value: unknown): DataView | null {

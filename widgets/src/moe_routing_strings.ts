@@ -49,6 +49,7 @@ const zh = {
   summary: (token: string, routed: string, loss: string, dropped: string) => `词元「${token}」：${routed}。均衡损失 ${loss}，丢弃 ${dropped}。`,
   tableView: "表格视图",
   source: (name: string, parameters: string) => `数据：${name}${parameters}训练中的路由器 logits，非随机数。`,
+  typed: (name: string) => `数据：${name} 训练结束时的权重，在这个页面里读你写的句子得到的路由器 logits。`,
   parameters: (count: string) => `（${count} 参数）`,
   ownData: "数据：来自 Python 的 logits。",
   bad: {
@@ -110,6 +111,7 @@ const en: Strings = {
   summary: (token, routed, loss, dropped) => `Token “${token}”: ${routed}. Balance loss ${loss}, dropped ${dropped}.`,
   tableView: "Table view",
   source: (name, parameters) => `Data: router logits of ${name}${parameters} during training, not random numbers.`,
+  typed: (name) => `Data: router logits of ${name}, its final weights, reading your sentence in this page.`,
   parameters: (count) => ` (${count} parameters)`,
   ownData: "Data: logits from Python.",
   bad: {

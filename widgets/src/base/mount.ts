@@ -32,6 +32,21 @@ function soon(work: () => void, signal: AbortSignal): () => void {
   };
 }
 
+/** Remembers a field that the reader is typing in, marked data-keep; the result puts text and caret into its successor. */
+function keepInput(el: HTMLElement): () => void {
+  const active = (el.getRootNode() as Document | ShadowRoot).activeElement;
+  if (!(active instanceof HTMLInputElement) || !active.dataset.keep || !el.contains(active)) return () => undefined;
+  const { value, selectionStart, selectionEnd } = active;
+  const { keep } = active.dataset;
+  return () => {
+    const next = [...el.querySelectorAll<HTMLInputElement>("input[data-keep]")].find((input) => input.dataset.keep === keep);
+    if (!next) return;
+    next.value = value;
+    next.focus({ preventScroll: true });
+    next.setSelectionRange(selectionStart, selectionEnd);
+  };
+}
+
 export function mount(kind: Kind, { model, el, signal: hostSignal }: RenderProps): () => void {
   const life = new AbortController();
   hostSignal?.addEventListener("abort", () => life.abort(), { once: true });
@@ -39,6 +54,7 @@ export function mount(kind: Kind, { model, el, signal: hostSignal }: RenderProps
   let inner = new AbortController();
 
   const build = (): void => {
+    const restore = keepInput(el);
     inner.abort();
     inner = new AbortController();
     const language = pickLanguage(model.get("language"));
@@ -54,6 +70,7 @@ export function mount(kind: Kind, { model, el, signal: hostSignal }: RenderProps
     followTheme(root, inner.signal);
     keepKeys(root, inner.signal);
     el.replaceChildren(root);
+    restore();
   };
   const update = soon(() => view?.update(), life.signal);
   const rebuild = soon(build, life.signal);
