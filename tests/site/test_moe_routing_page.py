@@ -47,6 +47,7 @@ FOCUS = """() => {
 }"""
 
 STOPS = [
+    *("你的句子", "续写（至多 50 个词元）"),
     *("训练", "训练步数", "▶ 播放", "层", "词元（颜色与数字：首选专家）"),
     *("上一步", "路由的步骤", "top-k", "温度 T", "容量因子", "重新归一化", "复位"),
     *("专家（选一个看它的词元）", "表格视图", "下载 SVG", "下载 PNG", "下载 CSV"),
@@ -182,6 +183,7 @@ def test_training_is_chosen_from_the_keyboard(open_page: Open, root: str) -> Non
     page = open_page(root, PAGE)
     figure = Figure(page)
     tab_into_figure(page)
+    tab_to(page, "训练")
     assert figure.radio("训练", "无均衡损失").is_checked()
     page.keyboard.press("ArrowLeft")
     assert figure.radio("训练", "有均衡损失").is_checked()
@@ -202,7 +204,7 @@ def test_tokens_and_experts_are_chosen_from_the_keyboard(open_page: Open, root: 
     starts = [i for i, group in enumerate(twin.groups) if not i or group != twin.groups[i - 1]]
     last = len(twin.tokens) - 1
     tab_into_figure(page)
-    tab_to(page, STOPS[4])
+    tab_to(page, "词元（颜色与数字：首选专家）")
     assert figure.selected_token == 0
     path = [
         ("ArrowRight", 1),

@@ -116,3 +116,55 @@ def test_registry_script_is_safe_inside_a_script_element() -> None:
     assert script.startswith("window.frontierComponents=")
     with pytest.raises(ValueError, match=r"names has \['Nope'\]"):
         registry_script(["Nope"])
+
+
+class Front:
+    """The front end's side of a widget's comm."""
+
+    def __init__(self, widget: MoERouting) -> None:
+        self.heard: list[tuple[Any, list[bytes]]] = []
+        widget.send = lambda content, buffers=None: self.heard.append((content, list(buffers or [])))  # type: ignore[method-assign]
+        self.ask = lambda content: widget._handle_custom_msg(content, [])
+
+
+def test_a_checkpoint_is_sent_when_the_front_end_asks() -> None:
+    from frontier_lab import in_page
+
+    front = Front(MoERouting())
+    front.ask({"type": "checkpoint", "name": "mixtral"})
+    [(answer, [weights])] = front.heard
+    assert answer["name"] == "mixtral"
+    assert answer["config"]["model_type"] == "mixtral"
+    assert answer["tokenizer"]["model"]["type"] == "BPE"
+    assert weights == in_page.files("mixtral")["weights"].read_bytes()
+
+
+def test_a_checkpoint_that_is_not_there_is_an_answer_too() -> None:
+    front = Front(MoERouting())
+    front.ask({"type": "checkpoint", "name": "../../etc/passwd"})
+    [(answer, buffers)] = front.heard
+    assert answer["error"].startswith("ValueError: name is '../../etc/passwd', wanted one of")
+    assert buffers == []
+    front.ask({"type": "something else"})
+    front.ask("no dictionary")
+    assert len(front.heard) == 1
+
+
+def test_a_typed_sentence_can_be_read_back() -> None:
+    widget = MoERouting(layer=3)
+    logits = np.linspace(-1, 1, 4 * 5 * 8, dtype="<f4")
+    widget.set_state(
+        {
+            **{"tokens": list("abcde"), "groups": [], "group_labels": {}, "data_sha256": ""},
+            **{"snapshots": [{"run": "", "step": 0}], "shape": [1, 4, 5, 8], "run": "", "step": 0},
+            **{"logits": logits.tobytes(), "selected_token": 4, "sentence": "abcde"},
+        }
+    )
+    assert widget.sentence == "abcde"
+    assert widget.routing().experts.shape == (5, 2)
+    assert [record["text"] for record in widget.to_records()][::2] == list("abcde")
+
+
+def test_own_logits_offer_no_sentence() -> None:
+    assert MoERouting().live == "mixtral"
+    assert MoERouting(logits=np.zeros((2, 4)), tokens=["a", "b"]).live == ""

@@ -34,8 +34,8 @@ export function loadModel(name: string, from: AnyModel, text: LoadStrings): Prom
 
 /** A page on file:// may run scripts, where it may not fetch. */
 async function fromPage(name: string, text: LoadStrings): Promise<Checkpoint> {
+  const file = `frontier-checkpoint-${name}.js`;
   if (!window.frontierCheckpoints?.[name]) {
-    const file = `frontier-checkpoint-${name}.js`;
     await new Promise<void>((resolve, reject) => {
       const script = document.createElement("script");
       script.src = new URL(file, window.frontierStatic).href;
@@ -48,7 +48,7 @@ async function fromPage(name: string, text: LoadStrings): Promise<Checkpoint> {
     });
   }
   const entry = window.frontierCheckpoints?.[name];
-  if (!entry) throw new Error(text.noScript(name));
+  if (!entry) throw new Error(text.noScript(file));
   return { ...entry, weights: fromBase64(entry.weights) };
 }
 

@@ -14,7 +14,7 @@ const PAUSE = 150;
 
 const zh = {
   label: "你的句子", hint: "写一句，模型就在这个页面里读它",
-  continue: `续写 ${CONTINUATION} 个词元`, back: "回到原来的例子",
+  continue: `续写（至多 ${CONTINUATION} 个词元）`, back: "回到原来的例子",
   loading: "正在载入权重…",
   read: (parameters: string, tokens: number, ms: string) => `${parameters} 参数的模型在你的浏览器里读了 ${tokens} 个词元，用时 ${ms} 毫秒。`,
   cut: (tokens: number) => `只读前 ${tokens} 个词元。`,
@@ -26,7 +26,7 @@ const zh = {
 type Strings = typeof zh;
 const en: Strings = {
   label: "Your sentence", hint: "Write one, and the model reads it in this page",
-  continue: `Continue by ${CONTINUATION} tokens`, back: "Back to the example",
+  continue: `Continue (${CONTINUATION} tokens at most)`, back: "Back to the example",
   loading: "Loading the weights…",
   read: (parameters, tokens, ms) => `The model of ${parameters} parameters read ${tokens} tokens in your browser, in ${ms} ms.`,
   cut: (tokens) => `Only the first ${tokens} tokens are read.`,
@@ -87,8 +87,16 @@ export function sentencePanel(options: SentenceOptions): SentencePanel {
     put({ ...own, sentence: "" });
   });
   const reading = readings.get(model);
-  if (reading && reading.sentence === model.get("sentence")) setText(status, reading.status);
+  status.hidden = !model.get("sentence");
+  // A live region is read out when its text changes, not when it comes with its text.
+  const later = reading && reading.sentence === model.get("sentence") ? setTimeout(() => setText(status, reading.status), 60) : undefined;
+  signal.addEventListener("abort", () => clearTimeout(later));
   back.hidden = !model.get("sentence") || !options.own();
+
+  const tell = (said: string): void => {
+    status.hidden = false;
+    setText(status, said);
+  };
 
   const put = (values: Record<string, unknown>): void => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
@@ -98,7 +106,7 @@ export function sentencePanel(options: SentenceOptions): SentencePanel {
   const read = async (continued: boolean): Promise<void> => {
     let sentence = input.value;
     if (!sentence.trim()) return;
-    setText(status, text.loading);
+    tell(text.loading);
     const engine = await loadModel(options.name, model, text);
     if (signal.aborted || sentence !== input.value) return;
     let ids = engine.tokenizer.encode(sentence);
@@ -122,14 +130,13 @@ export function sentencePanel(options: SentenceOptions): SentencePanel {
     readings.set(model, { sentence, model: engine, pass, status: said });
     input.value = sentence;
     put({ ...options.traits(pass, ids.map((token) => engine.tokenizer.tokens[token]), engine), sentence });
-    setText(status, said);
   };
 
   const attempt = async (continued: boolean): Promise<void> => {
     try {
       await read(continued);
     } catch (error) {
-      if (!signal.aborted) setText(status, error instanceof Error ? error.message : String(error));
+      if (!signal.aborted) tell(error instanceof Error ? error.message : String(error));
     }
   };
 
