@@ -99,13 +99,14 @@ def test_it_goes_on_writing_and_gives_the_example_back(
     figure = Figure(page)
     write(figure, "In the beginning God")
     before = figure.root.locator("[role=option][data-token]").count()
-    figure.button("续写（至多 50 个词元）").click()
+    figure.button("续写 50 个词元").click()
     page.wait_for_function(
         "n => document.querySelector('.fw-root').querySelectorAll('.fw-chip').length > n", arg=before
     )
     text = figure.root.locator(".fw-sentence-input").input_value()
     assert text.startswith("In the beginning God")
-    assert before < len(ids_of(tokenizer, text)) <= before + 50
+    # Cutting the text again can join tokens that the model drew one by one.
+    assert before + 40 <= len(ids_of(tokenizer, text)) <= before + 50
     figure.button("回到原来的例子").click()
     page.wait_for_function("document.querySelector('.fw-root').querySelectorAll('.fw-chip').length === 48")
     assert figure.root.locator(".fw-sentence-input").input_value() == ""

@@ -18,6 +18,7 @@ from .checkpoints import Checkpoints
 from .components import components
 from .moe_routing_math import Routing, route
 from .records import Records
+from .routers import Routed, compare_routers
 
 STATIC = Path(__file__).parent / "static"
 
@@ -136,7 +137,8 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
         selected_token: index of the token under study.
         selected_expert: index of the expert under study, -1 for none.
         stage: 0 x, 1 logits, 2 softmax, 3 top-k, 4 renormalise, 5 combine.
-        top_k, temperature, capacity_factor, renormalize: as :func:`frontier_widgets.route` takes them.
+        top_k, temperature, capacity_factor, renormalize, priority: as :func:`frontier_widgets.route` takes
+            them.
         view: ``"figure"`` or ``"table"``.
         language: ``"zh"``, ``"en"``, or ``""`` for the page's own.
 
@@ -169,6 +171,7 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
     temperature = t.Float(1.0).tag(sync=True)
     capacity_factor = t.Float(0.0).tag(sync=True)
     renormalize = t.Bool(True).tag(sync=True)
+    priority = t.Bool(False).tag(sync=True)
     view = t.Enum(("figure", "table"), default_value="figure").tag(sync=True)
     language = t.Enum(("", "zh", "en"), default_value="").tag(sync=True)
 
@@ -256,7 +259,12 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
             temperature=self.temperature,
             capacity_factor=self.capacity_factor,
             renormalize=self.renormalize,
+            priority=self.priority,
         )
+
+    def routers(self) -> list[Routed]:
+        """Six routers on the scores that the figure shows now, at its capacity factor: the figure's table."""
+        return compare_routers(self.logits_array()[self.snapshot, self.layer], self.capacity_factor)
 
     def to_records(self) -> list[dict[str, Any]]:
         """One dictionary for each token and choice: the rows of the figure's table and of its CSV."""

@@ -56,8 +56,9 @@ def route(
     temperature: float = 1.0,
     capacity_factor: float = 0.0,
     renormalize: bool = True,
+    priority: bool = False,
 ) -> Routing:
-    """Route tokens that arrive in order, so that the later ones find full experts.
+    """Route tokens, of which the later ones find full experts.
 
     Args:
         logits: router scores before softmax, ``[tokens, experts]``.
@@ -65,12 +66,14 @@ def route(
         temperature: divides the logits, > 0.
         capacity_factor: slots per expert are ``ceil(factor * top_k * tokens / experts)``; 0 is dropless.
         renormalize: divide the chosen probabilities by their sum, as Mixtral does.
+        priority: tokens take slots by their highest probability, all first choices before the second ones,
+            as batch prioritised routing does; else in order of arrival.
 
     Raises:
         ValueError: an argument is out of its range; the message names it, what came and what was wanted.
 
     Source: Shazeer et al. (2017), arXiv:1701.06538; capacity and loss: Fedus et al. (2022), arXiv:2101.03961,
-    eq. 3-6.
+    eq. 3-6; priority: Riquelme et al. (2021), arXiv:2106.05974, section 4.
     """
     scores = np.asarray(logits, dtype=np.float64)
     if scores.ndim != 2 or scores.shape[1] == 0:
@@ -93,10 +96,16 @@ def route(
     if renormalize:
         weights = weights / weights.sum(axis=1, keepdims=True)
 
+    order = np.arange(tokens * top_k)
+    if priority:
+        sure = np.argsort(-np.take_along_axis(probabilities, chosen[:, :1], axis=1)[:, 0], kind="stable")
+        order = (sure[None, :] * top_k + np.arange(top_k)[:, None]).reshape(-1)
     one_hot = np.zeros((tokens * top_k, experts), dtype=np.int64)
-    one_hot[np.arange(tokens * top_k), chosen.reshape(-1)] = 1
+    one_hot[np.arange(tokens * top_k), chosen.reshape(-1)[order]] = 1
     counts = one_hot.sum(axis=0)
-    place = (one_hot.cumsum(axis=0) - 1)[np.arange(tokens * top_k), chosen.reshape(-1)].reshape(tokens, top_k)
+    queue = np.empty(tokens * top_k, dtype=np.int64)
+    queue[order] = (one_hot.cumsum(axis=0) - 1)[np.arange(tokens * top_k), chosen.reshape(-1)[order]]
+    place = queue.reshape(tokens, top_k)
     capacity = math.ceil(capacity_factor * top_k * tokens / experts - 1e-9) if capacity_factor > 0 else None
     kept = np.ones_like(place, dtype=np.bool_) if capacity is None else place < capacity
 

@@ -1,5 +1,6 @@
 // Which tokens each token sees: eight patterns of attention, without DOM. The Python twin, where the settings are
 // explained, is frontier_widgets/attention_masks.py; tests/golden/attention_masks.json holds both to the same numbers.
+import { draws } from "./base/draws";
 
 export const KINDS = ["full", "causal", "window", "dilated", "global", "random", "strided", "sinks"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -23,17 +24,6 @@ export const forward = ({ kind, causal }: Pattern): boolean => kind === "causal"
 
 /** Steps of the dilation that a window goes back, and on if it is not causal. */
 export const reachOf = (pattern: Pattern): number => (forward(pattern) ? pattern.window - 1 : pattern.window >> 1);
-
-/** Uniform numbers in [0, 1) of a row, the same in both languages: Tommy Ettinger's mulberry32. */
-export function draws(seed: number, row: number): () => number {
-  let state = (Math.imul(seed, 0x9e3779b1) + Math.imul(row, 0x85ebca6b)) | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** 1 where the token of a row sees that of a column, [n · n]. */
 export function visible(pattern: Pattern, n: number): Uint8Array {

@@ -16,6 +16,7 @@ import { columns, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, histo
 import { tokensOf } from "./moe_routing_math";
 import { CHOICES, DATA_TRAITS, defaults, readData, readState, shown, type Data, type State } from "./moe_routing_state";
 import { STRINGS, type Strings } from "./moe_routing_strings";
+import { compareRouters, ROUTERS } from "./routers";
 import { sentencePanel } from "./sentence_panel";
 
 const STAGES = 6;
@@ -102,7 +103,7 @@ class View {
     this.#columns.style.setProperty("--fw-experts", String(this.#data.experts));
     const figure = h("div", { class: "fw-figure" }, this.#strip(), this.#stages(), this.#router(), this.#columns);
     this.#columns.append(this.#pipeline(), this.#experts(), this.#bins(), this.#load(), ...this.#matrix());
-    this.root.append(...this.#sentence(), this.#training(), figure, this.#tables(), this.#metrics(), this.#dropped(), this.#tools(), this.#source(), this.#live.element);
+    this.root.append(...this.#sentence(), this.#training(), figure, this.#tables(), this.#metrics(), this.#dropped(), this.#routers(), this.#tools(), this.#source(), this.#live.element);
   }
 
   // ---- the reader's own sentence -----------------------------------------------------------------------
@@ -335,7 +336,8 @@ class View {
     const temperature = range(text.temperature, { min: 0.1, max: 4, step: 0.1 }, (t) => this.#set({ temperature: Math.round(t * 10) / 10 }));
     const capacity = range(text.capacity, { min: 0, max: CAPACITIES.length - 1, step: 1 }, (i) => this.#set({ capacity_factor: CAPACITIES[i] }));
     const renormalize = check(text.renormalize, (on) => this.#set({ renormalize: on }));
-    const first: Record<string, unknown> = Object.fromEntries(["run", "step", "layer", "top_k", "temperature", "capacity_factor", "renormalize"].map((name) => [name, this.#model.get(name)]));
+    const priority = check(text.priority, (on) => this.#set({ priority: on }));
+    const first: Record<string, unknown> = Object.fromEntries(["run", "step", "layer", "top_k", "temperature", "capacity_factor", "renormalize", "priority"].map((name) => [name, this.#model.get(name)]));
     const reset = button(text.reset, () => this.#set({ ...first, selected_expert: -1, stage: STAGES - 1 }));
     this.#parts.push(({ options, routing }) => {
       topK.set(options.topK, String(options.topK));
@@ -343,8 +345,9 @@ class View {
       const nearest = CAPACITIES.reduce((a, b) => (Math.abs(b - options.capacityFactor) < Math.abs(a - options.capacityFactor) ? b : a));
       capacity.set(CAPACITIES.indexOf(nearest), routing.capacity === null ? text.dropless : text.capacityText(String(options.capacityFactor), routing.capacity));
       renormalize.set(options.renormalize);
+      priority.set(options.priority ?? false);
     });
-    return h("div", { class: "fw-row fw-controls fw-router" }, topK.element, temperature.element, capacity.element, renormalize.element, reset);
+    return h("div", { class: "fw-row fw-controls fw-router" }, topK.element, temperature.element, capacity.element, priority.element, renormalize.element, reset);
   }
 
   // ---- experts -----------------------------------------------------------------------------------------
@@ -386,7 +389,9 @@ class View {
         wanted.replaceChildren(text.topTokens(state.expert), " ", ...top);
       }
     });
-    return h("div", {}, h("div", { class: "fw-caption" }, text.bins), list, wanted);
+    const caption = h("div", { class: "fw-caption" });
+    this.#parts.push((state) => setText(caption, state.options.priority ? text.binsBySureness : text.bins));
+    return h("div", {}, caption, list, wanted);
   }
 
   #bins(): HTMLElement {
@@ -465,6 +470,47 @@ class View {
       return line.replaceChildren(this.#text.droppedList(lost.length), " ", ...few, ...(lost.length > few.length ? [" …"] : []));
     });
     return line;
+  }
+
+  // ---- routers side by side ----------------------------------------------------------------------------
+
+  #routers(): HTMLElement {
+    const text = this.#text;
+    const { experts } = this.#data;
+    const names = ["balanceLoss", "cv", "entropy", "dropFraction", "unserved"] as const;
+    const rows = ROUTERS.map((name) => {
+      const bars = Array.from({ length: experts }, (_, e) => h("span", { class: `fw-hue-${e % 8}` }));
+      const load = h("span", { class: "fw-loads", role: "img" }, ...bars);
+      const values = names.map((value) => h("data", { "data-router": `${name}-${value}` }));
+      const element = h("tr", {}, h("th", { scope: "row" }, text.routers.names[name]), h("td", {}, load), ...values.map((value) => h("td", {}, value)));
+      return { bars, load, values, element };
+    });
+    const head = h("tr", {}, ...text.routers.columns.map((column) => h("th", { scope: "col" }, column)));
+    const caption = h("caption", { class: "fw-hidden" }, text.routers.title);
+    const scroll = h("div", { class: "fw-routers", role: "group", "aria-label": text.routers.title },
+      h("table", {}, caption, h("thead", {}, head), h("tbody", {}, ...rows.map(({ element }) => element))));
+    followWidth(scroll, (width) => {
+      if (scroll.scrollWidth > width) scroll.tabIndex = 0;
+      else scroll.removeAttribute("tabindex");
+    }, this.#signal);
+    let key = "";
+    this.#parts.push(({ data, scores, snapshot, layer, options }) => {
+      const next = [snapshot, layer, options.capacityFactor].join();
+      if (next === key) return;
+      key = next;
+      compareRouters(scores, data.tokens.length, experts, options.capacityFactor).forEach((found, i) => {
+        const { bars, load, values } = rows[i];
+        const most = Math.max(...found.counts, 1);
+        bars.forEach((bar, e) => bar.style.setProperty("--v", String(found.counts[e] / most)));
+        setAttribute(load, "aria-label", [...found.counts].map((n, e) => `E${e} ${n}`).join(", "));
+        values.forEach((value, j) => {
+          const exact = found[names[j]];
+          setAttribute(value, "value", String(exact));
+          setText(value, j < 3 ? exact.toFixed(2) : `${(100 * exact).toFixed(0)}%`);
+        });
+      });
+    });
+    return h("details", { class: "fw-panel fw-compare" }, h("summary", {}, text.routers.title), scroll, h("p", { class: "fw-line" }, text.routers.note));
   }
 
   #tables(): HTMLElement {

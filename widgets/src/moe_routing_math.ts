@@ -8,6 +8,8 @@ export interface RoutingOptions {
   /** Slots per expert are ceil(factor · k · T / E); 0 is dropless. */
   capacityFactor: number;
   renormalize: boolean;
+  /** Fill the slots by the tokens' highest probability, all first choices before the second ones; else by arrival. */
+  priority?: boolean;
 }
 
 export interface Routing {
@@ -68,13 +70,14 @@ export function route(scores: ArrayLike<number>, tokens: number, experts: number
     const best = [...order].sort((a, b) => scores[row + b] - scores[row + a] || a - b).slice(0, topK);
     const mass = renormalize ? best.reduce((total, e) => total + probabilities[row + e], 0) : 1;
     best.forEach((e, rank) => {
-      const at = token * topK + rank;
-      const place = counts[e]++;
-      chosen[at] = e;
-      weights[at] = probabilities[row + e] / mass;
-      kept[at] = capacity === null || place < capacity ? 1 : 0;
-      slots[at] = kept[at] ? place : -1;
+      chosen[token * topK + rank] = e;
+      weights[token * topK + rank] = probabilities[row + e] / mass;
     });
+  }
+  for (const at of fillingOrder(chosen, probabilities, tokens, experts, topK, options.priority ?? false)) {
+    const place = counts[chosen[at]]++;
+    kept[at] = capacity === null || place < capacity ? 1 : 0;
+    slots[at] = kept[at] ? place : -1;
   }
 
   const f = Float64Array.from(counts, (count) => (assignments ? count / assignments : 0));
@@ -95,6 +98,14 @@ export function route(scores: ArrayLike<number>, tokens: number, experts: number
     cv: assignments ? Math.sqrt(variance) : 0,
     dropFraction: assignments ? lost / assignments : 0,
   };
+}
+
+/** Assignments, as indices into [T · k], in the order in which they take the experts' slots. */
+function fillingOrder(chosen: Int32Array, probabilities: Float64Array, tokens: number, experts: number, topK: number, priority: boolean): number[] {
+  if (!priority) return Array.from(chosen, (_, at) => at);
+  const best = (token: number): number => probabilities[token * experts + chosen[token * topK]];
+  const sure = Array.from({ length: tokens }, (_, token) => token).sort((a, b) => best(b) - best(a) || a - b);
+  return Array.from({ length: topK }, (_, rank) => sure.map((token) => token * topK + rank)).flat();
 }
 
 /** Tokens that chose this expert, the most probable first. */

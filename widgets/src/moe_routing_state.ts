@@ -35,7 +35,7 @@ export interface State {
   routing: Routing;
 }
 
-export const CHOICES = ["run", "step", "layer", "selected_token", "selected_expert", "stage", "top_k", "temperature", "capacity_factor", "renormalize", "view"];
+export const CHOICES = ["run", "step", "layer", "selected_token", "selected_expert", "stage", "top_k", "temperature", "capacity_factor", "renormalize", "priority", "view"];
 export const DATA_TRAITS = ["tokens", "groups", "group_labels", "snapshots", "shape", "logits", "model"];
 
 interface Published {
@@ -56,7 +56,7 @@ interface Published {
 export function defaults(data: unknown): Record<string, unknown> {
   const choices = {
     layer: 0, selected_token: 0, selected_expert: -1, stage: 5, top_k: 2, temperature: 1, capacity_factor: 0,
-    renormalize: true, view: "figure", language: "", data_sha256: "", live: "", sentence: "",
+    renormalize: true, priority: false, view: "figure", language: "", data_sha256: "", live: "", sentence: "",
   };
   if (!data) return choices;
   const { format, tokens, groups, group_labels, shape, snapshots, top_k, model, logits, live } = data as Published;
@@ -123,6 +123,7 @@ export function readState(model: AnyModel, data: Data): State {
     temperature: clamp(model.get("temperature"), 0.01, 100, 1),
     capacityFactor: clamp(model.get("capacity_factor"), 0, 100, 0),
     renormalize: model.get("renormalize") !== false,
+    priority: model.get("priority") === true,
   };
   const snapshot = nearestSnapshot(data.snapshots, String(model.get("run") ?? ""), clamp(model.get("step"), 0, Number.MAX_SAFE_INTEGER, 0));
   const layer = integer("layer", 0, data.layers - 1, 0);

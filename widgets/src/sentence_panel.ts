@@ -14,7 +14,7 @@ const PAUSE = 150;
 
 const zh = {
   label: "你的句子", hint: "写一句，模型就在这个页面里读它",
-  continue: `续写（至多 ${CONTINUATION} 个词元）`, back: "回到原来的例子",
+  continue: `续写 ${CONTINUATION} 个词元`, back: "回到原来的例子",
   loading: "正在载入权重…",
   read: (parameters: string, tokens: number, ms: string) => `${parameters} 参数的模型在你的浏览器里读了 ${tokens} 个词元，用时 ${ms} 毫秒。`,
   cut: (tokens: number) => `只读前 ${tokens} 个词元。`,
@@ -26,7 +26,7 @@ const zh = {
 type Strings = typeof zh;
 const en: Strings = {
   label: "Your sentence", hint: "Write one, and the model reads it in this page",
-  continue: `Continue (${CONTINUATION} tokens at most)`, back: "Back to the example",
+  continue: `Continue by ${CONTINUATION} tokens`, back: "Back to the example",
   loading: "Loading the weights…",
   read: (parameters, tokens, ms) => `The model of ${parameters} parameters read ${tokens} tokens in your browser, in ${ms} ms.`,
   cut: (tokens) => `Only the first ${tokens} tokens are read.`,

@@ -1,6 +1,7 @@
 // The book's Llama- and Mixtral-class checkpoints, run in the browser: weights of a safetensors file, no kernel, no network.
 // Written by hand because general runtimes (ONNX, transformers.js) are WebAssembly of many megabytes that a page on file://
 // cannot load, and show neither router logits nor attentions. widgets/tests/golden/tiny_model_*.json holds PyTorch's numbers.
+import { draws } from "./base/draws";
 import { Tokenizer, type TokenizerFile } from "./tiny_tokenizer";
 
 export interface Config {
@@ -118,17 +119,6 @@ export function largest(values: ArrayLike<number>, count: number): number[] {
   return Array.from({ length: values.length }, (_, i) => i).sort((a, b) => values[b] - values[a] || a - b).slice(0, count);
 }
 
-/** Numbers in [0, 1) that depend on the seed alone (mulberry32). */
-function uniforms(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 export class TinyModel {
   readonly config: Config;
   readonly tokenizer: Tokenizer;
@@ -199,22 +189,23 @@ export class TinyModel {
     return this.#read(ids, this.#cache(ids.length));
   }
 
-  /** Up to `count` further tokens, drawn at a temperature from the `topK` most probable; the end token ends it early. */
+  /** `count` further tokens, as far as there is room, drawn at a temperature from the `topK` most probable; never the end token. */
   generate(ids: readonly number[], count: number, { temperature = 0.8, topK = 40, seed = 0 } = {}): number[] {
-    const draw = uniforms(seed);
+    const draw = draws(seed, 0);
     const room = Math.min(count, this.config.max_position_embeddings - ids.length);
     const cache = this.#cache(ids.length + Math.max(0, room));
+    const end = this.tokenizer.tokens.indexOf("</s>");
     const found: number[] = [];
     let next: readonly number[] = ids;
     while (found.length < room) {
       const { logits } = this.#read(next, cache);
       const last = logits.subarray(logits.length - this.config.vocab_size);
+      if (end >= 0) last[end] = -Infinity;
       const best = largest(last, topK);
       const p = softmax(best.map((id) => last[id]), 0, best.length, temperature);
       let left = draw();
       const rank = p.findIndex((mass) => (left -= mass) < 0);
       const id = best[rank < 0 ? 0 : rank];
-      if (this.tokenizer.tokens[id] === "</s>") break;
       found.push(id);
       next = [id];
     }

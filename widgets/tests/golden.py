@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from frontier_widgets import attention_cost, attention_masks, rotary, route
+from frontier_widgets import attention_cost, attention_masks, compare_routers, rotary, route
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -46,6 +46,15 @@ CASES: list[dict[str, Any]] = [
         "renormalize": True,
     },
     {"tokens": 24, "experts": 4, "top_k": 4, "temperature": 4.0, "capacity_factor": 4.0, "renormalize": True},
+    {
+        "tokens": 40,
+        "experts": 8,
+        "top_k": 2,
+        "temperature": 1.0,
+        "capacity_factor": 0.75,
+        "renormalize": True,
+        "priority": True,
+    },
     # Equal scores: the lower index wins, and one expert takes all.
     {
         "tokens": 9,
@@ -100,6 +109,10 @@ def moe_routing() -> list[dict[str, Any]]:
                 "cv": routing.cv,
                 "entropy": routing.entropy,
                 "drop_fraction": routing.drop_fraction,
+                "routers": [
+                    {**asdict(each), "counts": each.counts.tolist()}
+                    for each in compare_routers(scores, case["capacity_factor"], seed=case["tokens"])
+                ],
             }
         )
     return vectors

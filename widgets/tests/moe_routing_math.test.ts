@@ -2,11 +2,13 @@ import { describe, expect, it } from "vitest";
 import golden from "./golden/moe_routing.json";
 import { close } from "./close";
 import { route, tokensOf } from "../src/moe_routing_math";
+import { compareRouters, ROUTERS } from "../src/routers";
 
 describe("route agrees with the numpy twin", () => {
   it.each(golden.map((vector) => [JSON.stringify(vector.options), vector] as const))("%s", (_, vector) => {
     const { tokens, experts, top_k, temperature, capacity_factor, renormalize } = vector.options;
-    const r = route(vector.scores, tokens, experts, { topK: top_k, temperature, capacityFactor: capacity_factor, renormalize });
+    const { priority } = vector.options as { priority?: boolean };
+    const r = route(vector.scores, tokens, experts, { topK: top_k, temperature, capacityFactor: capacity_factor, renormalize, priority });
     close(r.probabilities, vector.probabilities, "probabilities");
     close(r.weights, vector.weights, "weights");
     close(r.f, vector.f, "f");
@@ -20,7 +22,37 @@ describe("route agrees with the numpy twin", () => {
   });
 });
 
+describe("routers side by side agree with the numpy twin", () => {
+  it.each(golden.map((vector) => [JSON.stringify(vector.options), vector] as const))("%s", (_, vector) => {
+    const { tokens, experts, capacity_factor } = vector.options;
+    const found = compareRouters(vector.scores, tokens, experts, capacity_factor, tokens);
+    expect(found.map(({ name }) => name)).toEqual(ROUTERS);
+    found.forEach((one, i) => {
+      const wanted = vector.routers[i];
+      expect({ name: one.name, top_k: one.topK, counts: [...one.counts], capacity: one.capacity }).toEqual({ name: wanted.name, top_k: wanted.top_k, counts: wanted.counts, capacity: wanted.capacity });
+      close([one.balanceLoss, one.cv, one.entropy, one.dropFraction, one.unserved], [wanted.balance_loss, wanted.cv, wanted.entropy, wanted.drop_fraction, wanted.unserved], one.name);
+    });
+  });
+
+  it("the bias evens what the scores alone would not, and a shared expert leaves nobody out", () => {
+    const scores = Array.from({ length: 64 * 8 }, (_, at) => Math.sin(at * 1.7) + (at % 8 === 3 ? 2 : 0));
+    const by = Object.fromEntries(compareRouters(scores, 64, 8, 0.5).map((one) => [one.name, one]));
+    expect(by.top2.cv).toBeGreaterThan(0.5);
+    expect(by.loss_free.cv).toBeLessThan(0.2);
+    expect(by.expert_choice.cv).toBe(0);
+    expect(by.switch.unserved).toBeGreaterThan(0);
+    expect(by.shared.unserved).toBe(0);
+  });
+});
+
 describe("properties", () => {
+  it("priority serves the surest tokens, wherever they stand", () => {
+    const scores = [0.1, 0, 0.2, 0, 3, 0];
+    const by = (priority: boolean): number[] => [...route(scores, 3, 2, { topK: 1, temperature: 1, capacityFactor: 0.5, renormalize: false, priority }).kept];
+    expect(by(false)).toEqual([1, 0, 0]);
+    expect(by(true)).toEqual([0, 0, 1]);
+  });
+
   const options = { topK: 2, temperature: 1, capacityFactor: 0, renormalize: true };
 
   it("a collapsed router reaches E / k and a perfectly even one reaches 1", () => {
