@@ -16,7 +16,8 @@ NOISE = 0.5
 """Standard deviation of the noise over that of the scores; in the paper it is learnt."""
 BIAS_STEPS = 400
 BIAS_RATE = 0.005
-"""Steps of the bias and their size: sign of the lack of load, as in DeepSeek-V3, on these tokens alone."""
+"""Steps of the bias by the sign of the lack of load, as in DeepSeek-V3, but on these tokens alone; so few are
+alike that steps of one size would swing for ever, and they shrink to nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ def _with_bias(scores: NDArray[np.float64], top_k: int) -> NDArray[np.float64]:
     with np.errstate(over="ignore"):  # 1 / (1 + inf) is the 0 that is meant
         affinity = 1 / (1 + np.exp(-scores))
     bias: NDArray[np.float64] = np.zeros(experts)
-    for _ in range(BIAS_STEPS):
+    for step in range(BIAS_STEPS):
         counts = np.bincount(_best(affinity + bias, top_k).reshape(-1), minlength=experts)
-        bias = bias + BIAS_RATE * np.sign(tokens * top_k - counts * experts)
+        bias = bias + BIAS_RATE * (1 - step / BIAS_STEPS) * np.sign(tokens * top_k - counts * experts)
     found: NDArray[np.float64] = affinity + bias
     return found
 

@@ -493,10 +493,12 @@ class View {
       if (scroll.scrollWidth > width) scroll.tabIndex = 0;
       else scroll.removeAttribute("tabindex");
     }, this.#signal);
+    const details = h("details", { class: "fw-panel fw-compare" }, h("summary", {}, text.routers.title), scroll, h("p", { class: "fw-line" }, text.routers.note));
+    details.addEventListener("toggle", () => this.update(), { signal: this.#signal });
     let key = "";
     this.#parts.push(({ data, scores, snapshot, layer, options }) => {
       const next = [snapshot, layer, options.capacityFactor].join();
-      if (next === key) return;
+      if (next === key || !details.open) return; // 400 steps of the bias are nothing to do in vain
       key = next;
       compareRouters(scores, data.tokens.length, experts, options.capacityFactor).forEach((found, i) => {
         const { bars, load, values } = rows[i];
@@ -510,7 +512,7 @@ class View {
         });
       });
     });
-    return h("details", { class: "fw-panel fw-compare" }, h("summary", {}, text.routers.title), scroll, h("p", { class: "fw-line" }, text.routers.note));
+    return details;
   }
 
   #tables(): HTMLElement {

@@ -71,14 +71,14 @@ export function drawBins(state: State, text: Strings, { gutter, column, width }:
     }
   }
 
-  const queue = new Int32Array(routing.experts);
+  const lost = new Int32Array(routing.experts);
   for (let token = 0; token < routing.tokens; token++) {
     for (let rank = 0; rank < topK; rank++) {
       const at = token * topK + rank;
       const e = routing.chosen[at];
       const kept = routing.kept[at] === 1;
       const x = gutter + e * column + (column - inner) / 2;
-      const y = top + queue[e]++ * cell;
+      const y = top + (kept ? routing.slots[at] : (capacity ?? 0) + lost[e]++) * cell;
       const tall = cell >= 5 ? cell - 1.5 : cell;
       // In coordinates of its own, so that a token that goes elsewhere is moved, not drawn again.
       const box = svg("g", { "data-token": token, class: kept ? "fw-kept" : "fw-dropped", transform: `translate(${x} ${y})`, fill: hue(e) },

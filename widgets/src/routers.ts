@@ -6,7 +6,8 @@ export type RouterName = (typeof ROUTERS)[number];
 
 /** Standard deviation of the noise over that of the scores; in the paper it is learnt. */
 const NOISE = 0.5;
-/** Steps of the bias and their size: sign of the lack of load, as in DeepSeek-V3, here on these tokens alone. */
+/** Steps of the bias by the sign of the lack of load, as in DeepSeek-V3, but on these tokens alone; so few are alike that steps
+ * of one size would swing for ever, and they shrink to nothing. */
 const BIAS_STEPS = 400;
 const BIAS_RATE = 0.005;
 
@@ -35,8 +36,16 @@ function normals(seed: number, count: number): Float64Array {
   return Float64Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()));
 }
 
-const best = (scores: ArrayLike<number>, start: number, experts: number, count: number): number[] =>
-  Array.from({ length: experts }, (_, e) => e).sort((a, b) => scores[start + b] - scores[start + a] || a - b).slice(0, count);
+/** The highest scores of a row, best first, the lower index on a tie; a scan for each, because there are one or two. */
+function best(scores: ArrayLike<number>, start: number, experts: number, count: number): number[] {
+  const found: number[] = [];
+  while (found.length < count) {
+    let top = -1;
+    for (let e = 0; e < experts; e++) if ((top < 0 || scores[start + e] > scores[start + top]) && !found.includes(e)) top = e;
+    found.push(top);
+  }
+  return found;
+}
 
 /** Scores to which bias is added until the loads are even; the bias chooses and does not weigh. */
 function withBias(scores: ArrayLike<number>, tokens: number, experts: number, topK: number): Float64Array {
@@ -49,7 +58,7 @@ function withBias(scores: ArrayLike<number>, tokens: number, experts: number, to
   for (let step = 0; step < BIAS_STEPS; step++) {
     const counts = new Int32Array(experts);
     for (let token = 0; token < tokens; token++) for (const e of best(shifted, token * experts, experts, topK)) counts[e]++;
-    for (let e = 0; e < experts; e++) bias[e] += BIAS_RATE * Math.sign(tokens * topK - counts[e] * experts);
+    for (let e = 0; e < experts; e++) bias[e] += BIAS_RATE * (1 - step / BIAS_STEPS) * Math.sign(tokens * topK - counts[e] * experts);
     shift();
   }
   return shifted;

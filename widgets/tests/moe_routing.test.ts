@@ -55,6 +55,32 @@ describe("MoERouting", () => {
     expect(el.querySelectorAll(".fw-bins .fw-dropped").length).toBe(0);
   });
 
+  it("sets six routers side by side, and only once they are looked at", async () => {
+    const { el, model } = mount({ capacity_factor: 1 });
+    const details = el.querySelector<HTMLDetailsElement>(".fw-compare")!;
+    const cv = (name: string): string => el.querySelector<HTMLDataElement>(`[data-router="${name}-cv"]`)!.value;
+    expect(cv("top2")).toBe("");
+    details.open = true;
+    details.dispatchEvent(new Event("toggle"));
+    expect(details.querySelectorAll("tbody tr")).toHaveLength(6);
+    expect(Number(cv("top2"))).toBeCloseTo(value(el, "cv"), 9);
+    expect(Number(cv("expert_choice"))).toBe(0);
+    const before = cv("top2");
+    model.set("layer", 3);
+    await settle();
+    expect(cv("top2")).not.toBe(before);
+  });
+
+  it("draws tokens in the slots that priority gives them", async () => {
+    const { el, model } = mount({ capacity_factor: 0.5 });
+    const lowest = (): number => Math.max(...[...el.querySelectorAll(".fw-bins .fw-kept")].map((box) => Number(/ ([\d.]+)\)/.exec(box.getAttribute("transform")!)![1])));
+    const before = lowest();
+    model.set("priority", true);
+    await settle();
+    expect(el.querySelector(".fw-figure")?.textContent).toContain("the most probable first");
+    expect(lowest()).toBeLessThanOrEqual(before + 1e-9);
+  });
+
   it("has a table with every assignment, in place of the drawings", async () => {
     const { el, model } = mount();
     model.set("view", "table");
