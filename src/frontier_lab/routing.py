@@ -5,7 +5,10 @@ Shapes: router logits ``[..., N, E]`` for N tokens and E experts; a leading axis
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +73,33 @@ def router_logits(model: nn.Module, ids: Tensor) -> Tensor:
     """Router logits of every layer for token ids ``[B, T]``: ``[L, B T, E]`` in float32 on the CPU."""
     out = model(input_ids=ids, output_router_logits=True)
     return torch.stack([z.float().cpu() for z in out.router_logits])
+
+
+@contextmanager
+def without_expert(model: Any, layer: int, expert: int) -> Iterator[None]:
+    """Within the block no token of a Mixtral-class model may choose this expert; the others share its tokens.
+
+    Raises:
+        ValueError: the model has no such layer or expert.
+    """
+    layers = model.model.layers
+    if not 0 <= layer < len(layers):
+        raise ValueError(f"layer is {layer}, wanted 0 to {len(layers) - 1}")
+    router = layers[layer].mlp.gate
+    if not 0 <= expert < router.num_experts:
+        raise ValueError(f"expert is {expert}, wanted 0 to {router.num_experts - 1}")
+
+    def choose_others(_module: nn.Module, _given: Any, out: Any) -> Any:
+        logits = out[0]
+        masked = logits.float().index_fill(-1, torch.tensor(expert), -torch.inf)
+        weights, indices = masked.softmax(-1).topk(router.top_k, dim=-1)  # [N, k]
+        return logits, weights / weights.sum(-1, keepdim=True), indices
+
+    handle = router.register_forward_hook(choose_others)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @dataclass(frozen=True)

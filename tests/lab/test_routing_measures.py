@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import MixtralConfig, MixtralForCausalLM
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
-from frontier_lab import routing
+from frontier_lab import hub, routing
 
 
 def even(experts: int, rounds: int = 5) -> Tensor:
@@ -184,3 +184,24 @@ def test_bad_arguments_are_named() -> None:
         ValueError, match=r"logits: got shape \(2, 3, 4\), wanted \[tokens, experts\] of one layer"
     ):
         routing.specialisation(torch.zeros(2, 3, 4), ["a", "b", "c"], 1)
+
+
+def test_an_expert_that_is_switched_off_is_chosen_by_no_token_and_comes_back() -> None:
+    model = hub.load(hub.path("mistralai/Mixtral-8x7B-v0.1"))
+    ids = torch.arange(40, 72)[None]
+    chosen: list[torch.Tensor] = []
+    experts = model.model.layers[1].mlp.experts
+    handle = experts.register_forward_pre_hook(lambda _module, given: chosen.append(given[1]))
+    with torch.no_grad():
+        before = model(ids).logits
+        with routing.without_expert(model, 1, 5):
+            without = model(ids).logits
+        after = model(ids).logits
+    handle.remove()
+    assert (chosen[0] == 5).any()
+    assert not (chosen[1] == 5).any()
+    assert torch.equal(before, after)
+    assert not torch.allclose(before, without)
+    for layer, expert in ((4, 0), (0, 8)):
+        with pytest.raises(ValueError, match="wanted 0 to"), routing.without_expert(model, layer, expert):
+            pass

@@ -50,7 +50,15 @@ STOPS = [
     *("你的句子", "续写 50 个词元"),
     *("训练", "训练步数", "▶ 播放", "层", "词元（颜色与数字：首选专家）"),
     *("上一步", "路由的步骤", "top-k", "温度 T", "容量因子", "把握大的先进", "重新归一化", "复位"),
-    *("专家（选一个看它的词元）", "同一批词元，六种路由器", "表格视图", "下载 SVG", "下载 PNG", "下载 CSV"),
+    *(
+        "专家（选一个看它的词元）",
+        "同一批词元，六种路由器",
+        "专家并行：把专家分到几块卡上",
+        "表格视图",
+        "下载 SVG",
+        "下载 PNG",
+        "下载 CSV",
+    ),
 ]
 """Where Tab stops in the figure, in order. 下一步 is disabled at the last step, so it is no stop."""
 
@@ -131,7 +139,12 @@ def agree(figure: Figure, widget: MoERouting) -> None:
     close(figure.exact("[data-row=topK] data"), [ranks[e] + 1.0 if e in ranks else None for e in experts])
     close(figure.exact("[data-row=weight] data"), [weights.get(e) for e in experts])
     close(figure.exact("[data-name^=weight-]"), list(weights.values()))
-    measures = {"balance": routing.balance_loss, "cv": routing.cv, "entropy": routing.entropy}
+    measures = {
+        "balance": routing.balance_loss,
+        "cv": routing.cv,
+        "entropy": routing.entropy,
+        "z": routing.z_loss,
+    }
     for name, value in {**measures, "dropped": routing.drop_fraction}.items():
         close(figure.exact(f"[data-name={name}]"), [value])
     counts = [

@@ -6,7 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from frontier_widgets import route
+from frontier_widgets import (
+    compare_routers,
+    expert_parallel,
+    mutual_information,
+    route,
+    shuffled_information,
+)
 
 
 @pytest.mark.parametrize("top_k", [1, 2, 3])
@@ -57,3 +63,57 @@ def test_no_tokens_give_zeros() -> None:
 def test_wrong_arguments_are_named(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         route(**arguments)  # type: ignore[arg-type]
+
+
+def test_priority_serves_the_surest_first_and_seconds_after_all_firsts() -> None:
+    scores = np.array([[0.1, 0.0, -9.0], [0.2, 0.0, -9.0], [3.0, 0.0, -9.0]])
+    arrival, sure = (route(scores, 2, capacity_factor=0.5, priority=first) for first in (False, True))
+    assert arrival.kept[:, 0].tolist() == [True, False, False]
+    assert sure.kept[:, 0].tolist() == [False, False, True]
+    assert sure.slots.max() == 0
+    assert (arrival.counts == sure.counts).all()
+
+
+def test_z_loss_is_the_mean_square_of_the_log_sums() -> None:
+    scores = np.random.default_rng(1).standard_normal((20, 6)) * 3
+    wanted = np.mean(np.log(np.exp(scores).sum(axis=1)) ** 2)
+    assert route(scores, 2, temperature=0.5).z_loss == pytest.approx(wanted)
+
+
+def test_information_is_one_bit_for_two_groups_that_part_and_nothing_for_chance() -> None:
+    scores = np.repeat(np.eye(2)[[0, 1]], 50, axis=0)  # the first fifty tokens choose expert 0
+    routing = route(scores, 1)
+    groups = np.repeat([0, 1], 50)
+    assert mutual_information(routing, groups) == pytest.approx(1)
+    assert mutual_information(routing, np.tile([0, 1], 50)) == pytest.approx(0, abs=1e-12)
+    chance = shuffled_information(routing, groups, 50)
+    assert (np.diff(chance) >= 0).all()
+    assert chance[-1] < 0.2
+
+
+def test_devices_compute_every_kept_assignment_and_send_what_is_elsewhere() -> None:
+    routing = route(np.random.default_rng(2).standard_normal((40, 8)), 2, capacity_factor=1.0)
+    alone, four = expert_parallel(routing, 1), expert_parallel(routing, 4)
+    assert alone.load.tolist() == [routing.kept.sum()]
+    assert alone.sent.tolist() == [0]
+    assert alone.straggler == 1
+    assert four.load.sum() == routing.kept.sum()
+    home = np.arange(40)[:, None] // 10
+    away = (routing.experts // 2 != home) & routing.kept
+    assert four.sent.tolist() == [int(away[10 * d : 10 * (d + 1)].sum()) for d in range(4)]
+    with pytest.raises(ValueError, match="devices is 3, wanted a divisor of the 8 experts"):
+        expert_parallel(routing, 3)
+
+
+def test_routers_differ_as_their_papers_say() -> None:
+    scores = np.random.default_rng(3).standard_normal((64, 8)) + np.linspace(0, 2, 8)
+    by = {each.name: each for each in compare_routers(scores, 1.0)}
+    assert by["expert_choice"].counts.tolist() == [16] * 8
+    assert by["loss_free"].cv < 0.05 < 0.3 < by["top2"].cv
+    assert by["shared"].unserved == 0 < by["switch"].unserved
+    assert by["switch"].counts.tolist() == route(scores, 1).counts.tolist()
+    assert by["top2"].drop_fraction == pytest.approx(route(scores, 2, capacity_factor=1.0).drop_fraction)
+    again = {each.name: each for each in compare_routers(scores, 1.0, seed=1)}
+    assert (again["noisy"].counts != by["noisy"].counts).any()
+    with pytest.raises(ValueError, match=r"logits has shape \(3,\)"):
+        compare_routers(np.zeros(3))

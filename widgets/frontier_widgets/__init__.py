@@ -3,7 +3,14 @@
 from .components import HOST, Component, components, registry_script, slim_state
 from .long_context_strategies import LongContextStrategies
 from .moe_routing import MoERouting
-from .moe_routing_math import Routing, route
+from .moe_routing_math import (
+    Parallel,
+    Routing,
+    expert_parallel,
+    mutual_information,
+    route,
+    shuffled_information,
+)
 from .routers import Routed, compare_routers
 
 __all__ = [
@@ -11,11 +18,15 @@ __all__ = [
     "Component",
     "LongContextStrategies",
     "MoERouting",
+    "Parallel",
     "Routed",
     "Routing",
     "compare_routers",
     "components",
+    "expert_parallel",
+    "mutual_information",
     "registry_script",
     "route",
+    "shuffled_information",
     "slim_state",
 ]

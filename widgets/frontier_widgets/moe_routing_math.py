@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .attention_masks import draws
+
 
 @dataclass(frozen=True)
 class Routing:
@@ -32,6 +34,7 @@ class Routing:
         cv: standard deviation of ``counts`` over their mean.
         entropy: entropy of ``f`` in bits; ``log2(experts)`` when balanced.
         drop_fraction: dropped assignments over all assignments.
+        z_loss: mean of ``logsumexp(logits) ** 2``, before the temperature (Zoph et al., arXiv:2202.08906).
     """
 
     probabilities: NDArray[np.float64]
@@ -47,6 +50,7 @@ class Routing:
     cv: float
     entropy: float
     drop_fraction: float
+    z_loss: float
 
 
 def route(
@@ -88,6 +92,8 @@ def route(
     if not (capacity_factor >= 0 and math.isfinite(capacity_factor)):
         raise ValueError(f"capacity_factor is {capacity_factor}, wanted 0 (dropless) or a positive number")
 
+    highest = scores.max(axis=1, keepdims=True)
+    log_sums = highest[:, 0] + np.log(np.exp(scores - highest).sum(axis=1))
     exponentials = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
     ranked = np.argsort(-scores, axis=1, kind="stable")  # stable: ties go to the lower index
@@ -127,4 +133,67 @@ def route(
         cv=float(counts.std() / counts.mean()) if assignments else 0.0,
         entropy=float(-(used * np.log2(used)).sum()) + 0.0,
         drop_fraction=float((~kept).mean()) if assignments else 0.0,
+        z_loss=float(np.mean(log_sums**2)) if tokens else 0.0,
     )
+
+
+def mutual_information(routing: Routing, groups: ArrayLike) -> float:
+    """Bits that an expert tells about the group of its token, over all assignments.
+
+    Args:
+        routing: from :func:`route`.
+        groups: number of each token's group, from 0, ``[tokens]``.
+    """
+    named = np.repeat(np.asarray(groups, dtype=np.int64), routing.experts.shape[1])
+    table = np.zeros((int(named.max(initial=0)) + 1, len(routing.counts)))
+    np.add.at(table, (named, routing.experts.reshape(-1)), 1 / max(1, named.size))
+    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0, keepdims=True)
+    seen = table > 0
+    return float((table[seen] * np.log2(table[seen] / expected[seen])).sum())
+
+
+def shuffled_information(
+    routing: Routing, groups: ArrayLike, times: int, seed: int = 0
+) -> NDArray[np.float64]:
+    """:func:`mutual_information` after the groups were shuffled among the tokens, ``times`` times, rising."""
+    found = []
+    for time in range(times):
+        shuffled = [int(group) for group in np.asarray(groups).reshape(-1)]
+        uniform = draws(seed, time)
+        for i in range(len(shuffled) - 1, 0, -1):
+            j = int(next(uniform) * (i + 1))
+            shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+        found.append(mutual_information(routing, shuffled))
+    return np.sort(found)
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Experts laid on devices.
+
+    Attributes:
+        load: kept assignments that each device computes, ``[devices]``.
+        sent: token vectors that each device sends to others, and gets back, ``[devices]``.
+        straggler: largest load over the mean: the others wait for it.
+    """
+
+    load: NDArray[np.int64]
+    sent: NDArray[np.int64]
+    straggler: float
+
+
+def expert_parallel(routing: Routing, devices: int) -> Parallel:
+    """Experts and tokens laid on devices in equal blocks, in order.
+
+    Raises:
+        ValueError: ``devices`` does not divide the number of experts.
+    """
+    experts = len(routing.counts)
+    if devices < 1 or experts % devices:
+        raise ValueError(f"devices is {devices}, wanted a divisor of the {experts} experts")
+    tokens, top_k = routing.experts.shape
+    home = np.repeat(np.arange(tokens) * devices // max(1, tokens), top_k)[routing.kept.reshape(-1)]
+    away = (routing.experts.reshape(-1) * devices // experts)[routing.kept.reshape(-1)]
+    load = np.bincount(away, minlength=devices)
+    sent = np.bincount(home[home != away], minlength=devices)
+    return Parallel(load, sent, float(load.max() * devices / load.sum()) if load.sum() else 0.0)

@@ -13,17 +13,26 @@ import { dataTable, type TableData } from "./base/table";
 import { tools } from "./base/tools";
 import { followWidth } from "./base/width";
 import { columns, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, history, segments, specialisation } from "./moe_routing_draw";
-import { tokensOf } from "./moe_routing_math";
+import { expertParallel, mutualInformation, shuffledInformation, tokensOf } from "./moe_routing_math";
 import { CHOICES, DATA_TRAITS, defaults, readData, readState, shown, type Data, type State } from "./moe_routing_state";
 import { STRINGS, type Strings } from "./moe_routing_strings";
 import { compareRouters, ROUTERS } from "./routers";
-import { sentencePanel } from "./sentence_panel";
+import { readingOf, sentencePanel } from "./sentence_panel";
 
 const STAGES = 6;
+/** How the numbers follow from the bars: f filled, P outlined, n assignments. */
+const FORMULAS = { balance: "E·Σ f P", z: "⟨(ln Σ eᶻ)²⟩", cv: "σ(n) / n̄", entropy: "−Σ f log₂ f", dropped: "Σ max(n−C, 0) / kT" } as const;
+/** Permutations behind the baseline of the specialisation. */
+const SHUFFLES = 100;
+/** Bytes of a token on its way: 4096 numbers, the width of Mixtral-8x7B, in bfloat16. */
+const VECTOR = 2 * 4096;
 const CAPACITIES = [0, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4];
 
 /** Data that a figure came with, before its reader typed a sentence. */
 const published = new WeakMap<AnyModel, Record<string, unknown>>();
+
+/** Titles of the parts that a reader has opened. */
+const opened = new WeakMap<AnyModel, Set<string>>();
 
 function badge(expert: number): HTMLElement {
   return h("span", { class: `fw-badge fw-hue-${expert % 8}` }, String(expert));
@@ -103,7 +112,7 @@ class View {
     this.#columns.style.setProperty("--fw-experts", String(this.#data.experts));
     const figure = h("div", { class: "fw-figure" }, this.#strip(), this.#stages(), this.#router(), this.#columns);
     this.#columns.append(this.#pipeline(), this.#experts(), this.#bins(), this.#load(), ...this.#matrix());
-    this.root.append(...this.#sentence(), this.#training(), figure, this.#tables(), this.#metrics(), this.#dropped(), this.#routers(), this.#tools(), this.#source(), this.#live.element);
+    this.root.append(...this.#sentence(), this.#training(), figure, this.#tables(), this.#metrics(), this.#dropped(), this.#routers(), ...this.#parallel(), this.#tools(), this.#source(), this.#live.element);
   }
 
   // ---- the reader's own sentence -----------------------------------------------------------------------
@@ -389,9 +398,24 @@ class View {
         wanted.replaceChildren(text.topTokens(state.expert), " ", ...top);
       }
     });
+    const off = h("p", { class: "fw-line fw-off" });
+    let key = "";
+    this.#parts.push((state) => {
+      const reading = state.expert < 0 ? null : readingOf(this.#model);
+      off.hidden = !reading || reading.pass.ids.length < 2;
+      if (!reading || off.hidden) return void (key = "");
+      const next = [reading.sentence, state.layer, state.expert].join();
+      if (next === key) return;
+      key = next;
+      const whole = reading.model.loss(reading.pass);
+      const without = reading.model.loss(reading.model.forward(reading.pass.ids, { layer: state.layer, expert: state.expert }));
+      const change = number(without - whole, 3, "off");
+      if (without >= whole) change.prepend("+");
+      off.replaceChildren(text.off(state.layer, state.expert), ` ${whole.toFixed(3)} → ${without.toFixed(3)} (`, change, ")");
+    });
     const caption = h("div", { class: "fw-caption" });
     this.#parts.push((state) => setText(caption, state.options.priority ? text.binsBySureness : text.bins));
-    return h("div", {}, caption, list, wanted);
+    return h("div", {}, caption, list, wanted, off);
   }
 
   #bins(): HTMLElement {
@@ -431,7 +455,18 @@ class View {
       const said = matrix.share.map((row, i) => `${names[i]}: ${row.map((share, e) => `E${e} ${Math.round(100 * share)}%`).join(", ")}`).join("; ");
       paint(drawing, this.#text.matrixLabel(said));
     });
-    return [h("div", {}, h("div", { class: "fw-caption" }, this.#text.matrix), place)];
+    const line = h("p", { class: "fw-line" });
+    const numbers = this.#data.groups.map((group) => [...new Set(this.#data.groups)].indexOf(group));
+    let key = "";
+    this.#parts.push(({ routing, snapshot, layer, options }) => {
+      const next = [snapshot, layer, options.topK].join(); // nothing else changes who chose whom
+      if (next === key) return;
+      key = next;
+      const chance = shuffledInformation(routing, numbers, SHUFFLES);
+      line.replaceChildren(this.#text.information, " ", number(mutualInformation(routing, numbers), 2, "information"),
+        this.#text.chance(SHUFFLES), " ", number(chance[Math.floor(0.95 * SHUFFLES)], 2, "chance"), this.#text.chanceNote);
+    });
+    return [h("div", {}, h("div", { class: "fw-caption" }, this.#text.matrix), place, line)];
   }
 
   #drawingWidth(): number {
@@ -443,13 +478,13 @@ class View {
   #metrics(): HTMLElement {
     const { metrics, balanceNote, of } = this.#text;
     const { experts } = this.#data;
-    const values = (["balance", "cv", "entropy", "dropped"] as const).map((name) => {
+    const values = (["balance", "z", "cv", "entropy", "dropped"] as const).map((name) => {
       const value = h("data", { "data-name": name });
       const note = h("small", {}, name === "entropy" ? of(Math.log2(experts).toFixed(2)) : "");
-      return { name, value, note, element: h("div", {}, h("dt", {}, metrics[name]), h("dd", {}, value, " ", note)) };
+      return { name, value, note, element: h("div", {}, h("dt", {}, metrics[name], " ", h("span", { class: "fw-definition" }, FORMULAS[name])), h("dd", {}, value, " ", note)) };
     });
     this.#parts.push(({ routing }) => {
-      const exact = { balance: routing.balanceLoss, cv: routing.cv, entropy: routing.entropy, dropped: routing.dropFraction };
+      const exact = { balance: routing.balanceLoss, z: routing.zLoss, cv: routing.cv, entropy: routing.entropy, dropped: routing.dropFraction };
       for (const { name, value, note } of values) {
         setAttribute(value, "value", String(exact[name]));
         setText(value, name === "dropped" ? `${(100 * exact[name]).toFixed(1)}%` : exact[name].toFixed(3));
@@ -470,6 +505,15 @@ class View {
       return line.replaceChildren(this.#text.droppedList(lost.length), " ", ...few, ...(lost.length > few.length ? [" …"] : []));
     });
     return line;
+  }
+
+  /** A part that is closed until the reader opens it, and stays open when a new sentence builds the figure anew. */
+  #folded(title: string, ...children: HTMLElement[]): HTMLDetailsElement {
+    const open = opened.get(this.#model) ?? new Set<string>();
+    opened.set(this.#model, open);
+    const details = h("details", { class: "fw-panel fw-compare", open: open.has(title) }, h("summary", {}, title), ...children);
+    details.addEventListener("toggle", () => (details.open ? open.add(title) : open.delete(title)), { signal: this.#signal });
+    return details;
   }
 
   // ---- routers side by side ----------------------------------------------------------------------------
@@ -493,7 +537,7 @@ class View {
       if (scroll.scrollWidth > width) scroll.tabIndex = 0;
       else scroll.removeAttribute("tabindex");
     }, this.#signal);
-    const details = h("details", { class: "fw-panel fw-compare" }, h("summary", {}, text.routers.title), scroll, h("p", { class: "fw-line" }, text.routers.note));
+    const details = this.#folded(text.routers.title, scroll, h("p", { class: "fw-line" }, text.routers.note));
     details.addEventListener("toggle", () => this.update(), { signal: this.#signal });
     let key = "";
     this.#parts.push(({ data, scores, snapshot, layer, options }) => {
@@ -513,6 +557,40 @@ class View {
       });
     });
     return details;
+  }
+
+  // ---- experts on devices ------------------------------------------------------------------------------
+
+  #parallel(): HTMLElement[] {
+    const text = this.#text.parallel;
+    const { experts } = this.#data;
+    const sizes = [1, 2, 4, 8, 16, 32, 64].filter((n) => n <= experts && experts % n === 0);
+    if (sizes.length < 2) return [];
+    let chosen = Math.min(2, sizes.length - 1);
+    const body = h("tbody");
+    const said = h("p", { class: "fw-line" });
+    const devices = choice(text.devices, sizes.map(String), (i) => {
+      chosen = i;
+      show(this.#state);
+    });
+    const show = ({ routing }: State): void => {
+      devices.set(chosen);
+      const found = expertParallel(routing, sizes[chosen]);
+      const most = Math.max(...found.load, 1);
+      const each = experts / sizes[chosen];
+      body.replaceChildren(...Array.from(found.load, (load, d) => {
+        const bar = h("span", { class: "fw-next-bar", "aria-hidden": "true" });
+        bar.style.setProperty("--v", String(load / most));
+        const held = each > 1 ? `E${d * each}–E${(d + 1) * each - 1}` : `E${d}`;
+        return h("tr", {}, h("th", { scope: "row" }, String(d)), h("td", {}, held), h("td", { class: "fw-wide" }, bar), h("td", {}, number(load, 0)), h("td", {}, number(found.sent[d], 0)),
+          h("td", {}, h("data", { value: 2 * VECTOR * found.sent[d] }, ((2 * VECTOR * found.sent[d]) / 1024).toFixed(0))));
+      }));
+      said.replaceChildren(text.straggler, " ", number(found.straggler, 2, "straggler"), text.wait);
+    };
+    this.#parts.push(show);
+    const table = h("table", {}, h("caption", { class: "fw-hidden" }, text.title), h("thead", {}, h("tr", {}, ...text.columns.map((column) => h("th", { scope: "col" }, column)))), body);
+    return [this.#folded(text.title, h("div", { class: "fw-row" }, devices.element), said,
+      h("div", { class: "fw-routers", role: "group", "aria-label": text.title, tabindex: 0 }, table), h("p", { class: "fw-line" }, text.note))];
   }
 
   #tables(): HTMLElement {

@@ -1,6 +1,8 @@
 // Top-k routing with capacity, without DOM, in flat arrays. The Python twin is frontier_widgets/moe_routing_math.py;
 // tests/golden/moe_routing.json holds both to the same numbers.
 
+import { draws } from "./base/draws";
+
 export interface RoutingOptions {
   topK: number;
   /** Divides the logits, > 0. */
@@ -42,6 +44,8 @@ export interface Routing {
   entropy: number;
   /** Dropped assignments over all assignments. */
   dropFraction: number;
+  /** Mean of (log Σ exp z)², of the scores before the temperature. */
+  zLoss: number;
 }
 
 export function route(scores: ArrayLike<number>, tokens: number, experts: number, options: RoutingOptions): Routing {
@@ -57,21 +61,27 @@ export function route(scores: ArrayLike<number>, tokens: number, experts: number
   // The product is rounded before ceil: 1.1 · 2 · 40 / 8 is 11 slots, not 12.
   const capacity = capacityFactor > 0 ? Math.ceil((capacityFactor * topK * tokens) / experts - 1e-9) : null;
   const order = Array.from({ length: experts }, (_, e) => e);
+  let zLoss = 0;
 
   for (let token = 0; token < tokens; token++) {
     const row = token * experts;
     let highest = -Infinity;
     for (let e = 0; e < experts; e++) highest = Math.max(highest, scores[row + e]);
     let sum = 0;
-    for (let e = 0; e < experts; e++) sum += probabilities[row + e] = Math.exp((scores[row + e] - highest) / temperature);
+    let mass = 0;
+    for (let e = 0; e < experts; e++) {
+      sum += probabilities[row + e] = Math.exp((scores[row + e] - highest) / temperature);
+      mass += Math.exp(scores[row + e] - highest);
+    }
+    zLoss += (highest + Math.log(mass)) ** 2 / tokens;
     for (let e = 0; e < experts; e++) P[e] += probabilities[row + e] /= sum;
 
     // Chosen by score: softmax keeps the order, but could round a close pair into a tie.
     const best = [...order].sort((a, b) => scores[row + b] - scores[row + a] || a - b).slice(0, topK);
-    const mass = renormalize ? best.reduce((total, e) => total + probabilities[row + e], 0) : 1;
+    const chosenMass = renormalize ? best.reduce((total, e) => total + probabilities[row + e], 0) : 1;
     best.forEach((e, rank) => {
       chosen[token * topK + rank] = e;
-      weights[token * topK + rank] = probabilities[row + e] / mass;
+      weights[token * topK + rank] = probabilities[row + e] / chosenMass;
     });
   }
   for (const at of fillingOrder(chosen, probabilities, tokens, experts, topK, options.priority ?? false)) {
@@ -93,7 +103,7 @@ export function route(scores: ArrayLike<number>, tokens: number, experts: number
   }
   for (const one of kept) lost += 1 - one;
   return {
-    tokens, experts, topK, probabilities, chosen, weights, kept, slots, capacity, counts, f, P, entropy,
+    tokens, experts, topK, probabilities, chosen, weights, kept, slots, capacity, counts, f, P, entropy, zLoss,
     balanceLoss: experts * balance,
     cv: assignments ? Math.sqrt(variance) : 0,
     dropFraction: assignments ? lost / assignments : 0,
@@ -116,4 +126,64 @@ export function tokensOf(routing: Routing, expert: number): number[] {
   });
   const p = (token: number): number => routing.probabilities[token * routing.experts + expert];
   return found.sort((a, b) => p(b) - p(a) || a - b);
+}
+
+/** Bits that an expert tells about the group of its token, over all assignments; `groups` holds a number for each token. */
+export function mutualInformation({ chosen, topK, experts }: Routing, groups: ArrayLike<number>): number {
+  const kinds = Math.max(0, ...Array.from(groups)) + 1;
+  const table = new Float64Array(kinds * experts);
+  const rows = new Float64Array(kinds);
+  const columns = new Float64Array(experts);
+  for (let at = 0; at < chosen.length; at++) {
+    const group = groups[Math.floor(at / topK)];
+    table[group * experts + chosen[at]] += 1 / chosen.length;
+    rows[group] += 1 / chosen.length;
+    columns[chosen[at]] += 1 / chosen.length;
+  }
+  let bits = 0;
+  for (let group = 0; group < kinds; group++) {
+    for (let e = 0; e < experts; e++) {
+      const p = table[group * experts + e];
+      if (p > 0) bits += p * Math.log2(p / (rows[group] * columns[e]));
+    }
+  }
+  return bits;
+}
+
+/** The same after the groups were shuffled among the tokens, `times` times, in rising order: what chance alone tells. */
+export function shuffledInformation(routing: Routing, groups: ArrayLike<number>, times: number, seed = 0): Float64Array {
+  return Float64Array.from({ length: times }, (_, time) => {
+    const shuffled = Array.from(groups);
+    const next = draws(seed, time);
+    for (let i = shuffled.length - 1; i > 0; i--) {
+      const j = Math.floor(next() * (i + 1));
+      [shuffled[i], shuffled[j]] = [shuffled[j], shuffled[i]];
+    }
+    return mutualInformation(routing, shuffled);
+  }).sort();
+}
+
+export interface Parallel {
+  /** Kept assignments that each device computes, [D]. */
+  load: Int32Array;
+  /** Token vectors that each device sends to others, and gets back, [D]. */
+  sent: Int32Array;
+  /** Largest load over the mean: the others wait for it. */
+  straggler: number;
+}
+
+/** Experts and tokens laid on devices in equal blocks, in order; `devices` divides the number of experts. */
+export function expertParallel(routing: Routing, devices: number): Parallel {
+  const { chosen, kept, topK, tokens, experts } = routing;
+  const load = new Int32Array(devices);
+  const sent = new Int32Array(devices);
+  for (let at = 0; at < chosen.length; at++) {
+    if (!kept[at]) continue;
+    const home = Math.floor((Math.floor(at / topK) * devices) / tokens);
+    const away = Math.floor((chosen[at] * devices) / experts);
+    load[away]++;
+    if (away !== home) sent[home]++;
+  }
+  const all = load.reduce((sum, n) => sum + n, 0);
+  return { load, sent, straggler: all ? (Math.max(...load) * devices) / all : 0 };
 }

@@ -38,7 +38,7 @@ const en: Strings = {
 const STRINGS: Record<Language, Strings> = { zh, en };
 
 /** What the model made of a sentence; kept by model, because a new sentence builds the figure anew. */
-interface Reading {
+export interface Reading {
   sentence: string;
   model: TinyModel;
   pass: Pass;
@@ -47,6 +47,12 @@ interface Reading {
 
 const readings = new WeakMap<AnyModel, Reading>();
 const draws = new WeakMap<AnyModel, number>();
+
+/** The sentence that the figure shows and the model that read it, if one did. */
+export function readingOf(model: AnyModel): Reading | null {
+  const reading = readings.get(model);
+  return reading && reading.sentence === model.get("sentence") ? reading : null;
+}
 
 export interface SentenceOptions {
   model: AnyModel;
@@ -86,10 +92,10 @@ export function sentencePanel(options: SentenceOptions): SentencePanel {
     readings.delete(model);
     put({ ...own, sentence: "" });
   });
-  const reading = readings.get(model);
+  const reading = readingOf(model);
   status.hidden = !model.get("sentence");
   // A live region is read out when its text changes, not when it comes with its text.
-  const later = reading && reading.sentence === model.get("sentence") ? setTimeout(() => setText(status, reading.status), 60) : undefined;
+  const later = reading ? setTimeout(() => setText(status, reading.status), 60) : undefined;
   signal.addEventListener("abort", () => clearTimeout(later));
   back.hidden = !model.get("sentence") || !options.own();
 
@@ -156,8 +162,8 @@ export function sentencePanel(options: SentenceOptions): SentencePanel {
     element: h("div", { class: "fw-panel fw-sentence" },
       h("div", { class: "fw-row" }, h("label", { for: id, class: "fw-caption" }, text.label), input, more, back), status, next),
     set: (token) => {
-      const known = readings.get(model);
-      if (!known || known.sentence !== model.get("sentence") || token >= known.pass.ids.length) return next.replaceChildren();
+      const known = readingOf(model);
+      if (!known || token >= known.pass.ids.length) return next.replaceChildren();
       const { vocab_size: size } = known.model.config;
       const p = softmax(known.pass.logits, token * size, size);
       const names = known.model.tokenizer.tokens;

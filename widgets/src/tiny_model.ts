@@ -40,6 +40,12 @@ export interface Pass {
   attentions: Float32Array[];
 }
 
+/** An expert that no token may choose. */
+export interface Off {
+  layer: number;
+  expert: number;
+}
+
 /** Keys and values of the tokens read so far, one array for each layer, [positions · KV heads · head width]. */
 interface Cache {
   keys: Float32Array[];
@@ -184,9 +190,17 @@ export class TinyModel {
     return this.config.num_local_experts ?? 0;
   }
 
-  /** Read the tokens at once; `max_position_embeddings` at most. */
-  forward(ids: readonly number[]): Pass {
-    return this.#read(ids, this.#cache(ids.length));
+  /** Read the tokens at once, `max_position_embeddings` at most; with an expert switched off the others share its tokens. */
+  forward(ids: readonly number[], off?: Off): Pass {
+    return this.#read(ids, this.#cache(ids.length), off);
+  }
+
+  /** Mean next-token cross-entropy in nats; NaN for a single token. */
+  loss({ ids, logits }: Pass): number {
+    const V = this.config.vocab_size;
+    let sum = 0;
+    for (let t = 0; t + 1 < ids.length; t++) sum -= Math.log(softmax(logits, t * V, V)[ids[t + 1]]);
+    return sum / (ids.length - 1);
   }
 
   /** `count` further tokens, as far as there is room, drawn at a temperature from the `topK` most probable; never the end token. */
@@ -218,7 +232,7 @@ export class TinyModel {
     return { keys: room(), values: room(), length: 0 };
   }
 
-  #read(ids: readonly number[], cache: Cache): Pass {
+  #read(ids: readonly number[], cache: Cache, off?: Off): Pass {
     const D = this.#width;
     const { vocab_size: V, max_position_embeddings: longest } = this.config;
     const T = ids.length;
@@ -232,7 +246,7 @@ export class TinyModel {
     const attentions: Float32Array[] = [];
     this.#layers.forEach((layer, l) => {
       attentions.push(this.#attend(layer, x, T, past, cache.keys[l], cache.values[l]));
-      const scores = this.#mix(layer, x, T);
+      const scores = this.#mix(layer, x, T, off?.layer === l ? off.expert : -1);
       if (scores) routers.push(scores);
     });
     cache.length += T;
@@ -306,7 +320,7 @@ export class TinyModel {
   }
 
   /** Adds the network's answer, a mixture of experts or a dense one, and returns the router's scores. */
-  #mix(layer: Layer, x: Float32Array, T: number): Float32Array | null {
+  #mix(layer: Layer, x: Float32Array, T: number, off: number): Float32Array | null {
     const D = this.#width;
     const F = this.config.intermediate_size;
     const E = this.experts;
@@ -321,6 +335,7 @@ export class TinyModel {
       if (layer.router && scores) {
         product(layer.router, normed, t * D, D, scores, t * E);
         const p = softmax(scores, t * E, E);
+        if (off >= 0) p[off] = -1; // chosen last, and there are more experts than choices
         chosen = largest(p, this.config.num_experts_per_tok ?? 1);
         const mass = chosen.reduce((sum, e) => sum + p[e], 0);
         weights = chosen.map((e) => p[e] / mass);

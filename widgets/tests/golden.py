@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from frontier_widgets import attention_cost, attention_masks, compare_routers, rotary, route
+from frontier_widgets import (
+    attention_cost,
+    attention_masks,
+    compare_routers,
+    expert_parallel,
+    mutual_information,
+    rotary,
+    route,
+    shuffled_information,
+)
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -109,6 +118,21 @@ def moe_routing() -> list[dict[str, Any]]:
                 "cv": routing.cv,
                 "entropy": routing.entropy,
                 "drop_fraction": routing.drop_fraction,
+                "z_loss": routing.z_loss,
+                "groups": (groups := [token % 3 for token in range(tokens)]),
+                "information": mutual_information(routing, groups),
+                "shuffled": digits(shuffled_information(routing, groups, 20, seed=tokens)),
+                "parallel": [
+                    {
+                        "devices": n,
+                        "load": each.load.tolist(),
+                        "sent": each.sent.tolist(),
+                        "straggler": each.straggler,
+                    }
+                    for n in (1, 2, 4, experts)
+                    if experts % n == 0
+                    for each in [expert_parallel(routing, n)]
+                ],
                 "routers": [
                     {**asdict(each), "counts": each.counts.tolist()}
                     for each in compare_routers(scores, case["capacity_factor"], seed=case["tokens"])

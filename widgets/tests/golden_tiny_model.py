@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 
-from frontier_lab import hub
+from frontier_lab import hub, routing
 from frontier_lab.in_page import MODELS
 
 FILE = Path(__file__).parent / "golden" / "tiny_model.json"
@@ -72,6 +72,13 @@ def build() -> dict[str, dict[str, Any]]:
                 "log_sums": packed(logits.logsumexp(-1)),
                 "routers": packed(torch.stack([*out.router_logits])) if routed else "",
             }
+            if len(ids) > 1:
+                entry["loss"] = float(routing.language_loss(out.logits, torch.tensor([ids])))
+            if routed and len(ids) > 1:
+                entry["off"] = {"layer": i % 4, "expert": out.router_logits[i % 4][-1].argmax().item()}
+                with torch.no_grad(), routing.without_expert(model, **entry["off"]):
+                    again = model(torch.tensor([ids])).logits
+                entry["loss_off"] = float(routing.language_loss(again, torch.tensor([ids])))
             if i in WITH_ATTENTIONS:
                 entry["attentions"] = packed(torch.stack(out.attentions)[:, 0])  # [L, H, T, T]
             sentences.append(entry)

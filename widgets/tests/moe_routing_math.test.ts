@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import golden from "./golden/moe_routing.json";
 import { close } from "./close";
-import { route, tokensOf } from "../src/moe_routing_math";
+import { expertParallel, mutualInformation, route, shuffledInformation, tokensOf } from "../src/moe_routing_math";
 import { compareRouters, ROUTERS } from "../src/routers";
 
 describe("route agrees with the numpy twin", () => {
@@ -19,6 +19,15 @@ describe("route agrees with the numpy twin", () => {
     expect([...r.slots]).toEqual(vector.slots);
     expect([...r.counts]).toEqual(vector.counts);
     expect(r.capacity).toBe(vector.capacity);
+    close([r.zLoss], [vector.z_loss], "z loss");
+    expect(mutualInformation(r, vector.groups)).toBeCloseTo(vector.information, 9);
+    const shuffled = shuffledInformation(r, vector.groups, 20, tokens);
+    vector.shuffled.forEach((bits, i) => expect(shuffled[i]).toBeCloseTo(bits, 9));
+    for (const { devices, load, sent, straggler } of vector.parallel) {
+      const found = expertParallel(r, devices);
+      expect([[...found.load], [...found.sent]]).toEqual([load, sent]);
+      expect(found.straggler).toBeCloseTo(straggler, 12);
+    }
   });
 });
 

@@ -9,7 +9,7 @@ import { HostModel } from "../src/host_models";
 import golden from "./golden/tiny_model.json";
 
 const BASE64 = weights.slice(weights.indexOf(",") + 1);
-const SENTENCE = golden.mixtral.sentences[0];
+const SENTENCE = golden.mixtral.sentences[0] as Required<(typeof golden.mixtral.sentences)[0]>;
 type Widget = typeof import("../src/moe_routing");
 let moe: Widget;
 
@@ -75,6 +75,8 @@ describe("a sentence of the reader", () => {
     const { el, model } = mount();
     const before = model.get("tokens");
     expect(el.querySelector(".fw-next li")).toBeNull();
+    el.querySelector<HTMLDetailsElement>(".fw-compare")!.open = true;
+    el.querySelector(".fw-compare")!.dispatchEvent(new Event("toggle"));
     type(el, SENTENCE.text);
     await vi.waitFor(() => expect(model.get("sentence")).toBe(SENTENCE.text));
     await vi.waitFor(() => expect(status(el)).toMatch(/0\.58 M parameters read \d+ tokens/));
@@ -84,6 +86,8 @@ describe("a sentence of the reader", () => {
     expect(el.querySelector(".fw-source")?.textContent).toContain("reading your sentence");
     expect(document.activeElement).toBe(field(el)); // the figure was built anew under the reader's hands
     expect(field(el).value).toBe(SENTENCE.text);
+    expect(el.querySelector<HTMLDetailsElement>(".fw-compare")!.open).toBe(true);
+    expect(el.querySelector<HTMLDataElement>("[data-router=top2-cv]")!.value).not.toBe("");
 
     press(el, /Continue/);
     await vi.waitFor(() => expect((model.get("tokens") as string[]).length).toBeGreaterThan(SENTENCE.ids.length));
@@ -114,6 +118,20 @@ describe("a sentence of the reader", () => {
     const last = el.querySelector(".fw-next")?.textContent;
     model.set("selected_token", 0);
     await vi.waitFor(() => expect(el.querySelector(".fw-next")?.textContent).not.toBe(last));
+  });
+
+  it("measures what an expert was worth to the sentence", async () => {
+    inPage();
+    const { el, model } = mount({ layer: SENTENCE.off.layer });
+    const line = (): HTMLElement => el.querySelector<HTMLElement>(".fw-off")!;
+    model.set("selected_expert", SENTENCE.off.expert);
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(line().hidden).toBe(true); // the example's losses are not the page's to measure
+    type(el, SENTENCE.text);
+    await vi.waitFor(() => expect(model.get("sentence")).toBe(SENTENCE.text));
+    model.set("selected_expert", SENTENCE.off.expert);
+    await vi.waitFor(() => expect(line().hidden).toBe(false));
+    expect(Number(line().querySelector("data")!.value)).toBeCloseTo(SENTENCE.loss_off - SENTENCE.loss, 4);
   });
 
   it("reads no more than the figure can show, and says so", async () => {

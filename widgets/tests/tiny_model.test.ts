@@ -7,7 +7,7 @@ import mixtralConfig from "../../src/frontier_lab/checkpoints/mixtral/config.jso
 import llamaTokenizer from "../../src/frontier_lab/checkpoints/llama/tokenizer.json";
 import mixtralTokenizer from "../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
 import { float32, fromBase64 } from "../src/base/bytes";
-import { softmax, TinyModel, type Checkpoint, type Config } from "../src/tiny_model";
+import { softmax, TinyModel, type Checkpoint, type Config, type Off } from "../src/tiny_model";
 import type { TokenizerFile } from "../src/tiny_tokenizer";
 import golden from "./golden/tiny_model.json";
 
@@ -19,6 +19,9 @@ interface Golden {
   log_sums: string;
   routers: string;
   attentions?: string;
+  loss?: number;
+  off?: Off;
+  loss_off?: number;
 }
 
 const bytes = (url: string): DataView => fromBase64(url.slice(url.indexOf(",") + 1));
@@ -71,6 +74,17 @@ describe.each(Object.keys(CHECKPOINTS))("%s", (name) => {
     if (model.experts) expect(difference(routers.flatMap((scores) => [...scores]), float32(fromBase64(one.routers)))).toBeLessThan(1e-3);
     else expect(routers).toEqual([]);
     if (one.attentions) expect(difference(attentions.flatMap((p) => [...p]), float32(fromBase64(one.attentions)))).toBeLessThan(1e-3);
+  });
+
+  it("has PyTorch's loss, and its loss with an expert switched off", () => {
+    for (const { ids, loss, off, loss_off } of cases) {
+      const whole = model.forward(ids);
+      if (loss === undefined) expect(model.loss(whole)).toBeNaN();
+      else expect(model.loss(whole)).toBeCloseTo(loss, 4);
+      if (off) expect(model.loss(model.forward(ids, off))).toBeCloseTo(loss_off!, 4);
+    }
+    const apart = cases.filter(({ loss, loss_off }) => loss_off !== undefined && Math.abs(loss_off - loss!) > 0.01);
+    expect(apart.length > 5).toBe(model.experts > 0);
   });
 
   it("generates what reading everything again would give", () => {
