@@ -36,6 +36,7 @@ CELLS = (
     "print('token', w.selected_token, 'expert', w.selected_expert)",
     "from frontier_widgets import LongContextStrategies\ns = LongContextStrategies()\ns",
     "print(s.topic, s.method, s.rope_parameters()['factor'])",
+    "print(repr(w.sentence), w.shape, w.routing().experts.shape, len(w.tokens))",
 )
 PATIENCE = 60_000
 """Milliseconds until a state that does not come is a failure; nothing sleeps this long when it does come."""
@@ -181,6 +182,20 @@ def test_a_choice_made_in_each_figure_is_read_by_the_next_cell(
         page.keyboard.press("Control+Enter")
         wanted = f"token 3 expert {expert.get_attribute('data-expert')}"
         expect(cells.nth(1).locator(".jp-OutputArea-output")).to_have_text(wanted)
+
+        # Typed, because a, b, d and their like are JupyterLab's commands; the weights come from the kernel.
+        field = figure.get_by_role("textbox", name="Your sentence")
+        field.click()
+        page.keyboard.type("a bad dog added a zoo")
+        expect(figure.locator(".fw-sentence-status")).to_contain_text("tokens in your browser")
+        expect(field).to_have_value("a bad dog added a zoo")
+        expect(field).to_be_focused()
+        expect(figure.locator(".fw-next li")).to_have_count(8)
+        seen = chips.count()
+        cells.nth(4).locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        wanted = f"'a bad dog added a zoo' [1, 4, {seen}, 8] ({seen}, 2) {seen}"
+        expect(cells.nth(4).locator(".jp-OutputArea-output")).to_have_text(wanted)
 
         cells.nth(2).locator(".cm-content").click()
         page.keyboard.press("Shift+Enter")

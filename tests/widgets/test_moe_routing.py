@@ -157,7 +157,7 @@ def test_a_typed_sentence_can_be_read_back() -> None:
         {
             **{"tokens": list("abcde"), "groups": [], "group_labels": {}, "data_sha256": ""},
             **{"snapshots": [{"run": "", "step": 0}], "shape": [1, 4, 5, 8], "run": "", "step": 0},
-            **{"logits": logits.tobytes(), "selected_token": 4, "sentence": "abcde"},
+            **{"logits": memoryview(logits.tobytes()), "selected_token": 4, "sentence": "abcde"},
         }
     )
     assert widget.sentence == "abcde"

@@ -155,7 +155,7 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
     group_labels = t.Dict().tag(sync=True)
     snapshots = t.List(t.Dict()).tag(sync=True)
     shape = t.List(t.Int(), minlen=4, maxlen=4, default_value=[0, 0, 0, 0]).tag(sync=True)
-    logits = t.Bytes().tag(sync=True)
+    logits = t.Bytes().tag(sync=True, from_json=lambda value, _widget: bytes(value))  # comes as memoryview
     model = t.Dict().tag(sync=True)
     data_sha256 = t.Unicode().tag(sync=True)
 
