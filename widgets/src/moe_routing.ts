@@ -516,6 +516,16 @@ class View {
     return details;
   }
 
+  /** A table that moves sideways where it is wider than its place, and only then is a stop for the keyboard. */
+  #scrolling(title: string, table: HTMLTableElement): HTMLElement {
+    const place = h("div", { class: "fw-routers", role: "group", "aria-label": title }, table);
+    followWidth(place, (width) => {
+      if (place.scrollWidth > width) place.tabIndex = 0;
+      else place.removeAttribute("tabindex");
+    }, this.#signal);
+    return place;
+  }
+
   // ---- routers side by side ----------------------------------------------------------------------------
 
   #routers(): HTMLElement {
@@ -531,12 +541,7 @@ class View {
     });
     const head = h("tr", {}, ...text.routers.columns.map((column) => h("th", { scope: "col" }, column)));
     const caption = h("caption", { class: "fw-hidden" }, text.routers.title);
-    const scroll = h("div", { class: "fw-routers", role: "group", "aria-label": text.routers.title },
-      h("table", {}, caption, h("thead", {}, head), h("tbody", {}, ...rows.map(({ element }) => element))));
-    followWidth(scroll, (width) => {
-      if (scroll.scrollWidth > width) scroll.tabIndex = 0;
-      else scroll.removeAttribute("tabindex");
-    }, this.#signal);
+    const scroll = this.#scrolling(text.routers.title, h("table", {}, caption, h("thead", {}, head), h("tbody", {}, ...rows.map(({ element }) => element))));
     const details = this.#folded(text.routers.title, scroll, h("p", { class: "fw-line" }, text.routers.note));
     details.addEventListener("toggle", () => this.update(), { signal: this.#signal });
     let key = "";
@@ -590,7 +595,7 @@ class View {
     this.#parts.push(show);
     const table = h("table", {}, h("caption", { class: "fw-hidden" }, text.title), h("thead", {}, h("tr", {}, ...text.columns.map((column) => h("th", { scope: "col" }, column)))), body);
     return [this.#folded(text.title, h("div", { class: "fw-row" }, devices.element), said,
-      h("div", { class: "fw-routers", role: "group", "aria-label": text.title, tabindex: 0 }, table), h("p", { class: "fw-line" }, text.note))];
+      this.#scrolling(text.title, table), h("p", { class: "fw-line" }, text.note))];
   }
 
   #tables(): HTMLElement {
