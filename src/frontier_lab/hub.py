@@ -122,7 +122,7 @@ def _source(hub_id: str) -> Source:
 
 
 @functools.cache
-def _checked(name: str) -> Path:
+def committed(name: str) -> Path:
     """The checkpoint's folder, every file compared with the manifest once a process."""
     folder = zoo.CHECKPOINTS / name
     for file, wanted in zoo.manifest()[name]["files"].items():
@@ -181,7 +181,7 @@ def path(hub_id: str) -> str:
         return source.hub or hub_id
     if hub_id in packaged.PACKAGES and not _unavailable(hub_id):
         return str(packaged.folder(hub_id))
-    return str(_checked(source.recipe) / source.folder)
+    return str(committed(source.recipe) / source.folder)
 
 
 def is_real(hub_id: str) -> bool:
@@ -242,7 +242,7 @@ class Snapshot:
 
 def snapshots(name: str = "mixtral") -> list[Snapshot]:
     """Every committed snapshot of a recipe, by run and step; both runs begin with the weights they share."""
-    folder = _checked(name)
+    folder = committed(name)
     entry = zoo.manifest()[name]
     final = entry["schedule"]["steps"]
     found = []
@@ -259,7 +259,7 @@ def training_log(name: str = "mixtral") -> dict[str, list[list[dict[str, Any]]]]
     Returns:
         Entries have ``step``, ``train_loss``, ``val_loss`` and what else the recipe measures on the way.
     """
-    log: dict[str, list[list[dict[str, Any]]]] = json.loads((_checked(name) / "log.json").read_text("utf8"))
+    log: dict[str, list[list[dict[str, Any]]]] = json.loads((committed(name) / "log.json").read_text("utf8"))
     return log
 
 

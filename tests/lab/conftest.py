@@ -40,6 +40,6 @@ def own_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     copy = tmp_path / "checkpoints"
     shutil.copytree(zoo.CHECKPOINTS, copy)
     monkeypatch.setattr(zoo, "CHECKPOINTS", copy)
-    hub._checked.cache_clear()
+    hub.committed.cache_clear()
     yield copy
-    hub._checked.cache_clear()
+    hub.committed.cache_clear()

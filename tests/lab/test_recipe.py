@@ -77,7 +77,7 @@ def test_rebuilding_replaces_checkpoint_and_manifest_and_repeats_itself(
     assert not (own_checkpoints / "mixtral" / "snapshots" / stale.name).exists()
     first = zoo.manifest()["mixtral"]
     assert first["schedule"]["steps"] == SHORT.steps
-    hub._checked.cache_clear()
+    hub.committed.cache_clear()
     assert hub.path("mistralai/Mixtral-8x7B-v0.1") == str(own_checkpoints / "mixtral")
     assert {(s.run, s.step) for s in hub.snapshots()} == {(run, n) for run in mixtral.RUNS for n in (0, 3, 6)}
     for snapshot in hub.snapshots():

@@ -60,6 +60,17 @@ def test_the_script_carries_the_committed_weights(name: str) -> None:
     assert entry["config"]["model_type"] == name
 
 
+def test_a_page_gets_the_committed_model_where_the_real_one_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for hub_id in in_page.MODELS.values():
+        (tmp_path / hub_id).mkdir(parents=True)
+    monkeypatch.setenv("FRONTIER_MODELS_DIR", str(tmp_path))
+    monkeypatch.setenv("FRONTIER_MODELS", "hub")
+    for name in in_page.MODELS:
+        assert in_page.files(name)["weights"].parent == zoo.CHECKPOINTS / name
+
+
 def test_another_name_is_refused() -> None:
     with pytest.raises(ValueError, match=r"name is 'gpt2', wanted one of \['llama', 'mixtral'\]"):
         in_page.script("gpt2")

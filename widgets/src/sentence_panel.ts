@@ -6,8 +6,8 @@ import type { Language } from "./base/strings";
 import { loadModel } from "./checkpoints";
 import { largest, softmax, type Pass, type TinyModel } from "./tiny_model";
 
-const LONGEST = 96;
 /** Tokens read of a sentence: what a figure can still show. */
+const LONGEST = 96;
 const CONTINUATION = 50;
 const CANDIDATES = 8;
 const PAUSE = 150;
