@@ -15,6 +15,8 @@ from transformers import AutoTokenizer
 
 from frontier_lab import corpus, hub, routing, zoo
 from frontier_lab.exporting import write
+from frontier_lab.zoo.mixtral import SCHEDULE, VALIDATION_WINDOWS
+from frontier_lab.zoo.windows import Windows
 
 HUB_ID = "mistralai/Mixtral-8x7B-v0.1"
 LENGTH = 16
@@ -50,21 +52,30 @@ def _passage(tokenizer: Any, domain: str) -> tuple[torch.Tensor, int]:
 
 
 def build() -> dict[str, Any]:
-    """The data set as a JSON object; ``logits`` are little-endian float32 ``[S, L, T, E]`` in base64."""
+    """The data set as a JSON object; ``logits``, ``[S, L, T, E]``, and ``ablation``, are float32 in base64.
+
+    ``ablation``, ``[S, L, E, 2]``, is what ``routing.expert_ablation`` measures on the recipe's own held-out
+    windows, of which ``ablation_tokens`` are predicted.
+    """
     tokenizer = AutoTokenizer.from_pretrained(hub.path(HUB_ID))
     passages = {domain: _passage(tokenizer, domain) for domain in PASSAGES}
     losses = {
         run: {entry["step"]: entry["val_loss"] for entry in seeds[0]}
         for run, seeds in hub.training_log().items()
     }
+    held_out, _ = Windows(tokenizer, "validation").fixed(VALIDATION_WINDOWS, SCHEDULE.context)
     found, frames = [], []
+    ablations: dict[str, torch.Tensor] = {}  # both runs start from the same weights
     for snapshot in hub.snapshots():
         model = hub.load(snapshot.path)
         parts = [routing.router_logits(model, ids)[:, begin:] for ids, begin in passages.values()]
         found.append(torch.cat(parts, dim=1))  # [L, T, E]
+        if snapshot.path not in ablations:
+            ablations[snapshot.path] = routing.expert_ablation(model, held_out)[1]
         loss = losses[snapshot.run][snapshot.step]
         frames.append({"run": snapshot.run, "step": snapshot.step, "val_loss": round(loss, 4)})
     logits = torch.stack(found).numpy().astype("<f4")  # [S, L, T, E]
+    ablation = torch.stack([ablations[snapshot.path] for snapshot in hub.snapshots()])  # [S, L, E, 2]
     description = hub.describe(HUB_ID)
     return {
         "format": 1,
@@ -86,6 +97,8 @@ def build() -> dict[str, Any]:
             "sha256": zoo.manifest()["mixtral"]["files"]["model.safetensors"],
         },
         "logits": base64.b64encode(np.ascontiguousarray(logits).tobytes()).decode(),
+        "ablation": base64.b64encode(ablation.numpy().astype("<f4").tobytes()).decode(),
+        "ablation_tokens": held_out.shape[0] * (held_out.shape[1] - 1),
     }
 
 

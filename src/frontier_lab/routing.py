@@ -102,6 +102,39 @@ def without_expert(model: Any, layer: int, expert: int) -> Iterator[None]:
         handle.remove()
 
 
+@torch.no_grad()
+def expert_ablation(model: Any, ids: Tensor) -> tuple[float, Tensor]:
+    """What each expert of a Mixtral-class model is worth: the loss without it, against the loss with all.
+
+    Args:
+        model: in evaluation mode.
+        ids: windows of held-out text, ``[B, T]``, at least two.
+
+    Returns:
+        Mean next-token loss with all experts, in nats, and ``[L, E, 2]`` in float32 on the CPU: by how much
+        the loss changes when ``without_expert`` takes one away, and the standard error of this over the
+        windows. Each window is compared with itself, so what makes windows hard or easy is not in it.
+
+    Raises:
+        ValueError: ``ids`` has fewer than two windows.
+    """
+    if ids.ndim != 2 or len(ids) < 2:
+        raise ValueError(f"ids: got shape {tuple(ids.shape)}, wanted [windows, tokens], two windows or more")
+
+    def by_window() -> Tensor:
+        logits = model(input_ids=ids).logits[:, :-1].float()
+        return F.cross_entropy(logits.mT, ids[:, 1:], reduction="none").mean(-1).cpu()  # [B]
+
+    whole = by_window()
+    layers = model.model.layers
+    found = torch.empty(len(layers), layers[0].mlp.gate.num_experts, 2)
+    for layer, expert in np.ndindex(*found.shape[:2]):
+        with without_expert(model, layer, expert):
+            change = by_window() - whole
+        found[layer, expert] = torch.stack([change.mean(), change.std() / len(ids) ** 0.5])
+    return float(whole.mean()), found
+
+
 @dataclass(frozen=True)
 class Specialisation:
     """How much an expert tells about the class of its token.

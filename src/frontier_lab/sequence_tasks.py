@@ -65,6 +65,44 @@ def recall(pairs: int, rows: int, generator: np.random.Generator) -> tuple[Tenso
     return torch.from_numpy(ids), torch.from_numpy(labels)
 
 
+def rewriting(keys: int, rows: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Recall of keys that are written twice: the value asked for is the later of two.
+
+    2n pairs, each a token for one key and one value, in which each of n keys comes twice, anywhere, with two
+    different values; then ``q a q a …`` as in ``recall``. A memory that only adds cannot tell the two values
+    of a key apart, and one that fades with time alone forgets the early keys with the early values.
+
+    Args:
+        keys: n, at most ``KEYS``.
+        rows: sequences.
+        generator: draws keys, places, values and the order of the questions.
+
+    Returns:
+        ids and labels, both ``[rows, 4 n]`` in int64; the labels are the n answers.
+
+    Raises:
+        ValueError: ``keys`` is below 1 or above ``KEYS``.
+    """
+    if not 1 <= keys <= KEYS:
+        raise ValueError(f"keys: got {keys}, wanted 1 to {KEYS}, the number of keys")
+    names = np.stack([generator.permutation(KEYS)[:keys] for _ in range(rows)])  # [rows, n]
+    first = generator.integers(0, VALUES, (rows, keys))
+    second = (first + generator.integers(1, VALUES, (rows, keys))) % VALUES
+    written = np.stack([generator.permutation(np.repeat(np.arange(keys), 2)) for _ in range(rows)])
+    # A stable sort puts the two places of each key side by side, the earlier first.
+    places = np.argsort(written, axis=1, kind="stable").reshape(rows, keys, 2)
+    values = np.zeros_like(written)
+    np.put_along_axis(values, places[..., 0], first, 1)
+    np.put_along_axis(values, places[..., 1], second, 1)
+    shown = KEYS + VALUES + VALUES * np.take_along_axis(names, written, 1) + values  # [rows, 2 n]
+    order = np.stack([generator.permutation(keys) for _ in range(rows)])
+    asked = np.take_along_axis(np.stack([names, KEYS + second], -1), order[..., None], 1)  # [rows, n, 2]
+    ids = np.concatenate([shown, asked.reshape(rows, 2 * keys)], 1)
+    labels = np.full_like(ids, NO_ANSWER)
+    labels[:, 2 * keys + 1 :: 2] = asked[..., 1]
+    return torch.from_numpy(ids), torch.from_numpy(labels)
+
+
 def copying(length: int, rows: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Copying: random symbols, the separator, then the same symbols again.
 

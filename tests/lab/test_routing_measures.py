@@ -205,3 +205,19 @@ def test_an_expert_that_is_switched_off_is_chosen_by_no_token_and_comes_back() -
     for layer, unknown in ((4, 0), (0, 8)):
         with pytest.raises(ValueError, match="wanted 0 to"), routing.without_expert(model, layer, unknown):
             pass
+
+
+def test_the_ablation_is_the_change_of_each_windows_own_loss() -> None:
+    model = hub.load(hub.path("mistralai/Mixtral-8x7B-v0.1"))
+    ids = torch.arange(40, 136).view(3, 32)
+    whole, found = routing.expert_ablation(model, ids)
+    with torch.no_grad():
+        each = torch.stack([routing.language_loss(model(row[None]).logits, row[None]) for row in ids])
+        with routing.without_expert(model, 2, 5):
+            off = torch.stack([routing.language_loss(model(row[None]).logits, row[None]) for row in ids])
+    assert found.shape == (4, 8, 2)
+    assert whole == pytest.approx(each.mean().item(), abs=1e-5)
+    assert found[2, 5, 0].item() == pytest.approx((off - each).mean().item(), abs=1e-5)
+    assert found[2, 5, 1].item() == pytest.approx((off - each).std().item() / 3**0.5, abs=1e-5)
+    with pytest.raises(ValueError, match=r"ids: got shape \(1, 32\), wanted \[windows, tokens\]"):
+        routing.expert_ablation(model, ids[:1])

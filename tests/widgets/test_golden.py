@@ -43,7 +43,7 @@ def same(stored: Any, fresh: Any, where: str) -> None:
 
 @pytest.mark.parametrize("name", golden.GOLDEN)
 def test_the_stored_vectors_are_what_the_twin_computes(name: str) -> None:
-    same(json.loads(golden.path(name).read_text("utf8")), golden.GOLDEN[name](), name)
+    same(json.loads(golden.file(name).read_text("utf8")), golden.GOLDEN[name](), name)
 
 
 def test_no_file_of_vectors_is_left_over() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
-from frontier_widgets import MoERouting, components, registry_script, route, slim_state
+from frontier_widgets import MoERouting, components, registry_script, route, slim_state, token_path
 
 
 def test_published_data_is_what_the_committed_checkpoints_give() -> None:
@@ -20,8 +20,10 @@ def test_published_data_is_what_the_committed_checkpoints_give() -> None:
     stored = json.loads(components()["MoERouting"].data_path.read_text("utf8"))
     fresh = build()
     widget = MoERouting()
-    for name in stored.keys() - {"logits"}:
+    for name in stored.keys() - {"logits", "ablation"}:
         assert stored[name] == fresh[name], name
+    changes = np.frombuffer(base64.b64decode(fresh["ablation"]), "<f4").reshape(8, 4, 8, 2)
+    np.testing.assert_allclose(widget.ablation_array(), changes, rtol=0, atol=2e-4)
     now = np.frombuffer(base64.b64decode(fresh["logits"]), "<f4").reshape(widget.shape)
     np.testing.assert_allclose(widget.logits_array(), now, rtol=0, atol=2e-4)
     spread = np.abs(now[:, :, :, 0] - now[:, :, :, 1]).mean()
@@ -48,6 +50,28 @@ def test_routing_is_the_twin_of_what_is_shown() -> None:
     assert list(widget.to_frame().columns) == list(records[0])
 
 
+def test_without_the_balance_loss_a_few_experts_carry_the_first_layer() -> None:
+    widget = MoERouting()
+    by_run = {
+        frame["run"]: changes[0, :, 0]
+        for frame, changes in zip(widget.snapshots, widget.ablation_array(), strict=True)
+        if frame["step"] == 1500
+    }
+    assert by_run["unbalanced"].max() > by_run["balanced"].max() > 0.3
+    assert by_run["unbalanced"].min() < 0.02 < by_run["balanced"].min()
+    start = widget.ablation_array()[0]
+    assert np.abs(start[..., 0]).max() < 0.005, "experts without training make no difference"
+
+
+def test_the_path_is_what_is_shown_and_an_own_ablation_is_kept() -> None:
+    widget = MoERouting(selected_token=5, top_k=3, temperature=0.5)
+    wanted = token_path(widget.logits_array()[widget.snapshot], 5, 3, temperature=0.5)
+    np.testing.assert_array_equal(widget.path().experts, wanted.experts)
+    own = MoERouting(np.zeros((2, 3, 4)), list("abc"), ablation=np.ones((2, 4, 2)))
+    assert own.ablation_array().shape == (1, 2, 4, 2)
+    assert MoERouting(np.zeros((3, 4)), list("abc")).ablation_array().shape == (0, 1, 4, 2)
+
+
 def test_own_logits_from_torch_layers() -> None:
     layers: Sequence[torch.Tensor] = [torch.randn(4, 6, dtype=torch.bfloat16) for _ in range(3)]
     widget = MoERouting(logits=layers, tokens=list("abcd"))
@@ -72,6 +96,17 @@ def test_repr_is_stable() -> None:
         ({"logits": np.full((1, 2), np.nan), "tokens": ["a"]}, ValueError, "logits is nan at"),
         ({"logits": np.zeros(3), "tokens": ["a"]}, ValueError, "logits has shape"),
         ({"logits": "no", "tokens": ["a"]}, TypeError, "logits is str"),
+        (
+            {"logits": np.zeros((3, 2)), "tokens": list("abc"), "ablation": np.zeros((2, 2))},
+            ValueError,
+            r"ablation has shape \(2, 2\), wanted \(1, 1, 2, 2\)",
+        ),
+        (
+            {"logits": np.zeros((1, 2)), "tokens": ["a"], "ablation": np.full((1, 2, 2), np.inf)},
+            ValueError,
+            "ablation holds numbers that are not finite",
+        ),
+        ({"ablation": np.zeros((1, 8, 2))}, ValueError, "ablation came without logits"),
         ({"top_k": 9}, traitlets.TraitError, "top_k is 9, wanted 1 to 8"),
         ({"run": "other"}, traitlets.TraitError, "run is 'other'"),
         ({"colour": "red"}, TypeError, "colour is not an argument"),
@@ -106,7 +141,7 @@ def test_slim_state_leaves_out_what_the_registry_has_and_keeps_the_readers_own()
     assert not slim.get("buffers")
     kept = slim_state(_saved(own))["state"][own.model_id]
     assert kept["state"]["tokens"] == ["a", "b"]
-    assert [buffer["path"] for buffer in kept["buffers"]] == [["logits"]]
+    assert sorted(buffer["path"] for buffer in kept["buffers"]) == [["ablation"], ["logits"]]
     assert "_esm" not in kept["state"]
 
 

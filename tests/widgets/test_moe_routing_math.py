@@ -12,6 +12,7 @@ from frontier_widgets import (
     mutual_information,
     route,
     shuffled_information,
+    token_path,
 )
 
 
@@ -117,3 +118,19 @@ def test_routers_differ_as_their_papers_say() -> None:
     assert (again["noisy"].counts != by["noisy"].counts).any()
     with pytest.raises(ValueError, match=r"logits has shape \(3,\)"):
         compare_routers(np.zeros(3))
+
+
+def test_a_path_is_the_routing_of_one_token_in_every_layer() -> None:
+    scores = np.random.default_rng(3).standard_normal((3, 20, 5))
+    way = token_path(scores, 7, 2, temperature=0.7)
+    for layer in range(3):
+        routing = route(scores[layer], 2, temperature=0.7)
+        assert (way.experts[layer] == routing.experts[7]).all()
+        assert way.weights[layer] == pytest.approx(routing.weights[7])
+    first = [tuple(scores[:, token].argmax(-1)) for token in range(20)]
+    assert way.alike == first.count(first[7])
+    assert token_path(np.repeat(scores[:, :1], 20, axis=1), 0, 2).alike == 20
+    with pytest.raises(ValueError, match="token is 20, wanted 0 to 19"):
+        token_path(scores, 20, 2)
+    with pytest.raises(ValueError, match=r"logits has shape \(20, 5\), wanted \[layers, tokens, experts\]"):
+        token_path(scores[0], 0, 2)

@@ -6,21 +6,28 @@ from .moe_routing import MoERouting
 from .moe_routing_math import (
     Parallel,
     Routing,
+    TokenPath,
     expert_parallel,
     mutual_information,
     route,
     shuffled_information,
+    token_path,
 )
+from .moe_sizes import MIXTURES, Mixture, Sizes, sizes
 from .routers import Routed, compare_routers
 
 __all__ = [
     "HOST",
+    "MIXTURES",
     "Component",
     "LongContextStrategies",
+    "Mixture",
     "MoERouting",
     "Parallel",
     "Routed",
     "Routing",
+    "Sizes",
+    "TokenPath",
     "compare_routers",
     "components",
     "expert_parallel",
@@ -28,5 +35,7 @@ __all__ = [
     "registry_script",
     "route",
     "shuffled_information",
+    "sizes",
     "slim_state",
+    "token_path",
 ]

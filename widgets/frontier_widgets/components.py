@@ -16,7 +16,18 @@ HOST = HERE / "static" / "host.js"
 
 DATA_TRAITS = {
     "LongContextStrategies": ("curves", "config"),
-    "MoERouting": ("tokens", "groups", "group_labels", "snapshots", "shape", "logits", "model", "live"),
+    "MoERouting": (
+        "tokens",
+        "groups",
+        "group_labels",
+        "snapshots",
+        "shape",
+        "logits",
+        "model",
+        "live",
+        "ablation",
+        "ablation_tokens",
+    ),
 }
 """Traits that a component's data set fills, so that a page may leave them out of its saved state."""
 

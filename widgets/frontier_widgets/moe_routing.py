@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .checkpoints import Checkpoints
 from .components import components
-from .moe_routing_math import Routing, route
+from .moe_routing_math import Routing, TokenPath, route, token_path
 from .records import Records
 from .routers import Routed, compare_routers
 
@@ -38,6 +38,8 @@ def _published() -> dict[str, Any]:
         "model": data["model"],
         "top_k": data["top_k"],
         "live": data["live"],
+        "ablation": base64.b64decode(data["ablation"]),
+        "ablation_tokens": data["ablation_tokens"],
         "data_sha256": component.data_sha256,
     }
 
@@ -68,6 +70,7 @@ def _own(
     group_labels: Mapping[str, Mapping[str, str]] | None,
     snapshots: Sequence[Mapping[str, Any]] | None,
     model: Mapping[str, Any] | None,
+    ablation: Any,
 ) -> dict[str, Any]:
     """The reader's own data as trait values, checked."""
     scores = _array(logits, "logits")
@@ -98,6 +101,18 @@ def _own(
     for i, frame in enumerate(frames):
         if not isinstance(frame.get("run"), str) or not isinstance(frame.get("step"), int):
             raise ValueError(f"snapshots[{i}] is {frame}, wanted run (a string) and step (an integer)")
+    changes = b""
+    if ablation is not None:
+        measured = _array(ablation, "ablation")
+        full = (count, scores.shape[1], scores.shape[3], 2)
+        if measured.shape != full and (count > 1 or measured.shape != full[1:]):
+            raise ValueError(
+                f"ablation has shape {measured.shape}, wanted {full}: for each snapshot, layer and expert "
+                "the change of the loss without it and the standard error"
+            )
+        if not np.isfinite(measured).all():
+            raise ValueError("ablation holds numbers that are not finite, wanted finite ones")
+        changes = np.ascontiguousarray(measured, dtype="<f4").tobytes()
     return {
         "tokens": tokens,
         "groups": groups,
@@ -106,6 +121,8 @@ def _own(
         "shape": list(scores.shape),
         "logits": np.ascontiguousarray(scores, dtype="<f4").tobytes(),
         "model": dict(model or {}),
+        "ablation": changes,
+        "ablation_tokens": 0,
         "data_sha256": "",
         "live": "",
     }
@@ -127,9 +144,12 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
         group_labels: ``{group: {"zh": ..., "en": ...}}``.
         snapshots: ``{"run": str, "step": int, "val_loss": float}`` for the first dimension of ``logits``.
         model: ``hub_id``, ``class``, ``parameters`` shown as the source of the numbers.
+        ablation: change of the loss in nats when an expert is taken away, and its standard error,
+            ``[layers, experts, 2]`` or ``[snapshots, layers, experts, 2]``.
         **state: initial values of the traits below.
 
     Attributes:
+        ablation_tokens: held-out tokens behind ``ablation``, 0 where it is not known.
         live: name of the checkpoint that reads a sentence which the reader types, ``""`` for none.
         sentence: what the reader typed; tokens, logits and shape are then this sentence's.
         run, step: the snapshot shown is the one of ``run`` nearest to ``step``.
@@ -157,6 +177,8 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
     shape = t.List(t.Int(), minlen=4, maxlen=4, default_value=[0, 0, 0, 0]).tag(sync=True)
     logits = t.Bytes().tag(sync=True, from_json=lambda value, _widget: bytes(value))  # comes as memoryview
     model = t.Dict().tag(sync=True)
+    ablation = t.Bytes().tag(sync=True, from_json=lambda value, _widget: bytes(value))
+    ablation_tokens = t.Int(0).tag(sync=True)
     data_sha256 = t.Unicode().tag(sync=True)
 
     live = t.Unicode().tag(sync=True)
@@ -184,6 +206,7 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
         group_labels: Mapping[str, Mapping[str, str]] | None = None,
         snapshots: Sequence[Mapping[str, Any]] | None = None,
         model: Mapping[str, Any] | None = None,
+        ablation: Any = None,
         **state: Any,
     ) -> None:
         if logits is None:
@@ -193,13 +216,14 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
                 "group_labels": group_labels,
                 "snapshots": snapshots,
                 "model": model,
+                "ablation": ablation,
             }
             alone = [name for name, value in given.items() if value is not None]
             if alone:
                 raise ValueError(f"{alone[0]} came without logits, wanted both for another model or neither")
             values = dict(_published())
         else:
-            values = _own(logits, tokens, groups, group_labels, snapshots, model)
+            values = _own(logits, tokens, groups, group_labels, snapshots, model, ablation)
         experts = values["shape"][3]
         frames = values["snapshots"]
         first_run = frames[0]["run"]
@@ -250,6 +274,25 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
     def logits_array(self) -> NDArray[np.float32]:
         """All router scores, ``[snapshots, layers, tokens, experts]``, float32."""
         return np.frombuffer(self.logits, dtype="<f4").reshape(self.shape)
+
+    def ablation_array(self) -> NDArray[np.float32]:
+        """Change of the loss in nats without an expert, and its standard error.
+
+        ``[snapshots, layers, experts, 2]`` in float32, on ``ablation_tokens`` held-out tokens; no snapshots
+        where it was not measured, as for a sentence that the reader typed.
+        """
+        _, layers, _, experts = self.shape
+        return np.frombuffer(self.ablation, dtype="<f4").reshape(-1, layers, experts, 2)
+
+    def path(self) -> TokenPath:
+        """The way of the selected token through all layers, as the figure shows it now."""
+        return token_path(
+            self.logits_array()[self.snapshot],
+            self.selected_token,
+            self.top_k,
+            temperature=self.temperature,
+            renormalize=self.renormalize,
+        )
 
     def routing(self) -> Routing:
         """The numbers that the figure shows now, computed by the numpy twin."""

@@ -197,3 +197,48 @@ def expert_parallel(routing: Routing, devices: int) -> Parallel:
     load = np.bincount(away, minlength=devices)
     sent = np.bincount(home[home != away], minlength=devices)
     return Parallel(load, sent, float(load.max() * devices / load.sum()) if load.sum() else 0.0)
+
+
+@dataclass(frozen=True)
+class TokenPath:
+    """Where one token goes, layer by layer.
+
+    Attributes:
+        experts: experts of the token in each layer, best first, ``[layers, top_k]``, int64.
+        weights: their combine weights, ``[layers, top_k]``, float64.
+        alike: tokens whose first choice is the same in every layer, this one among them.
+    """
+
+    experts: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    alike: int
+
+
+def token_path(
+    logits: ArrayLike, token: int, top_k: int, *, temperature: float = 1.0, renormalize: bool = True
+) -> TokenPath:
+    """The way of one token through all layers.
+
+    Args:
+        logits: router scores before softmax, ``[layers, tokens, experts]``.
+        token: index of the token.
+        top_k, temperature, renormalize: as :func:`route` takes them.
+
+    Raises:
+        ValueError: ``logits`` is no such array, or has no such token.
+    """
+    scores = np.asarray(logits, dtype=np.float64)
+    if scores.ndim != 3:
+        raise ValueError(f"logits has shape {scores.shape}, wanted [layers, tokens, experts]")
+    if not 0 <= token < scores.shape[1]:
+        raise ValueError(f"token is {token}, wanted 0 to {scores.shape[1] - 1}")
+    layers = [
+        route(layer[token : token + 1], top_k, temperature=temperature, renormalize=renormalize)
+        for layer in scores
+    ]
+    first = scores.argmax(axis=-1)  # [layers, tokens], the lower index on a tie
+    return TokenPath(
+        experts=np.concatenate([layer.experts for layer in layers]),
+        weights=np.concatenate([layer.weights for layer in layers]),
+        alike=int((first == first[:, token : token + 1]).all(axis=0).sum()),
+    )

@@ -12,10 +12,11 @@ import type { Language } from "./base/strings";
 import { dataTable, type TableData } from "./base/table";
 import { tools } from "./base/tools";
 import { followWidth } from "./base/width";
-import { columns, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, history, segments, specialisation } from "./moe_routing_draw";
-import { expertParallel, mutualInformation, shuffledInformation, tokensOf } from "./moe_routing_math";
-import { CHOICES, DATA_TRAITS, defaults, readData, readState, shown, type Data, type State } from "./moe_routing_state";
+import { columns, drawAblation, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, drawPath, history, segments, signed, specialisation } from "./moe_routing_draw";
+import { expertParallel, mutualInformation, shuffledInformation, tokenPath, tokensOf, type TokenPath } from "./moe_routing_math";
+import { ablationOf, CHOICES, DATA_TRAITS, defaults, readData, readState, scoresOf, shown, type Data, type State } from "./moe_routing_state";
 import { STRINGS, type Strings } from "./moe_routing_strings";
+import { sizesPanel } from "./moe_sizes_panel";
 import { compareRouters, ROUTERS } from "./routers";
 import { readingOf, sentencePanel } from "./sentence_panel";
 
@@ -111,8 +112,8 @@ class View {
     this.#columns.setAttribute("aria-label", this.#text.expert);
     this.#columns.style.setProperty("--fw-experts", String(this.#data.experts));
     const figure = h("div", { class: "fw-figure" }, this.#strip(), this.#stages(), this.#router(), this.#columns);
-    this.#columns.append(this.#pipeline(), this.#experts(), this.#bins(), this.#load(), ...this.#matrix());
-    this.root.append(...this.#sentence(), this.#training(), figure, this.#tables(), this.#metrics(), this.#dropped(), this.#routers(), ...this.#parallel(), this.#tools(), this.#source(), this.#live.element);
+    this.#columns.append(this.#pipeline(), ...this.#path(), this.#experts(), this.#bins(), this.#load(), ...this.#ablation(), ...this.#matrix());
+    this.root.append(...this.#sentence(), this.#training(), figure, this.#tables(), this.#metrics(), this.#dropped(), this.#routers(), ...this.#parallel(), this.#sizes(), this.#tools(), this.#source(), this.#live.element);
   }
 
   // ---- the reader's own sentence -----------------------------------------------------------------------
@@ -129,7 +130,7 @@ class View {
         pass.routers.forEach((scores, l) => logits.set(scores, l * size));
         return {
           tokens, groups: [], group_labels: {}, snapshots: [{ run: "", step: 0 }], shape: [1, pass.routers.length, tokens.length, engine.experts],
-          logits: new DataView(logits.buffer), data_sha256: "", run: "", step: 0, selected_token: tokens.length - 1, selected_expert: -1,
+          logits: new DataView(logits.buffer), ablation: new DataView(new ArrayBuffer(0)), ablation_tokens: 0, data_sha256: "", run: "", step: 0, selected_token: tokens.length - 1, selected_expert: -1,
         };
       },
       own: () => published.get(this.#model) ?? null,
@@ -336,6 +337,34 @@ class View {
     return table;
   }
 
+  // ---- through the layers ------------------------------------------------------------------------------
+
+  #pathOf({ data, snapshot, token, options }: State): TokenPath {
+    return tokenPath(Array.from({ length: data.layers }, (_, layer) => scoresOf(data, snapshot, layer)), token, data.tokens.length, data.experts, options);
+  }
+
+  #path(): HTMLElement[] {
+    const text = this.#text;
+    if (this.#data.layers < 2) return [];
+    const caption = h("div", { class: "fw-caption" });
+    const place = h("div", { class: "fw-drawing fw-path" });
+    const paint = picture(place);
+    place.addEventListener("click", (event) => {
+      const row = (event.target as Element).closest<SVGElement>("[data-layer]");
+      if (row) this.#set({ layer: Number(row.dataset.layer) });
+    }, { signal: this.#signal });
+    const line = h("p", { class: "fw-line" });
+    this.#parts.push((state) => {
+      const way = this.#pathOf(state);
+      const token = shown(this.#data.tokens[state.token]);
+      const said = way.chosen.map((chosen, layer) => text.pathLayer(layer, [...chosen].map((e, rank) => `E${e} ${way.weights[layer][rank].toFixed(2)}`).join(", ")));
+      setText(caption, text.path(token));
+      paint(drawPath(state, text, way, columns(this.#drawingWidth(), this.#data.experts)), text.pathLabel(token, said.join("; ")));
+      line.replaceChildren(way.chosen.map((chosen) => `E${chosen[0]}`).join(" → "), ": ", number(way.alike, 0, "alike"), " ", text.alike(this.#data.tokens.length));
+    });
+    return [h("div", {}, caption, place, line)];
+  }
+
   // ---- router settings ---------------------------------------------------------------------------------
 
   #router(): HTMLElement {
@@ -469,6 +498,26 @@ class View {
     return [h("div", {}, h("div", { class: "fw-caption" }, this.#text.matrix), place, line)];
   }
 
+  #ablation(): HTMLElement[] {
+    const text = this.#text;
+    const { ablation, ablationTokens, snapshots } = this.#data;
+    if (!ablation.length) return [];
+    const place = h("div", { class: "fw-drawing" });
+    const paint = picture(place);
+    const line = h("p", { class: "fw-line" });
+    this.#parts.push((state) => {
+      const found = ablationOf(state) ?? [];
+      paint(drawAblation(state, columns(this.#drawingWidth(), this.#data.experts)), text.ablationLabel(found.map(({ change, error }, e) => `E${e} ${signed(change, 3)} ± ${error.toFixed(3)}`).join(", ")));
+      const whole = snapshots[state.snapshot].val_loss;
+      line.hidden = state.expert < 0;
+      if (state.expert < 0) return;
+      const { change, error } = found[state.expert];
+      line.replaceChildren(...(whole === undefined ? [`E${state.expert}:`] : [text.ablationOne(state.expert, whole.toFixed(3), (whole + change).toFixed(3))]), " ",
+        h("data", { value: String(change), "data-name": "ablation" }, signed(change, 3)), ` ± ${error.toFixed(3)}`);
+    });
+    return [h("div", {}, h("div", { class: "fw-caption" }, text.ablation(ablationTokens)), place, line)];
+  }
+
   #drawingWidth(): number {
     return Math.max(this.#width || 640, 58 + 30 * this.#data.experts);
   }
@@ -598,6 +647,11 @@ class View {
       this.#scrolling(text.title, table), h("p", { class: "fw-line" }, text.note))];
   }
 
+  #sizes(): HTMLElement {
+    const { title, children } = sizesPanel(this.#language);
+    return this.#folded(title, ...children);
+  }
+
   #tables(): HTMLElement {
     const place = h("div", { class: "fw-tables" });
     this.#parts.push((state) => {
@@ -614,11 +668,15 @@ class View {
     const start = token * routing.experts;
     const mine = this.#assignments(state, token);
     const all = Array.from({ length: routing.experts }, (_, e) => e);
+    const way = this.#pathOf(state);
+    const ablation = ablationOf(state);
     return [
       { caption: tables.token(names[token]), columns: tables.stageColumns, rows: all.map((e) => {
         const rank = mine.findIndex(({ expert }) => expert === e);
         return [`E${e}`, scores[start + e].toFixed(4), routing.probabilities[start + e].toFixed(4), rank < 0 ? "" : rank + 1, rank < 0 ? "" : mine[rank].weight.toFixed(4)];
       }) },
+      { caption: tables.path(names[token]), columns: tables.pathColumns, rows: way.chosen.flatMap((chosen, layer) => [...chosen].map((e, rank) => [layer, rank + 1, `E${e}`, way.weights[layer][rank].toFixed(4)])) },
+      ...(ablation ? [{ caption: tables.ablation, columns: tables.ablationColumns, rows: ablation.map(({ change, error }, e) => [`E${e}`, change.toFixed(4), error.toFixed(4)]) }] : []),
       { caption: tables.experts, columns: tables.expertColumns, rows: all.map((e) => [
         `E${e}`, routing.counts[e], routing.capacity ?? this.#text.dropless, routing.capacity === null ? 0 : Math.max(0, routing.counts[e] - routing.capacity),
         routing.f[e].toFixed(4), routing.P[e].toFixed(4), tokensOf(routing, e).slice(0, 5).map((i) => names[i]).join(" "),

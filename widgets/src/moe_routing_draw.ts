@@ -1,7 +1,7 @@
 // SVG of the bins, the load, the history, and of the whole figure for export. Colours are CSS variables of the theme.
 import { svg, type Drawing, type Shape } from "./base/shapes";
-import { scoresOf, shown, type Data, type State } from "./moe_routing_state";
-import { route } from "./moe_routing_math";
+import { ablationOf, scoresOf, shown, type Data, type State } from "./moe_routing_state";
+import { route, type TokenPath } from "./moe_routing_math";
 import type { Strings } from "./moe_routing_strings";
 
 /** Columns that the table, the bins and the load share: a gutter for labels, then one column for each expert. */
@@ -133,6 +133,69 @@ export function drawLoad(state: State, text: Strings, { gutter, column, width }:
     label(gutter - 8, base + 28, "P □", { "text-anchor": "end" }),
   );
   return drawing(width, base + 34, ...parts);
+}
+
+/** Layers from top to bottom: the token's experts as discs whose area is the weight, first choices joined. */
+export function drawPath(state: State, text: Strings, way: TokenPath, { gutter, column, width }: Columns): Drawing {
+  const layers = way.chosen.length;
+  const tall = layers > 12 ? 16 : 26;
+  const middle = (e: number): number => gutter + (e + 0.5) * column;
+  const y = (layer: number): number => (layer + 0.5) * tall;
+  const most = Math.min(tall, column) / 2 - 2;
+  const parts: Shape[] = [];
+  for (let layer = 0; layer < layers; layer++) {
+    const here = layer === state.layer;
+    parts.push(svg("g", { "data-layer": layer },
+      svg("rect", { x: 0, y: layer * tall, width, height: tall, fill: here ? "var(--fw-mark)" : "var(--fw-surface)" }),
+      label(gutter - 8, y(layer) + 4, gutter < 70 ? String(layer) : `${text.layer} ${layer}`, { "text-anchor": "end", "font-weight": here ? 700 : 400, "pointer-events": "none" })));
+    for (let e = 0; e < state.data.experts; e++) parts.push(svg("circle", { cx: middle(e), cy: y(layer), r: 2, fill: "var(--fw-line)", "pointer-events": "none" }));
+  }
+  const points = way.chosen.map((chosen, layer) => `${middle(chosen[0])} ${y(layer)}`);
+  parts.push(svg("path", { d: `M${points.join("L")}`, fill: "none", stroke: "var(--fw-ink)", "stroke-width": 1.5, "pointer-events": "none" }));
+  way.chosen.forEach((chosen, layer) => chosen.forEach((e, rank) => {
+    parts.push(svg("circle", {
+      cx: middle(e), cy: y(layer), r: Math.max(2.5, most * Math.sqrt(way.weights[layer][rank])), fill: hue(e), stroke: "var(--fw-ink)",
+      "stroke-width": rank ? 0.6 : 1.5, "stroke-dasharray": rank ? "2 1.5" : null, "pointer-events": "none",
+    }));
+  }));
+  return drawing(width, layers * tall, ...parts);
+}
+
+/** Change of the held-out loss without each expert; the whiskers are two standard errors. */
+export function drawAblation(state: State, { gutter, column, width }: Columns): Drawing {
+  const found = ablationOf(state) ?? [];
+  const tall = 64;
+  const top = 4;
+  // One scale for all layers of the snapshot, so that they can be compared; never so fine that noise fills the panel.
+  const { data, snapshot } = state;
+  const size = data.layers * data.experts;
+  let most = 0.01;
+  let least = 0;
+  for (let i = snapshot * size; i < (snapshot + 1) * size; i++) {
+    most = Math.max(most, data.ablation[2 * i] + 2 * data.ablation[2 * i + 1]);
+    least = Math.min(least, data.ablation[2 * i] - 2 * data.ablation[2 * i + 1]);
+  }
+  least = Math.max(least, -most);
+  const y = (value: number): number => top + tall * (most - Math.max(least, Math.min(most, value))) / (most - least);
+  const bar = Math.min(22, column * 0.45);
+  const parts: Shape[] = [];
+  found.forEach(({ change, error }, e) => {
+    const middle = gutter + (e + 0.5) * column;
+    if (e === state.expert) parts.push(svg("rect", { x: middle - column / 2 + 1, y: 0, width: column - 2, height: top + tall + 20, fill: "var(--fw-mark)", rx: 3 }));
+    parts.push(
+      svg("rect", { x: middle - bar / 2, y: Math.min(y(change), y(0)), width: bar, height: Math.abs(y(change) - y(0)), fill: hue(e), stroke: "var(--fw-ink)", "stroke-width": 0.6 }),
+      svg("path", { d: `M${middle} ${y(change - 2 * error)}V${y(change + 2 * error)}`, stroke: "var(--fw-ink)", "stroke-width": 1.2, fill: "none" }),
+      label(middle, top + tall + 14, signed(change, column < 40 ? 2 : 3), { "text-anchor": "middle", "font-size": column < 44 ? 9 : 11 }),
+    );
+  });
+  parts.push(svg("path", { d: `M${gutter} ${y(0)}H${width}`, stroke: "var(--fw-line)", fill: "none" }), label(gutter - 8, y(0) + 4, "0", { "text-anchor": "end" }), label(gutter - 8, top + 10, `+${most.toFixed(2)}`, { "text-anchor": "end" }));
+  return drawing(width, top + tall + 20, ...parts);
+}
+
+/** A change with its sign; what rounds to nothing has none. */
+export function signed(value: number, digits: number): string {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : `${value < 0 ? "−" : "+"}${text}`;
 }
 
 export interface History {
@@ -304,6 +367,10 @@ export function drawFigure(state: State, text: Strings, groupName: (group: strin
   place(drawBins(state, text, grid));
   line(text.load, true);
   place(drawLoad(state, text, grid));
+  if (ablationOf(state)) {
+    line(text.ablation(data.ablationTokens), true);
+    place(drawAblation(state, grid));
+  }
   line(`${text.metrics.balance} = ${routing.balanceLoss.toFixed(3)} · ${text.metrics.cv} ${routing.cv.toFixed(3)} · ${text.metrics.entropy} ${routing.entropy.toFixed(3)} · ${text.metrics.dropped} ${(100 * routing.dropFraction).toFixed(1)}%`);
   const height = y + pad - 14;
   const figure = drawing(width, height, svg("rect", { x: 0, y: 0, width, height, fill: "var(--fw-surface)" }), ...parts);

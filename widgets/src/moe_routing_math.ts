@@ -187,3 +187,25 @@ export function expertParallel(routing: Routing, devices: number): Parallel {
   const all = load.reduce((sum, n) => sum + n, 0);
   return { load, sent, straggler: all ? (Math.max(...load) * devices) / all : 0 };
 }
+
+export interface TokenPath {
+  /** Experts of the token in each layer, best first, [L][k]. */
+  chosen: Int32Array[];
+  /** Their combine weights, [L][k]. */
+  weights: Float64Array[];
+  /** Tokens whose first choice is the same in every layer, this one among them. */
+  alike: number;
+}
+
+/** The way of one token through all layers, whose scores are [T · E] each. */
+export function tokenPath(layers: ArrayLike<number>[], token: number, tokens: number, experts: number, options: RoutingOptions): TokenPath {
+  const routed = layers.map((scores) => route(Array.from({ length: experts }, (_, e) => scores[token * experts + e]), 1, experts, { ...options, capacityFactor: 0 }));
+  const first = (scores: ArrayLike<number>, at: number): number => {
+    let best = 0;
+    for (let e = 1; e < experts; e++) if (scores[at * experts + e] > scores[at * experts + best]) best = e;
+    return best;
+  };
+  let alike = 0;
+  for (let other = 0; other < tokens; other++) if (layers.every((scores, l) => first(scores, other) === routed[l].chosen[0])) alike++;
+  return { chosen: routed.map(({ chosen }) => chosen), weights: routed.map(({ weights }) => weights), alike };
+}

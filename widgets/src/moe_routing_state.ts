@@ -19,6 +19,10 @@ export interface Data {
   experts: number;
   logits: Float32Array;
   model: Record<string, unknown>;
+  /** Change of the loss without an expert and its standard error, [S · L · E · 2]; empty where it was not measured. */
+  ablation: Float32Array;
+  /** Held-out tokens behind it, 0 where it is not known. */
+  ablationTokens: number;
 }
 
 export interface State {
@@ -36,7 +40,7 @@ export interface State {
 }
 
 export const CHOICES = ["run", "step", "layer", "selected_token", "selected_expert", "stage", "top_k", "temperature", "capacity_factor", "renormalize", "priority", "view"];
-export const DATA_TRAITS = ["tokens", "groups", "group_labels", "snapshots", "shape", "logits", "model"];
+export const DATA_TRAITS = ["tokens", "groups", "group_labels", "snapshots", "shape", "logits", "model", "ablation", "ablation_tokens"];
 
 interface Published {
   format: number;
@@ -48,6 +52,8 @@ interface Published {
   top_k: number;
   model: Record<string, unknown>;
   logits: string;
+  ablation: string;
+  ablation_tokens: number;
   /** Name of the checkpoint that can read a new sentence in the page. */
   live: string;
 }
@@ -59,11 +65,11 @@ export function defaults(data: unknown): Record<string, unknown> {
     renormalize: true, priority: false, view: "figure", language: "", data_sha256: "", live: "", sentence: "",
   };
   if (!data) return choices;
-  const { format, tokens, groups, group_labels, shape, snapshots, top_k, model, logits, live } = data as Published;
+  const { format, tokens, groups, group_labels, shape, snapshots, top_k, model, logits, live, ablation, ablation_tokens } = data as Published;
   if (format !== 1) throw new Error(`the data set has format ${format}, wanted 1`);
   const run = snapshots[0].run;
   const step = Math.max(...snapshots.filter((frame) => frame.run === run).map((frame) => frame.step));
-  return { ...choices, tokens, groups, group_labels, shape, snapshots, model, logits: fromBase64(logits), top_k, live, run, step };
+  return { ...choices, tokens, groups, group_labels, shape, snapshots, model, logits: fromBase64(logits), ablation: fromBase64(ablation), ablation_tokens, top_k, live, run, step };
 }
 
 function bytesOf(value: unknown): DataView | null {
@@ -83,6 +89,9 @@ export function readData(model: AnyModel, text: Strings): Data {
   if (tokens.length !== length) throw new Error(text.bad.tokens(tokens.length, length));
   const snapshots = (model.get("snapshots") as Snapshot[] | undefined) ?? [];
   if (snapshots.length !== frames) throw new Error(text.bad.snapshots(snapshots.length, frames));
+  const changes = bytesOf(model.get("ablation"));
+  const measured = 8 * frames * layers * experts;
+  if (changes?.byteLength && changes.byteLength !== measured) throw new Error(text.bad.ablation(changes.byteLength, measured));
   const groups = (model.get("groups") as string[] | undefined) ?? [];
   return {
     tokens, snapshots, layers, experts,
@@ -90,6 +99,8 @@ export function readData(model: AnyModel, text: Strings): Data {
     groupLabels: (model.get("group_labels") as Data["groupLabels"] | undefined) ?? {},
     logits: float32(bytes),
     model: (model.get("model") as Data["model"] | undefined) ?? {},
+    ablation: changes ? float32(changes) : new Float32Array(0),
+    ablationTokens: Number(model.get("ablation_tokens") ?? 0),
   };
 }
 
@@ -114,6 +125,13 @@ export function scoresOf(data: Data, snapshot: number, layer: number): Float32Ar
   const size = data.tokens.length * data.experts;
   const start = (snapshot * data.layers + layer) * size;
   return data.logits.subarray(start, start + size);
+}
+
+/** Change of the loss without each expert of the snapshot and layer, and its standard error; null where it was not measured. */
+export function ablationOf({ data, snapshot, layer }: State): { change: number; error: number }[] | null {
+  if (!data.ablation.length) return null;
+  const start = (snapshot * data.layers + layer) * data.experts;
+  return Array.from({ length: data.experts }, (_, e) => ({ change: data.ablation[2 * (start + e)], error: data.ablation[2 * (start + e) + 1] }));
 }
 
 export function readState(model: AnyModel, data: Data): State {

@@ -44,6 +44,13 @@ const zh = {
   matrix: "专长：每组词元的分配落在哪里",
   information: "专家与组别的互信息（比特）", chance: (times: number) => `；把组别打乱 ${times} 次，95% 不超过`, chanceNote: "。同一段里的词元并不独立，这条基线偏松。",
   off: (layer: number, expert: number) => `关掉第 ${layer} 层的 E${expert}，让别的专家接手：这句话每个词元的损失`,
+  path: (token: string) => `词元「${token}」的路径：每层去哪里（圆的面积是权重，线连着首选）`,
+  pathLabel: (token: string, layers: string) => `词元「${token}」的路径：${layers}`,
+  pathLayer: (layer: number, experts: string) => `第 ${layer} 层 ${experts}`,
+  alike: (tokens: number) => `个词元每层的首选都与它相同（共 ${tokens} 个，它自己也算）。`,
+  ablation: (tokens: number) => `关掉一个专家，别的专家接手：${tokens ? `没见过的 ${tokens.toLocaleString("en")} 个词元上` : ""}每个词元的损失变多少（nat，竖线是两倍标准误）`,
+  ablationLabel: (text: string) => `关掉各专家之后损失的变化：${text}`,
+  ablationOne: (expert: number, whole: string, without: string) => `关掉 E${expert}：${whole} → ${without}，变化`,
   parallel: {
     title: "专家并行：把专家分到几块卡上", devices: "卡数", straggler: "最忙的卡是平均的", wait: " 倍：别的卡都要等它。",
     columns: ["卡", "专家", "要算的分配", "个数", "发出的词元", "往返 KiB"],
@@ -59,6 +66,8 @@ const zh = {
     tokens: "词元去往哪些专家", experts: "专家的负载", token: (text: string) => `词元「${text}」的路由`,
     tokenColumns: ["#", "词元", "组", "第几选择", "专家", "权重", "槽位"], expertColumns: ["专家", "分到", "容量", "丢弃", "f", "P", "概率最高的词元"],
     stageColumns: ["专家", "logits", "p", "名次", "权重"], dropped: "丢弃",
+    path: (text: string) => `词元「${text}」的路径`, pathColumns: ["层", "第几选择", "专家", "权重"],
+    ablation: "关掉一个专家，损失的变化", ablationColumns: ["专家", "变化（nat）", "标准误"],
   },
   summary: (token: string, routed: string, loss: string, dropped: string) => `词元「${token}」：${routed}。均衡损失 ${loss}，丢弃 ${dropped}。`,
   tableView: "表格视图",
@@ -71,6 +80,7 @@ const zh = {
     size: (got: number, want: number, shape: string) => `logits 有 ${got} 字节，而形状 ${shape} 需要 ${want} 字节。`,
     tokens: (got: number, want: number) => `tokens 有 ${got} 项，而 logits 有 ${want} 个词元。`,
     snapshots: (got: number, want: number) => `snapshots 有 ${got} 项，而 logits 有 ${want} 个快照。`,
+    ablation: (got: number, want: number) => `ablation 有 ${got} 字节，而 logits 的形状需要 ${want} 字节。`,
   },
 };
 
@@ -120,6 +130,13 @@ const en: Strings = {
   matrix: "Specialisation: where each group's assignments go",
   information: "Mutual information of expert and group (bits)", chance: (times) => `; with the groups shuffled ${times} times, 95% are at most`, chanceNote: ". Tokens of one passage are not independent, so this baseline is a lenient one.",
   off: (layer, expert) => `E${expert} of layer ${layer} switched off, the others take its tokens: this sentence's loss per token`,
+  path: (token) => `Path of “${token}”: where it goes in each layer (area: weight; the line joins first choices)`,
+  pathLabel: (token, layers) => `Path of “${token}”: ${layers}`,
+  pathLayer: (layer, experts) => `layer ${layer} ${experts}`,
+  alike: (tokens) => `of ${tokens} tokens, itself among them, have the same first choice in every layer.`,
+  ablation: (tokens) => `One expert switched off, the others take its tokens: change of the loss per token${tokens ? ` on ${tokens.toLocaleString("en")} held-out tokens` : ""} (nats; whiskers: two standard errors)`,
+  ablationLabel: (text) => `Change of the loss without each expert: ${text}`,
+  ablationOne: (expert, whole, without) => `E${expert} switched off: ${whole} → ${without}, a change of`,
   parallel: {
     title: "Expert parallelism: the experts on several devices", devices: "Devices", straggler: "The busiest device has", wait: " times the mean: the others wait for it.",
     columns: ["Device", "Experts", "Assignments to compute", "Number", "Tokens sent", "There and back, KiB"],
@@ -135,6 +152,8 @@ const en: Strings = {
     tokens: "Experts of each token", experts: "Load of each expert", token: (text) => `Routing of token “${text}”`,
     tokenColumns: ["#", "Token", "Group", "Choice", "Expert", "Weight", "Slot"], expertColumns: ["Expert", "Received", "Capacity", "Dropped", "f", "P", "Most probable tokens"],
     stageColumns: ["Expert", "logits", "p", "Rank", "Weight"], dropped: "dropped",
+    path: (text) => `Path of “${text}”`, pathColumns: ["Layer", "Choice", "Expert", "Weight"],
+    ablation: "One expert switched off, change of the loss", ablationColumns: ["Expert", "Change (nats)", "Standard error"],
   },
   summary: (token, routed, loss, dropped) => `Token “${token}”: ${routed}. Balance loss ${loss}, dropped ${dropped}.`,
   tableView: "Table view",
@@ -147,6 +166,7 @@ const en: Strings = {
     size: (got, want, shape) => `logits has ${got} bytes, and shape ${shape} needs ${want}.`,
     tokens: (got, want) => `tokens has ${got} entries, and logits has ${want} tokens.`,
     snapshots: (got, want) => `snapshots has ${got} entries, and logits has ${want} snapshots.`,
+    ablation: (got, want) => `ablation has ${got} bytes, and the shape of logits needs ${want}.`,
   },
 };
 

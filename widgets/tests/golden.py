@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from frontier_widgets import (
+    MIXTURES,
     attention_cost,
     attention_masks,
     compare_routers,
@@ -22,6 +23,8 @@ from frontier_widgets import (
     rotary,
     route,
     shuffled_information,
+    sizes,
+    token_path,
 )
 
 FOLDER = Path(__file__).parent / "golden"
@@ -263,16 +266,56 @@ def costs() -> list[dict[str, Any]]:
     return vectors
 
 
+def paths() -> list[dict[str, Any]]:
+    """Tokens on their way through layers, some of which send all tokens alike."""
+    generator = np.random.default_rng(29)
+    vectors = []
+    for layers, tokens, experts, top_k in ((1, 5, 4, 2), (4, 48, 8, 2), (3, 20, 2, 1), (6, 30, 16, 6)):
+        scores = np.round(2 * generator.standard_normal((layers, tokens, experts)), 2)
+        scores[0] = scores[0, :1]  # in the first layer all are alike
+        token, more = tokens // 2, {"temperature": 0.5 + top_k / 4, "renormalize": top_k != 6}
+        way = token_path(scores, token, top_k, **more)
+        vectors.append(
+            {
+                "shape": list(scores.shape),
+                "scores": scores.ravel().tolist(),
+                "options": {"token": token, "top_k": top_k, **more},
+                "experts": way.experts.tolist(),
+                "weights": [digits(row) for row in way.weights],
+                "alike": way.alike,
+            }
+        )
+    return vectors
+
+
+def mixtures() -> list[dict[str, Any]]:
+    """Every model as it is, with other experts, and with experts that are split."""
+    changes: list[dict[str, int]] = [
+        {},
+        {"experts": 32, "top_k": 1},
+        {"top_k": 6},
+        {"granularity": 8},
+        {"experts": 512, "top_k": 8, "granularity": 4},
+    ]
+    return [
+        {"model": name, "change": change, **asdict(sizes(mixture, **change))}
+        for name, mixture in MIXTURES.items()
+        for change in changes
+    ]
+
+
 GOLDEN: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attention_cost": costs,
     "attention_masks": masks,
     "moe_routing": moe_routing,
+    "moe_sizes": mixtures,
+    "token_path": paths,
     "rotary": rotations,
 }
 """Name of the file, and what belongs into it."""
 
 
-def path(name: str) -> Path:
+def file(name: str) -> Path:
     """Where the vectors of a name are stored."""
     return FOLDER / f"{name}.json"
 
@@ -280,5 +323,5 @@ def path(name: str) -> Path:
 if __name__ == "__main__":
     for name, build in GOLDEN.items():
         vectors = build()
-        path(name).write_text(json.dumps(vectors, separators=(",", ":")) + "\n", "utf8")
-        print(f"{name}.json: {len(vectors)} cases, {path(name).stat().st_size:,} bytes")
+        file(name).write_text(json.dumps(vectors, separators=(",", ":")) + "\n", "utf8")
+        print(f"{name}.json: {len(vectors)} cases, {file(name).stat().st_size:,} bytes")

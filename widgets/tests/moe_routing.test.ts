@@ -81,12 +81,64 @@ describe("MoERouting", () => {
     expect(lowest()).toBeLessThanOrEqual(before + 1e-9);
   });
 
+  it("shows a token's way through all layers, and goes to the layer that is clicked", async () => {
+    const { el, model } = mount({ selected_token: 7 });
+    const rows = el.querySelectorAll<SVGElement>(".fw-path [data-layer]");
+    expect(rows).toHaveLength(4);
+    const said = el.querySelector(".fw-path svg")!.getAttribute("aria-label")!;
+    for (let layer = 0; layer < 4; layer++) {
+      rows[layer].dispatchEvent(new MouseEvent("click", { bubbles: true }));
+      await settle();
+      expect(model.get("layer")).toBe(layer);
+      const best = el.querySelector(".fw-pipeline tr[data-row=topK] .fw-chosen")?.parentElement!;
+      const first = [...best.querySelectorAll("td")].findIndex((cell) => cell.textContent === "#1");
+      expect(said).toContain(`layer ${layer} E${first} `);
+    }
+    expect(value(el, "alike")).toBeGreaterThanOrEqual(1);
+  });
+
+  it("tells what the held-out loss is without an expert, and nothing where that was not measured", async () => {
+    const { el, model } = mount({ run: "unbalanced", layer: 0, selected_expert: 2 });
+    expect(value(el, "ablation")).toBeGreaterThan(0.5);
+    expect(el.textContent).toContain("3,048 held-out tokens");
+    model.set("step", 0);
+    await settle();
+    expect(Math.abs(value(el, "ablation"))).toBeLessThan(0.01);
+    const other = mount({ ablation: new DataView(new ArrayBuffer(0)) });
+    expect(other.el.textContent).not.toContain("held-out");
+  });
+
+  it("says how many bytes of the ablation were wanted", () => {
+    vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const { el } = mount({ ablation: new DataView(new ArrayBuffer(8)) });
+    expect(el.querySelector("[role=alert]")?.textContent).toContain("ablation has 8 bytes, and the shape of logits needs 2048");
+  });
+
+  it("counts parameters of published models, and of those with other experts", () => {
+    const { el } = mount();
+    const slider = (name: string): HTMLInputElement => [...el.querySelectorAll("label")].find((label) => label.textContent?.startsWith(name))!.parentElement!.querySelector("input")!;
+    const put = (input: HTMLInputElement, to: string): void => {
+      input.value = to;
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    expect([value(el, "sizes-total"), value(el, "sizes-active")]).toEqual([46702792704, 12879925248]);
+    put(slider("Taken by a token"), "1");
+    expect(value(el, "sizes-active")).toBe(12879925248 - 32 * 176160768);
+    const before = value(el, "sizes-sets");
+    put(slider("Each split"), "3");
+    expect(value(el, "sizes-sets")).toBeGreaterThan(before + 5);
+    put(slider("Taken by a token"), "8");
+    put(slider("Experts of a layer"), "0"); // two experts: nobody can take eight of them
+    expect(slider("Taken by a token").value).toBe("2");
+    expect(value(el, "sizes-total")).toBe(value(el, "sizes-active"));
+  });
+
   it("has a table with every assignment, in place of the drawings", async () => {
     const { el, model } = mount();
     model.set("view", "table");
     await settle();
-    expect(el.querySelectorAll(".fw-tables table")).toHaveLength(3);
-    expect(el.querySelectorAll(".fw-tables table:nth-of-type(1)")[2].querySelectorAll("tbody tr")).toHaveLength(96);
+    expect(el.querySelectorAll(".fw-tables table")).toHaveLength(5);
+    expect(el.querySelectorAll(".fw-tables table:nth-of-type(1)")[4].querySelectorAll("tbody tr")).toHaveLength(96);
   });
 
   it("changes its language with the trait and with the page", async () => {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import golden from "./golden/moe_routing.json";
+import mixtures from "./golden/moe_sizes.json";
+import ways from "./golden/token_path.json";
 import { close } from "./close";
-import { expertParallel, mutualInformation, route, shuffledInformation, tokensOf } from "../src/moe_routing_math";
+import { expertParallel, mutualInformation, route, shuffledInformation, tokenPath, tokensOf } from "../src/moe_routing_math";
+import { MIXTURES, sizes } from "../src/moe_sizes";
 import { compareRouters, ROUTERS } from "../src/routers";
 
 describe("route agrees with the numpy twin", () => {
@@ -51,6 +54,25 @@ describe("routers side by side agree with the numpy twin", () => {
     expect(by.expert_choice.cv).toBe(0);
     expect(by.switch.unserved).toBeGreaterThan(0);
     expect(by.shared.unserved).toBe(0);
+  });
+});
+
+describe("a token's path agrees with the numpy twin", () => {
+  it.each(ways.map((vector) => [JSON.stringify(vector.shape), vector] as const))("%s", (_, { shape, scores, options, experts, weights, alike }) => {
+    const [layers, tokens, size] = shape;
+    const each = Array.from({ length: layers }, (_, l) => scores.slice(l * tokens * size, (l + 1) * tokens * size));
+    const way = tokenPath(each, options.token, tokens, size, { topK: options.top_k, temperature: options.temperature, renormalize: options.renormalize, capacityFactor: 0.5 });
+    expect(way.chosen.map((chosen) => [...chosen])).toEqual(experts);
+    way.weights.forEach((row, layer) => close(row, weights[layer], `layer ${layer}`));
+    expect(way.alike).toBe(alike);
+  });
+});
+
+describe("sizes agree with the numpy twin", () => {
+  it.each(mixtures.map((vector) => [`${vector.model} ${JSON.stringify(vector.change)}`, vector] as const))("%s", (_, { model, change, total, active, operations, bytes, log10_sets }) => {
+    const { experts, top_k: topK, granularity } = change as { experts?: number; top_k?: number; granularity?: number };
+    const found = sizes(MIXTURES[model], { experts, topK, granularity });
+    close([found.total, found.active, found.operations, found.bytes, found.log10Sets], [total, active, operations, bytes, log10_sets], "sizes");
   });
 });
 

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,6 +71,19 @@ TOLERANCE: Mapping[str, float] = {"language": 0.05, "recall": 0.3, "copy": 0.3}
 
 SETTINGS = Path(__file__).with_name("sweep.json")
 """What ``frontier_lab.zoo.sweep`` tried for every peer and task, and what it chose."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences to train on and to be asked, in the place of a task's own.
+
+    Attributes:
+        batch: ids and labels of a step, a function of the seed and the step alone.
+        held_out: ids and labels of each size that is measured, by the name that it has in the log.
+    """
+
+    batch: Callable[[int, int], tuple[Tensor, Tensor]]
+    held_out: Callable[[int], dict[str, tuple[Tensor, Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -172,11 +186,13 @@ def run(
     *,
     trial: bool = False,
     scale: float | None = None,
+    sequences: Sequences | None = None,
     stop_at: int | None = None,
 ) -> list[dict[str, Any]]:
     """Train a peer on a task with one seed and return the log; seed 0 leaves its weights in ``output``.
 
-    A ``trial`` is measured on text and sequences other than those that are reported.
+    A ``trial`` is measured on text and sequences other than those that are reported. ``sequences`` take the
+    place of the task's, whose sizes, steps and rate they keep.
     """
     schedule = schedule or replace(SCHEDULES[task], learning_rate=peer.found(task)["rate"])
     config = peer.config(task, scale)
@@ -189,17 +205,18 @@ def run(
         fixed, _ = measured.fixed(VALIDATION_WINDOWS, schedule.context)
         data |= {"mixture": MIXTURE, "tokenizer": fingerprint(tokenizer), "windows": VALIDATION_WINDOWS}
     else:
-        sets = held_out(task, TRIAL_SEED if trial else VALIDATION_SEED)
-        sample = [tensor for pair in (task_batch(task, seed, 0), *sets.values()) for tensor in pair]
+        sequences = sequences or Sequences(partial(task_batch, task), partial(held_out, task))
+        sets = sequences.held_out(TRIAL_SEED if trial else VALIDATION_SEED)
+        sample = [tensor for pair in (sequences.batch(seed, 0), *sets.values()) for tensor in pair]
         digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in sample)).hexdigest()
         data |= {"sequences": digest}
 
     def loss(model: nn.Module, step: int) -> Tensor:
-        if task == "language":
+        if sequences is None:
             ids = windows.batch(seed, step, schedule.batch_size, schedule.context)
             labels = ids
         else:
-            ids, labels = task_batch(task, seed, step)
+            ids, labels = sequences.batch(seed, step)
         value: Tensor = model(input_ids=ids, labels=labels).loss
         return value
 
@@ -232,12 +249,18 @@ def run(
         )
 
 
-def every_seed(peer: Peer, task: Task) -> list[list[dict[str, Any]]]:
-    """The logs of a peer trained on a task with every seed; no weights are kept."""
+def every_seed(
+    peer: Peer, task: Task, work: Path | None = None, sequences: Sequences | None = None
+) -> list[list[dict[str, Any]]]:
+    """The logs of a peer trained on a task with every seed; no weights are kept.
+
+    With a folder ``work``, runs that were killed go on there, and those that are finished are not done again.
+    """
     logs = []
     for seed in SEEDS:
-        with tempfile.TemporaryDirectory() as work:
-            logs.append(run(peer, task, seed, Path(work, "weights"), Path(work, "state")))
+        with tempfile.TemporaryDirectory() as scratch:
+            state = Path(scratch, "state") if work is None else work / f"seed-{seed}"
+            logs.append(run(peer, task, seed, Path(scratch, "weights"), state, sequences=sequences))
     return logs
 
 
