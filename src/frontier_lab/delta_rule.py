@@ -39,16 +39,20 @@ class DeltaLayer(nn.Module):
 
     Args:
         d_model: width D of a token.
-        num_heads: H; a head's K is ``d_model / num_heads``.
+        num_heads: H.
         value_dim: width of all heads' values together.
         rule: how the memory is written.
+        key_width: K, by default ``d_model / num_heads``.
     """
 
-    def __init__(self, d_model: int, num_heads: int, value_dim: int, rule: Rule) -> None:
+    def __init__(
+        self, d_model: int, num_heads: int, value_dim: int, rule: Rule, key_width: int | None = None
+    ) -> None:
         super().__init__()
         self.num_heads, self.rule = num_heads, rule
-        self.q_proj = nn.Linear(d_model, d_model, bias=False)
-        self.k_proj = nn.Linear(d_model, d_model, bias=False)
+        keys = d_model if key_width is None else num_heads * key_width
+        self.q_proj = nn.Linear(d_model, keys, bias=False)
+        self.k_proj = nn.Linear(d_model, keys, bias=False)
         self.v_proj = nn.Linear(d_model, value_dim, bias=False)
         self.write_proj = nn.Linear(d_model, num_heads)
         self.keep_proj = nn.Linear(d_model, num_heads)
@@ -93,8 +97,10 @@ class _InBlock(nn.Module):
         return self.layer(x), None
 
 
-def peer(rule: Rule) -> Peer:
+def peer(rule: Rule, key_width: int | None = None) -> Peer:
     """RetNet with the rule in the place of retention, to be trained by ``zoo.architectures`` as any peer.
+
+    A head's keys are as wide as RetNet's, unless ``key_width`` says otherwise.
 
     Raises:
         ValueError: there is no such rule.
@@ -105,7 +111,9 @@ def peer(rule: Rule) -> Peer:
     def build(config: PreTrainedConfig) -> RetNetForCausalLM:
         model = RetNetForCausalLM(config)
         for block in model.blocks:
-            layer = DeltaLayer(config.hidden_size, config.num_attention_heads, config.value_size, rule)
+            layer = DeltaLayer(
+                config.hidden_size, config.num_attention_heads, config.value_size, rule, key_width
+            )
             for parameter in layer.parameters():
                 if parameter.ndim == 2:
                     nn.init.normal_(parameter, std=config.initializer_range)

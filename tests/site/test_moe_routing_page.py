@@ -54,6 +54,7 @@ STOPS = [
         "专家（选一个看它的词元）",
         "同一批词元，六种路由器",
         "专家并行：把专家分到几块卡上",
+        "总参数与激活参数",
         "表格视图",
         "下载 SVG",
         "下载 PNG",
@@ -337,7 +338,7 @@ def test_the_table_view_is_a_switch_for_the_keyboard(open_page: Open, root: str)
     assert figure.button("表格视图").get_attribute("aria-pressed") == "true"
     twin = MoERouting(**SHOWN_FIRST)
     routing = twin.routing()
-    stages, experts, tokens = figure.root.locator(".fw-tables table").all()
+    stages, path, ablation, experts, tokens = figure.root.locator(".fw-tables table").all()
     load = experts.locator("tbody tr").evaluate_all(
         "all => all.map((row) => [...row.cells].map((cell) => cell.innerText))"
     )
@@ -345,6 +346,15 @@ def test_the_table_view_is_a_switch_for_the_keyboard(open_page: Open, root: str)
     np.testing.assert_allclose([float(row[4]) for row in load], routing.f, atol=0.5e-4)
     np.testing.assert_allclose([float(row[5]) for row in load], routing.P, atol=0.5e-4)
     assert stages.locator("tbody tr").count() == twin.shape[3]
+    way = path.locator("tbody tr").evaluate_all(
+        "all => all.map((row) => [...row.cells].map((cell) => cell.innerText))"
+    )
+    assert [row[2] for row in way] == [f"E{expert}" for expert in twin.path().experts.flat]
+    np.testing.assert_allclose([float(row[3]) for row in way], twin.path().weights.flat, atol=0.5e-4)
+    changes = ablation.locator("tbody tr").evaluate_all(
+        "all => all.map((row) => [...row.cells].slice(1).map((cell) => Number(cell.innerText)))"
+    )
+    np.testing.assert_allclose(changes, twin.ablation_array()[twin.snapshot, twin.layer], atol=0.5e-4)
     assert tokens.locator("tbody tr").count() == len(twin.to_records())
     page.keyboard.press("Space")
     assert figure.button("表格视图").get_attribute("aria-pressed") == "false"
@@ -396,7 +406,8 @@ def test_the_widgets_saved_in_the_notebook_are_mounted_with_their_data(open_page
     choices = {name: published[name] for name in ("run", "step", "layer", "capacity_factor", "top_k")}
     assert choices["capacity_factor"] == 1.25
     agree(Figure(page, 1), MoERouting(**choices))
-    logits = np.frombuffer(base64.b64decode(own["buffers"][0]["data"]), "<f4").reshape(own["state"]["shape"])
+    data = next(buffer["data"] for buffer in own["buffers"] if buffer["path"] == ["logits"])
+    logits = np.frombuffer(base64.b64decode(data), "<f4").reshape(own["state"]["shape"])
     tokens = own["state"]["tokens"]
     agree(Figure(page, 2), MoERouting(logits=logits, tokens=tokens))
     shown = Figure(page, 2).root.locator("[data-token] .fw-token").all_text_contents()
