@@ -16,7 +16,7 @@ import { columns, drawAblation, drawBins, drawFigure, drawHistory, drawLoad, dra
 import { expertParallel, mutualInformation, shuffledInformation, tokenPath, tokensOf, type TokenPath } from "./moe_routing_math";
 import { ablationOf, CHOICES, DATA_TRAITS, defaults, readData, readState, scoresOf, shown, type Data, type State } from "./moe_routing_state";
 import { STRINGS, type Strings } from "./moe_routing_strings";
-import { sizesPanel } from "./moe_sizes_panel";
+import { sizesPanel, sizesTitle } from "./moe_sizes_panel";
 import { compareRouters, ROUTERS } from "./routers";
 import { readingOf, sentencePanel } from "./sentence_panel";
 
@@ -648,8 +648,13 @@ class View {
   }
 
   #sizes(): HTMLElement {
-    const { title, children } = sizesPanel(this.#language);
-    return this.#folded(title, ...children);
+    const details = this.#folded(sizesTitle(this.#language));
+    const fill = (): void => {
+      if (details.open && details.childElementCount === 1) details.append(...sizesPanel(this.#language));
+    };
+    details.addEventListener("toggle", fill, { signal: this.#signal });
+    fill();
+    return details;
   }
 
   #tables(): HTMLElement {

@@ -44,7 +44,9 @@ function ways(log10: number): string {
   return `${(10 ** (log10 - whole)).toFixed(1)}·10^${whole}`;
 }
 
-export function sizesPanel(language: Language): { title: string; children: HTMLElement[] } {
+export const sizesTitle = (language: Language): string => STRINGS[language].title;
+
+export function sizesPanel(language: Language): HTMLElement[] {
   const text = STRINGS[language];
   let name = "Mixtral-8x7B";
   let change = { experts: MIXTURES[name].experts, topK: MIXTURES[name].topK, granularity: 1 };
@@ -97,12 +99,9 @@ export function sizesPanel(language: Language): { title: string; children: HTMLE
     }
   };
   show();
-  return {
-    title: text.title,
-    children: [
-      h("div", { class: "fw-row" }, model.element),
-      h("div", { class: "fw-row fw-controls" }, experts.element, topK.element, granularity.element),
-      bar, legend, h("dl", { class: "fw-metrics" }, ...values.map(({ element }) => element)), h("p", { class: "fw-line" }, text.note),
-    ],
-  };
+  return [
+    h("div", { class: "fw-row" }, model.element),
+    h("div", { class: "fw-row fw-controls" }, experts.element, topK.element, granularity.element),
+    bar, legend, h("dl", { class: "fw-metrics" }, ...values.map(({ element }) => element)), h("p", { class: "fw-line" }, text.note),
+  ];
 }

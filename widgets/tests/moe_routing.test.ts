@@ -121,6 +121,9 @@ describe("MoERouting", () => {
       input.value = to;
       input.dispatchEvent(new Event("input", { bubbles: true }));
     };
+    const details = [...el.querySelectorAll("details")].at(-1)!;
+    details.open = true;
+    details.dispatchEvent(new Event("toggle"));
     expect([value(el, "sizes-total"), value(el, "sizes-active")]).toEqual([46702792704, 12879925248]);
     put(slider("Taken by a token"), "1");
     expect(value(el, "sizes-active")).toBe(12879925248 - 32 * 176160768);
