@@ -28,7 +28,7 @@ def _crossover(function: Function) -> None:
 
 @register("28.7.1-2")
 def _continued(function: Function) -> None:
-    """``continued(from_zero, decay, state)``: the states of a linear recurrence that did not start at zero."""
+    """``continued(from_zero, decay, state)``: states of a linear recurrence that did not start at zero."""
     generator = torch.Generator().manual_seed(21)
     decay = torch.rand(7, 4, generator=generator, dtype=torch.float64)
     write = torch.randn(7, 4, generator=generator, dtype=torch.float64)
@@ -75,8 +75,8 @@ def _reach(function: Function) -> None:
         if found == apart != wanted:
             raise wrong(
                 "标准误要取差的：各段难易不同，这部分在相减时消去了，留着就什么差别都看不出。",
-                "Take the error of the difference: texts differ in how hard they are, which cancels when each "
-                "is compared with itself and hides everything when it does not.",
+                "Take the error of the difference: texts differ in how hard they are, which cancels when "
+                "each is compared with itself and hides everything when it does not.",
             )
         if found != wanted:
             raise wrong(
