@@ -556,12 +556,23 @@ class View {
     return line;
   }
 
-  /** A part that is closed until the reader opens it, and stays open when a new sentence builds the figure anew. */
-  #folded(title: string, ...children: HTMLElement[]): HTMLDetailsElement {
+  /** A part that is closed until the reader opens it, built then, and open still when a new sentence builds the figure anew. */
+  #folded(title: string, build: (details: HTMLDetailsElement) => HTMLElement[]): HTMLDetailsElement {
     const open = opened.get(this.#model) ?? new Set<string>();
     opened.set(this.#model, open);
-    const details = h("details", { class: "fw-panel fw-compare", open: open.has(title) }, h("summary", {}, title), ...children);
-    details.addEventListener("toggle", () => (details.open ? open.add(title) : open.delete(title)), { signal: this.#signal });
+    const details = h("details", { class: "fw-panel fw-compare", open: open.has(title) }, h("summary", {}, title));
+    const fill = (): void => {
+      const known = this.#parts.length;
+      details.append(...build(details));
+      for (const part of this.#parts.slice(known)) part(this.#state);
+    };
+    details.addEventListener("toggle", () => {
+      if (details.open) open.add(title);
+      else open.delete(title);
+      if (details.open && details.childElementCount === 1) fill();
+      else if (details.open) this.update();
+    }, { signal: this.#signal });
+    if (details.open) fill();
     return details;
   }
 
@@ -578,6 +589,10 @@ class View {
   // ---- routers side by side ----------------------------------------------------------------------------
 
   #routers(): HTMLElement {
+    return this.#folded(this.#text.routers.title, (details) => this.#routerTable(details));
+  }
+
+  #routerTable(details: HTMLDetailsElement): HTMLElement[] {
     const text = this.#text;
     const { experts } = this.#data;
     const names = ["balanceLoss", "cv", "entropy", "dropFraction", "unserved"] as const;
@@ -591,8 +606,6 @@ class View {
     const head = h("tr", {}, ...text.routers.columns.map((column) => h("th", { scope: "col" }, column)));
     const caption = h("caption", { class: "fw-hidden" }, text.routers.title);
     const scroll = this.#scrolling(text.routers.title, h("table", {}, caption, h("thead", {}, head), h("tbody", {}, ...rows.map(({ element }) => element))));
-    const details = this.#folded(text.routers.title, scroll, h("p", { class: "fw-line" }, text.routers.note));
-    details.addEventListener("toggle", () => this.update(), { signal: this.#signal });
     let key = "";
     this.#parts.push(({ data, scores, snapshot, layer, options }) => {
       const next = [snapshot, layer, options.capacityFactor].join();
@@ -610,7 +623,7 @@ class View {
         });
       });
     });
-    return details;
+    return [scroll, h("p", { class: "fw-line" }, text.routers.note)];
   }
 
   // ---- experts on devices ------------------------------------------------------------------------------
@@ -619,7 +632,12 @@ class View {
     const text = this.#text.parallel;
     const { experts } = this.#data;
     const sizes = [1, 2, 4, 8, 16, 32, 64].filter((n) => n <= experts && experts % n === 0);
-    if (sizes.length < 2) return [];
+    return sizes.length < 2 ? [] : [this.#folded(text.title, () => this.#parallelTable(sizes))];
+  }
+
+  #parallelTable(sizes: number[]): HTMLElement[] {
+    const text = this.#text.parallel;
+    const { experts } = this.#data;
     let chosen = Math.min(2, sizes.length - 1);
     const body = h("tbody");
     const said = h("p", { class: "fw-line" });
@@ -643,18 +661,11 @@ class View {
     };
     this.#parts.push(show);
     const table = h("table", {}, h("caption", { class: "fw-hidden" }, text.title), h("thead", {}, h("tr", {}, ...text.columns.map((column) => h("th", { scope: "col" }, column)))), body);
-    return [this.#folded(text.title, h("div", { class: "fw-row" }, devices.element), said,
-      this.#scrolling(text.title, table), h("p", { class: "fw-line" }, text.note))];
+    return [h("div", { class: "fw-row" }, devices.element), said, this.#scrolling(text.title, table), h("p", { class: "fw-line" }, text.note)];
   }
 
   #sizes(): HTMLElement {
-    const details = this.#folded(sizesTitle(this.#language));
-    const fill = (): void => {
-      if (details.open && details.childElementCount === 1) details.append(...sizesPanel(this.#language));
-    };
-    details.addEventListener("toggle", fill, { signal: this.#signal });
-    fill();
-    return details;
+    return this.#folded(sizesTitle(this.#language), () => sizesPanel(this.#language));
   }
 
   #tables(): HTMLElement {
