@@ -13,10 +13,8 @@ Source: Yang et al., "Gated Delta Networks: Improving Mamba2 with Delta Rule" (2
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -24,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
-from frontier_lab.exporting import write
+from frontier_lab import exporting
 from frontier_lab.models import RetNetForCausalLM
 from frontier_lab.zoo import architectures, retnet
 from frontier_lab.zoo.architectures import Peer
@@ -125,8 +123,7 @@ def peer(rule: Rule, key_width: int | None = None) -> Peer:
 
 def stored() -> dict[str, Any]:
     """What ``trained`` gave, as it is committed."""
-    found: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text("utf8"))
-    return found
+    return exporting.stored(__file__)
 
 
 def trained() -> Mapping[str, Any]:
@@ -140,4 +137,4 @@ def trained() -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    write(trained)
+    exporting.write(trained)

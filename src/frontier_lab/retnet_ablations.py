@@ -8,12 +8,10 @@ trains the first steps of every variant again.
 from __future__ import annotations
 
 import importlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from frontier_kernels import RetentionLayer
-from frontier_lab.exporting import write
+from frontier_lab import exporting
 from frontier_lab.models import RetNetForCausalLM
 from frontier_lab.zoo import architectures, retnet
 from frontier_lab.zoo.architectures import Peer
@@ -131,8 +129,7 @@ def context(variant: str) -> AbstractContextManager[None]:
 
 def stored() -> dict[str, Any]:
     """What ``measure`` gave, as it is committed."""
-    found: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text("utf8"))
-    return found
+    return exporting.stored(__file__)
 
 
 def measure() -> Mapping[str, Any]:
@@ -150,4 +147,4 @@ def measure() -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    write(measure)
+    exporting.write(measure)

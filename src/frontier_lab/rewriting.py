@@ -10,16 +10,13 @@ Nine trainings are too much for a page, so they are a command and what they gave
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from frontier_lab import cache, delta_rule, sequence_tasks
-from frontier_lab.exporting import write
+from frontier_lab import cache, delta_rule, exporting, sequence_tasks
 from frontier_lab.zoo import architectures, retnet
 from frontier_lab.zoo.architectures import Peer, Sequences
 
@@ -52,8 +49,7 @@ MEMORIES: Mapping[str, Peer] = {"fixed decay": retnet.PEER} | {
 
 def stored() -> dict[str, Any]:
     """What ``trained`` gave, as it is committed."""
-    found: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text("utf8"))
-    return found
+    return exporting.stored(__file__)
 
 
 def trained() -> Mapping[str, Any]:
@@ -68,4 +64,4 @@ def trained() -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    write(trained)
+    exporting.write(trained)

@@ -7,10 +7,8 @@ bucket of every method again.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,8 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from frontier_lab import corpus, hub
-from frontier_lab.exporting import write
+from frontier_lab import corpus, exporting, hub
 from frontier_lab.long_context import ntk_theta, with_rope
 
 HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -85,8 +82,7 @@ def by_bucket(found: Tensor, buckets: tuple[tuple[int, int], ...] = BUCKETS) -> 
 
 def stored() -> dict[str, Any]:
     """What ``measure`` gave, as it is committed: ``loss[method][text][bucket]``, ``buckets``, ``trained``."""
-    found: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text("utf8"))
-    return found
+    return exporting.stored(__file__)
 
 
 def measure() -> Mapping[str, Any]:
@@ -124,4 +120,4 @@ def measure() -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    write(measure)
+    exporting.write(measure)

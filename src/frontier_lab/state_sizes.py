@@ -11,16 +11,13 @@ The trainings are too many for a page, so they are a command and what they gave 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from transformers import MambaConfig
 
-from frontier_lab import cache, delta_rule
-from frontier_lab.exporting import write
+from frontier_lab import cache, delta_rule, exporting
 from frontier_lab.zoo import architectures, mamba
 from frontier_lab.zoo.architectures import Peer, Task
 
@@ -59,8 +56,7 @@ def numbers(family: str, size: int) -> int:
 
 def stored() -> dict[str, Any]:
     """What ``trained`` gave, as it is committed."""
-    found: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text("utf8"))
-    return found
+    return exporting.stored(__file__)
 
 
 def trained() -> Mapping[str, Any]:
@@ -81,4 +77,4 @@ def trained() -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    write(trained)
+    exporting.write(trained)
