@@ -15,7 +15,7 @@ from frontier_widgets import LongContextStrategies
 from frontier_widgets.attention_masks import KINDS, layers_to_see, mean_path_length
 from frontier_widgets.rotary import frequencies, resolution, temperature
 from test_pages import AXE, AXE_RUN
-from timing import step_within_a_frame
+from timing import WATCH, step_within_a_frame, usable_soon
 
 Open = Callable[..., Any]
 PAGE = "28-1-long-context/index.html"
@@ -217,6 +217,10 @@ def test_a_step_of_a_slider_takes_less_than_a_frame(
     figure = Figure(open_page(http_root, PAGE))
     figure.topic(topic)
     step_within_a_frame(figure.slider(slider))
+
+
+def test_the_figure_is_usable_soon_after_the_page_is_there(open_page: Open, http_root: str) -> None:
+    usable_soon(open_page(http_root, PAGE, before=lambda page: page.add_init_script(WATCH)))
 
 
 def save(figure: Figure, kind: str) -> bytes:

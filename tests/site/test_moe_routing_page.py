@@ -18,7 +18,7 @@ import pytest
 from built_site import ROOT
 from frontier_widgets import MoERouting, Routing
 from PIL import Image
-from timing import step_within_a_frame
+from timing import WATCH, step_within_a_frame, usable_soon
 
 Open = Callable[..., Any]
 PAGE = "28-2-efficient/1-mixture-of-experts.html"
@@ -28,8 +28,6 @@ SHOWN_FIRST: dict[str, Any] = {"run": "unbalanced", "step": 40, "layer": 2}
 
 CAPACITIES = (0, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4)
 RUNS = {"balanced": "有均衡损失", "unbalanced": "无均衡损失"}
-USABLE = 300
-"""Milliseconds from the parsed page to the mounted figures."""
 
 FOCUS = """() => {
     const el = document.activeElement;
@@ -498,19 +496,7 @@ def test_with_reduced_motion_play_shows_the_end_at_once(open_page: Open, root: s
 
 
 def test_the_figures_are_usable_soon_after_the_page_is_there(open_page: Open, http_root: str) -> None:
-    watch = """new MutationObserver(() => {
-        if (document.documentElement?.dataset.frontier === "done") window.usable ??= performance.now();
-    }).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-frontier"] });"""
-    page = open_page(http_root, PAGE, before=lambda page: page.add_init_script(watch))
-    spent = []
-    for _ in range(7):
-        page.reload(wait_until="commit")
-        page.wait_for_selector("html[data-frontier=done]", state="attached")
-        spent.append(
-            page.evaluate("window.usable - performance.getEntriesByType('navigation')[0].domInteractive")
-        )
-    assert min(spent) > 0
-    assert min(spent) <= USABLE, f"{[round(ms) for ms in spent]} ms"
+    usable_soon(open_page(http_root, PAGE, before=lambda page: page.add_init_script(WATCH)))
 
 
 @pytest.mark.parametrize("slider", ["训练步数", "top-k", "温度 T", "容量因子"])
