@@ -17,6 +17,7 @@ from frontier_widgets import (
     MIXTURES,
     attention_cost,
     attention_masks,
+    attention_patterns,
     compare_routers,
     expert_parallel,
     mutual_information,
@@ -304,9 +305,52 @@ def mixtures() -> list[dict[str, Any]]:
     ]
 
 
+def heads() -> list[dict[str, Any]]:
+    """Heads of several texts and shapes: metrics, kinds, entropies, rollout, weighting by values."""
+    generator = np.random.default_rng(30)
+    words = ["The", "\u2581cat", ".", "\u0120sat", "##ing", "[SEP]", "\u52a8", "\U0001f642"]
+    settings: list[dict[str, Any]] = [
+        {"length": 24, "causal": True},
+        {"length": 24, "causal": False},
+        {"length": 9, "causal": True, "different": True},
+        {"length": 1, "causal": True},
+        {"length": 6, "keys": 11, "causal": False},
+    ]
+    vectors = []
+    for setting in settings:
+        length, causal, keys = setting["length"], setting["causal"], setting.get("keys")
+        layers, count, size = 2, 3, keys or length
+        drawn = generator.integers(0, len(words), length)
+        tokens = [f"w{i}" if setting.get("different") else words[word] for i, word in enumerate(drawn)]
+        scores = np.exp(2 * generator.standard_normal((layers, count, length, size)))
+        if causal:
+            scores = np.tril(scores)
+        weights = np.round(scores / scores.sum(-1, keepdims=True), 6)
+        other = [f"k{i}" for i in range(keys)] if keys else None
+        metrics = attention_patterns.measure(weights, tokens, other, causal=causal)
+        norms = np.round(generator.random(size), 4)
+        vectors.append(
+            {
+                "setting": setting,
+                "tokens": tokens,
+                "shape": list(weights.shape),
+                "weights": weights.ravel().tolist(),
+                "causal": attention_patterns.is_causal(weights),
+                "metrics": [None if np.isnan(value) else digits(value)[0] for value in metrics.ravel()],
+                "kinds": [attention_patterns.kind_of(head) for layer in metrics for head in layer],
+                "entropies": digits(attention_patterns.entropy(weights[0, 0])),
+                "rollout": [] if keys else digits(attention_patterns.rollout(weights, 0.4)),
+                "norms": norms.tolist(),
+                "weighted": digits(attention_patterns.value_weighted(weights[1, 2], norms)),
+            }
+        )
+    return vectors
+
+
 GOLDEN: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attention_cost": costs,
     "attention_masks": masks,
+    "attention_patterns": heads,
     "moe_routing": moe_routing,
     "moe_sizes": mixtures,
     "token_path": paths,
