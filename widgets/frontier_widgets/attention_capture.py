@@ -208,8 +208,7 @@ def capture(
     size = (len(tokens), len(keys if keys is not None else tokens))
     if not found or any(layer is None or layer.shape[-2:] != size for layer in found):
         raise ValueError(
-            f"model is {name}, which gives no attention weights {list(size)}: it has no attention, or one that "
-            "is sparse"
+            f"model is {name}, which gives no attention weights {list(size)}: it has none, or sparse ones"
         )
     weights = torch.stack([layer[0].float() for layer in found])  # [L, H, T, S]
     layers, heads = weights.shape[:2]

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import golden from "./golden/attention_patterns.json";
 import { close } from "./close";
+import { ofArrays, unpack } from "../src/attention_packing";
+import { fromBase64 } from "../src/base/bytes";
 import { cellsOf, entropy, isCausal, isDelimiter, kindOf, measure, METRICS, rollout, targets, valueWeighted } from "../src/attention_patterns";
 
 describe("heads are measured as by the numpy twin", () => {
@@ -26,6 +28,34 @@ describe("heads are measured as by the numpy twin", () => {
     if (keys) return;
     const whole = Array.from({ length: layers }, (_, l) => vector.weights.slice(l * heads * length * length, (l + 1) * heads * length * length));
     close(rollout(whole, heads, length, 0.4).flatMap((one) => [...one]), vector.rollout, "rollout");
+  });
+});
+
+describe("packed weights are read as they were written", () => {
+  it.each(golden.flatMap((vector) => vector.packed.map((packed) => [`${packed.form} ${JSON.stringify(vector.setting)}`, vector, packed] as const)))("%s", (_, vector, packed) => {
+    const [layers, heads, length, size] = vector.shape;
+    const shape = { layers, heads, length, size };
+    const found = unpack(packed.form, vector.setting.causal, fromBase64(packed.data), shape);
+    const own = ofArrays(Array.from({ length: layers }, (_, l) => vector.weights.slice(l * heads * length * size, (l + 1) * heads * length * size)), shape);
+    const sums: number[] = [];
+    for (let l = 0; l < layers; l++) {
+      for (let one = 0; one < heads; one++) {
+        const [decoded, whole] = [found.matrix(l, one), own.matrix(l, one)];
+        for (let t = 0; t < length; t++) sums.push(decoded.subarray(t * size, (t + 1) * size).reduce((sum, weight) => sum + weight, 0));
+        decoded.forEach((weight, at) => {
+          if (packed.form === "dense" || weight) expect(Math.abs(weight - whole[at])).toBeLessThanOrEqual(0.5 / 255 + 1e-6);
+        });
+      }
+    }
+    close(sums, packed.sums, "sums");
+  });
+
+  it("refuses bytes that do not fit", () => {
+    const shape = { layers: 1, heads: 1, length: 2, size: 2 };
+    expect(() => unpack("dense", true, new DataView(new ArrayBuffer(4)), shape)).toThrow("attention has 4 bytes, and dense weights [1, 1, 2, 2] need 3");
+    expect(() => unpack("sparse", true, new DataView(new ArrayBuffer(1)), shape)).toThrow("need 2");
+    expect(() => unpack("sparse", true, new DataView(Uint8Array.of(1, 0, 1).buffer), shape)).toThrow("need 5");
+    expect(() => unpack("other", true, new DataView(new ArrayBuffer(4)), shape)).toThrow("form is other");
   });
 });
 

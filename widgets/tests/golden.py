@@ -5,6 +5,7 @@ vitest holds the TypeScript side to the stored files, pytest the Python side: th
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from frontier_widgets import (
     MIXTURES,
     attention_cost,
     attention_masks,
+    attention_packing,
     attention_patterns,
     compare_routers,
     expert_parallel,
@@ -329,6 +331,10 @@ def heads() -> list[dict[str, Any]]:
         other = [f"k{i}" for i in range(keys)] if keys else None
         metrics = attention_patterns.measure(weights, tokens, other, causal=causal)
         norms = np.round(generator.random(size), 4)
+        forms = [
+            attention_packing.pack(weights, causal=causal, dense=dense, sparse=30 * layers * count * length)
+            for dense in (1_000_000, 0)
+        ]
         vectors.append(
             {
                 "setting": setting,
@@ -336,6 +342,14 @@ def heads() -> list[dict[str, Any]]:
                 "shape": list(weights.shape),
                 "weights": weights.ravel().tolist(),
                 "causal": attention_patterns.is_causal(weights),
+                "packed": [
+                    {
+                        "form": form.form,
+                        "data": base64.b64encode(form.data).decode(),
+                        "sums": digits(attention_packing.unpack(form, weights.shape).sum(-1)),
+                    }
+                    for form in forms
+                ],
                 "metrics": [None if np.isnan(value) else digits(value)[0] for value in metrics.ravel()],
                 "kinds": [attention_patterns.kind_of(head) for layer in metrics for head in layer],
                 "entropies": digits(attention_patterns.entropy(weights[0, 0])),
