@@ -12,8 +12,8 @@ from pathlib import Path
 
 from frontier_lab import hub
 
-MODELS = {"mixtral": "mistralai/Mixtral-8x7B-v0.1", "llama": "meta-llama/Llama-2-7b-hf"}
-"""Name in the page to the id that the book gives the committed checkpoint."""
+MODELS = ("induction", "llama", "mixtral")
+"""Names of the committed checkpoints, in the page and in the manifest."""
 
 
 def files(name: str) -> dict[str, Path]:

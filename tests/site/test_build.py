@@ -15,6 +15,8 @@ import pytest
 import yaml
 from built_site import ROOT, load_tool, tool
 
+from frontier_lab.in_page import MODELS
+
 MEGABYTE = 1_000_000
 
 
@@ -138,7 +140,7 @@ def test_what_a_site_adds_to_its_pages_is_small(site: Path) -> None:
     size = {name: (site / name).stat().st_size for name in names}
     # Checkpoints are loaded when a reader types a sentence, and by no page before.
     weights = [name for name in names if name.startswith("_static/frontier-checkpoint-")]
-    assert len(weights) == 2
+    assert len(weights) == len(MODELS)
     assert max(size[name] for name in weights) < 1.7 * MEGABYTE
     static = sum(size[name] for name in names if name.startswith("_static/") and name not in weights)
     assert static < 1.5 * MEGABYTE

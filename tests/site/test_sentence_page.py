@@ -13,7 +13,6 @@ from test_moe_routing_page import PAGE, SHOWN_FIRST, Figure
 from transformers import AutoTokenizer
 
 from frontier_lab import hub, routing
-from frontier_lab.in_page import MODELS
 
 Open = Callable[..., Any]
 SENTENCE = "The hacker said: 明月几时有, and it was so. <script>alert(1)</script>"
@@ -28,12 +27,12 @@ PASS = 100
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return AutoTokenizer.from_pretrained(hub.path(MODELS["mixtral"]))
+    return AutoTokenizer.from_pretrained(str(hub.committed("mixtral")))
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return hub.load(hub.path(MODELS["mixtral"]))
+    return hub.load(str(hub.committed("mixtral")))
 
 
 def ids_of(tokenizer: Any, text: str) -> list[int]:

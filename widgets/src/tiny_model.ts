@@ -38,13 +38,12 @@ export interface Pass {
   routers: Float32Array[];
   /** Attention probabilities of each layer, [H · T · T], zero above the diagonal. */
   attentions: Float32Array[];
+  /** What each layer's tokens bring to those that look at them, [T · KV heads · head width]. */
+  values: Float32Array[];
 }
 
-/** An expert that no token may choose. */
-export interface Off {
-  layer: number;
-  expert: number;
-}
+/** An expert that no token may choose, or a head whose result is zero or its mean over the tokens that are read. */
+export type Off = { layer: number; expert: number } | { layer: number; head: number; kind: "zero" | "mean" };
 
 /** Keys and values of the tokens read so far, one array for each layer, [positions · KV heads · head width]. */
 interface Cache {
@@ -208,7 +207,7 @@ export class TinyModel {
     const draw = draws(seed, 0);
     const room = Math.min(count, this.config.max_position_embeddings - ids.length);
     const cache = this.#cache(ids.length + Math.max(0, room));
-    const end = this.tokenizer.tokens.indexOf("</s>");
+    const end = this.tokenizer.end;
     const found: number[] = [];
     let next: readonly number[] = ids;
     while (found.length < room) {
@@ -245,15 +244,16 @@ export class TinyModel {
     const routers: Float32Array[] = [];
     const attentions: Float32Array[] = [];
     this.#layers.forEach((layer, l) => {
-      attentions.push(this.#attend(layer, x, T, past, cache.keys[l], cache.values[l]));
-      const scores = this.#mix(layer, x, T, off?.layer === l ? off.expert : -1);
+      const here = off?.layer === l ? off : undefined;
+      attentions.push(this.#attend(layer, x, T, past, cache.keys[l], cache.values[l], here && "head" in here ? here : undefined));
+      const scores = this.#mix(layer, x, T, here && "expert" in here ? here.expert : -1);
       if (scores) routers.push(scores);
     });
     cache.length += T;
     const normed = this.#normalise(x, this.#norm);
     const logits = new Float32Array(T * V);
     for (let t = 0; t < T; t++) product(this.#embedding, normed, t * D, D, logits, t * V);
-    return { ids: [...ids], logits, routers, attentions };
+    return { ids: [...ids], logits, routers, attentions, values: cache.values };
   }
 
   #normalise(x: Float32Array, weight: Float32Array): Float32Array {
@@ -283,7 +283,30 @@ export class TinyModel {
     }
   }
 
-  #attend(layer: Layer, x: Float32Array, T: number, past: number, keys: Float32Array, values: Float32Array): Float32Array {
+  /** Length of every value after its head's part of the output projection, of each layer [H · T]. */
+  valueNorms({ ids, values }: Pass): Float32Array[] {
+    const D = this.#width;
+    const width = this.#head;
+    const { num_attention_heads: H, num_key_value_heads: KV } = this.config;
+    return this.#layers.map(({ output }, l) => {
+      const norms = new Float32Array(H * ids.length);
+      for (let head = 0; head < H; head++) {
+        const group = Math.floor(head / (H / KV)) * width;
+        for (let t = 0; t < ids.length; t++) {
+          let sum = 0;
+          for (let r = 0; r < D; r++) {
+            let brought = 0;
+            for (let i = 0; i < width; i++) brought += output[r * H * width + head * width + i] * values[l][t * KV * width + group + i];
+            sum += brought ** 2;
+          }
+          norms[head * ids.length + t] = Math.sqrt(sum);
+        }
+      }
+      return norms;
+    });
+  }
+
+  #attend(layer: Layer, x: Float32Array, T: number, past: number, keys: Float32Array, values: Float32Array, off?: { head: number; kind: "zero" | "mean" }): Float32Array {
     const D = this.#width;
     const { num_attention_heads: H, num_key_value_heads: KV } = this.config;
     const width = this.#head;
@@ -291,7 +314,7 @@ export class TinyModel {
     const normed = this.#normalise(x, layer.before);
     const probabilities = new Float32Array(H * T * (past + T));
     const query = new Float32Array(H * width);
-    const mixed = new Float32Array(H * width);
+    const mixed = new Float32Array(T * H * width);
     const added = new Float32Array(D);
     for (let t = 0; t < T; t++) {
       const position = past + t;
@@ -300,7 +323,6 @@ export class TinyModel {
       this.#rotate(keys, position * row, KV, position);
       product(layer.query, normed, t * D, D, query);
       this.#rotate(query, 0, H, position);
-      mixed.fill(0);
       for (let head = 0; head < H; head++) {
         const group = Math.floor(head / (H / KV)) * width;
         const scores = new Float64Array(position + 1);
@@ -311,9 +333,18 @@ export class TinyModel {
         }
         const p = softmax(scores);
         probabilities.set(p, (head * T + t) * (past + T));
-        for (let s = 0; s <= position; s++) for (let i = 0; i < width; i++) mixed[head * width + i] += p[s] * values[s * row + group + i];
+        for (let s = 0; s <= position; s++) for (let i = 0; i < width; i++) mixed[(t * H + head) * width + i] += p[s] * values[s * row + group + i];
       }
-      product(layer.output, mixed, 0, H * width, added);
+    }
+    if (off) {
+      for (let i = off.head * width; i < (off.head + 1) * width; i++) {
+        let mean = 0;
+        if (off.kind === "mean") for (let t = 0; t < T; t++) mean += mixed[t * H * width + i] / T;
+        for (let t = 0; t < T; t++) mixed[t * H * width + i] = mean;
+      }
+    }
+    for (let t = 0; t < T; t++) {
+      product(layer.output, mixed, t * H * width, H * width, added);
       for (let i = 0; i < D; i++) x[t * D + i] += added[i];
     }
     return probabilities;

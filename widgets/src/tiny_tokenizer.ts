@@ -1,11 +1,13 @@
-// A byte-fallback BPE tokenizer, read from a tokenizer.json of the `tokenizers` library. Written by hand because the
-// library's own builds for browsers weigh megabytes, and the book's causal models use one kind: Metaspace and isolated punctuation.
+// Two BPE tokenizers, read from a tokenizer.json of the `tokenizers` library: byte fallback (Llama's kind) and byte level
+// (GPT-2's). Written by hand because the library's own builds for browsers weigh megabytes, and the book's causal models use
+// these two kinds alone.
 
 interface PreTokenizer {
   type: string;
   pretokenizers?: PreTokenizer[];
   prepend_scheme?: string;
   behavior?: string;
+  add_prefix_space?: boolean;
 }
 
 export interface TokenizerFile {
@@ -20,10 +22,25 @@ const BLANK = "\u2581";
 const PUNCTUATION = /[\p{P}!-/:-@[-`{-~]/u;
 const BYTE = /^<0x([0-9A-F]{2})>$/;
 
+/** GPT-2's words: what letters, digits and other marks are together, each with the blank before it. */
+const WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+/** GPT-2's letter of each byte: itself where it can be seen, else the next one from U+0100. */
+const LETTERS = ((): string[] => {
+  let next = 0x100;
+  return Array.from({ length: 256 }, (_, byte) => {
+    const seen = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+    return String.fromCodePoint(seen ? byte : next++);
+  });
+})();
+const BYTES = new Map(LETTERS.map((letter, byte) => [letter, byte]));
+
 const byteName = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 
 export class Tokenizer {
   readonly tokens: string[] = [];
+  /** The token that ends a text, -1 for none. */
+  readonly end: number;
+  readonly #level: boolean;
   readonly #vocab: Map<string, number>;
   readonly #special: Map<string, number>;
   readonly #ranks: Map<string, number>;
@@ -31,13 +48,16 @@ export class Tokenizer {
   constructor(file: TokenizerFile) {
     const { model, pre_tokenizer, normalizer } = file;
     const kinds = (pre_tokenizer?.pretokenizers ?? []).map(({ type, prepend_scheme, behavior }) => [type, prepend_scheme ?? behavior].join(" "));
-    if (model.type !== "BPE" || !model.byte_fallback || normalizer !== null || kinds.join() !== "Metaspace first,Punctuation Isolated") {
-      throw new Error(`tokenizer: got ${model.type} with [${kinds.join()}], wanted BPE with byte fallback, Metaspace first, Punctuation Isolated`);
+    this.#level = pre_tokenizer?.type === "ByteLevel" && !pre_tokenizer.add_prefix_space;
+    const fallback = model.byte_fallback && kinds.join() === "Metaspace first,Punctuation Isolated";
+    if (model.type !== "BPE" || normalizer !== null || !(this.#level || fallback)) {
+      throw new Error(`tokenizer: got ${model.type} with [${kinds.join() || (pre_tokenizer?.type ?? "")}], wanted BPE at byte level, or with byte fallback, Metaspace first, Punctuation Isolated`);
     }
     this.#vocab = new Map(Object.entries(model.vocab));
     this.#special = new Map(file.added_tokens.map(({ content, id }) => [content, id]));
     this.#ranks = new Map(model.merges.map(([left, right], rank) => [`${left} ${right}`, rank]));
     for (const [token, id] of [...this.#vocab, ...this.#special]) this.tokens[id] = token;
+    this.end = this.tokens.findIndex((token) => token === "</s>" || token === "<|endoftext|>");
   }
 
   /** Token ids of a text, without any that a template would add. */
@@ -65,6 +85,10 @@ export class Tokenizer {
 
   /** Text of ids; bytes that are no UTF-8 come out as U+FFFD. */
   decode(ids: readonly number[]): string {
+    if (this.#level) {
+      const letters = ids.flatMap((id) => (this.#special.has(this.tokens[id]) ? [...new TextEncoder().encode(this.tokens[id])] : [...this.tokens[id]].map((letter) => BYTES.get(letter)!)));
+      return new TextDecoder().decode(Uint8Array.from(letters));
+    }
     let text = "";
     let bytes: number[] = [];
     const flush = (): void => {
@@ -90,6 +114,7 @@ export class Tokenizer {
 
   /** Words that begin with a blank, and every punctuation mark by itself. */
   #pieces(text: string, first: boolean): string[] {
+    if (this.#level) return (text.match(WORDS) ?? []).map((word) => [...new TextEncoder().encode(word)].map((byte) => LETTERS[byte]).join(""));
     let marked = text.replaceAll(" ", BLANK);
     if (first && !marked.startsWith(BLANK)) marked = BLANK + marked;
     const pieces: string[] = [];

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from frontier_widgets.attention_capture import capture, head_replaced
 from transformers import AutoTokenizer
 
 from frontier_lab import hub, routing
@@ -53,9 +54,10 @@ def build() -> dict[str, dict[str, Any]]:
     """By model: parameters, and of each sentence the ids, the text back, the last logits, the log-sum-exp of
     every position and the router scores ``[L, T, E]``."""
     found: dict[str, dict[str, Any]] = {}
-    for name, hub_id in MODELS.items():
-        model = hub.load(hub.path(hub_id), attn_implementation="eager")
-        tokenizer = AutoTokenizer.from_pretrained(hub.path(hub_id))
+    for name in MODELS:
+        folder = str(hub.committed(name))
+        model = hub.load(folder, attn_implementation="eager")
+        tokenizer = AutoTokenizer.from_pretrained(folder)
         sentences: list[dict[str, Any]] = []
         found[name] = {"parameters": model.num_parameters(), "sentences": sentences}
         for i, text in enumerate(SENTENCES):
@@ -79,7 +81,18 @@ def build() -> dict[str, dict[str, Any]]:
                 with torch.no_grad(), routing.without_expert(model, **entry["off"]):
                     again = model(torch.tensor([ids])).logits
                 entry["loss_off"] = float(routing.language_loss(again, torch.tensor([ids])))
+            if not routed and len(ids) > 1:
+                layer, head = i % model.config.num_hidden_layers, i % model.config.num_attention_heads
+                entry["head_off"] = {"layer": layer, "head": head}
+                entry["losses_head_off"] = []
+                for kind in ("zero", "mean"):
+                    with torch.no_grad(), head_replaced(model, layer, head, kind):
+                        again = model(torch.tensor([ids])).logits
+                    entry["losses_head_off"].append(float(routing.language_loss(again, torch.tensor([ids]))))
             if i in WITH_ATTENTIONS:
+                norms = capture(model, tokenizer, ids).norms
+                assert norms is not None
+                entry["norms"] = packed(torch.from_numpy(norms))  # [L, H, T]
                 entry["attentions"] = packed(torch.stack(out.attentions)[:, 0])  # [L, H, T, T]
             sentences.append(entry)
     return found
