@@ -9,7 +9,7 @@ const outdir = process.argv[2] ?? join(here, "frontier_widgets", "static");
 const shared = { bundle: true, minify: true, target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning" };
 
 await Promise.all([
-  ...["long_context_strategies", "moe_routing"].flatMap((name) => [
+  ...["attention_pattern_analyzer", "long_context_strategies", "moe_routing"].flatMap((name) => [
     build({ ...shared, format: "esm", entryPoints: [join(here, `src/${name}.ts`)], outfile: join(outdir, `${name}.js`) }),
     build({ ...shared, entryPoints: [join(here, `src/${name}.css`)], outfile: join(outdir, `${name}.css`) }),
   ]),

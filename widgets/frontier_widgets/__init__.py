@@ -1,5 +1,6 @@
 """Live figures that run in Jupyter, Colab and VS Code, and without a kernel in a static page."""
 
+from .attention_pattern_analyzer import AttentionPatternAnalyzer, example_of
 from .components import HOST, Component, components, registry_script, slim_state
 from .long_context_strategies import LongContextStrategies
 from .moe_routing import MoERouting
@@ -19,6 +20,7 @@ from .routers import Routed, compare_routers
 __all__ = [
     "HOST",
     "MIXTURES",
+    "AttentionPatternAnalyzer",
     "Component",
     "LongContextStrategies",
     "Mixture",
@@ -30,6 +32,7 @@ __all__ = [
     "TokenPath",
     "compare_routers",
     "components",
+    "example_of",
     "expert_parallel",
     "mutual_information",
     "registry_script",

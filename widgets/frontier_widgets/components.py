@@ -15,6 +15,7 @@ HOST = HERE / "static" / "host.js"
 """The classic script that mounts components in a page without a kernel."""
 
 DATA_TRAITS = {
+    "AttentionPatternAnalyzer": ("examples", "live"),
     "LongContextStrategies": ("curves", "config"),
     "MoERouting": (
         "tokens",
@@ -65,7 +66,11 @@ class Component:
 
 def components() -> dict[str, Component]:
     """Every component of the package by name."""
-    files = {"LongContextStrategies": "long_context_strategies", "MoERouting": "moe_routing"}
+    files = {
+        "AttentionPatternAnalyzer": "attention_pattern_analyzer",
+        "LongContextStrategies": "long_context_strategies",
+        "MoERouting": "moe_routing",
+    }
     return {
         name: Component(
             name=name,

@@ -61,3 +61,21 @@ export function button(text: string, pressed: () => void, label?: string): HTMLB
   element.addEventListener("click", pressed);
   return element;
 }
+
+export interface Select {
+  element: HTMLElement;
+  set(index: number): void;
+}
+
+/** A drop-down list, for more options than a segmented control can hold. */
+export function select(label: string, options: string[], changed: (index: number) => void): Select {
+  const id = uniqueId("select");
+  const list = h("select", { id, class: "fw-select" }, ...options.map((option, i) => h("option", { value: i }, option)));
+  list.addEventListener("change", () => changed(list.selectedIndex));
+  return {
+    element: h("div", { class: "fw-control" }, h("label", { for: id }, label), list),
+    set: (index) => {
+      if (list.selectedIndex !== index) list.selectedIndex = index;
+    },
+  };
+}
