@@ -29,11 +29,16 @@ export function inkOf(root: HTMLElement): Ink {
   return { paper: rgb(variable("--fw-surface")), more: rgb(variable("--fw-heat")), less: rgb(variable("--fw-e5")), line: variable("--fw-line"), text: variable("--fw-ink") };
 }
 
-/** Between paper and ink; the root makes small weights visible, and differences keep their sign by colour. */
-function colour(value: number, { paper, more, less }: Ink): number[] {
-  const part = Math.min(1, Math.sqrt(Math.abs(value)));
-  const ink = value < 0 ? less : more;
-  return paper.map((level, i) => level + (ink[i] - level) * part);
+const LEVELS = 255;
+
+/** Pixels of every level between paper and an ink, as a canvas keeps them; the root makes small weights visible. */
+function ramp(paper: number[], ink: number[]): Uint32Array {
+  const bytes = new Uint8ClampedArray(4 * (LEVELS + 1));
+  for (let level = 0; level <= LEVELS; level++) {
+    paper.forEach((from, i) => (bytes[4 * level + i] = from + ((ink[i] - from) * level) / LEVELS));
+    bytes[4 * level + 3] = 255;
+  }
+  return new Uint32Array(bytes.buffer);
 }
 
 /** The largest weight of each block, [side · side] at most: what a small picture can show. */
@@ -75,12 +80,13 @@ export function paint(canvas: HTMLCanvasElement, values: Matrix, rows: number, c
   const context = canvas.getContext("2d");
   if (!context) return;
   const image = context.createImageData(columns, rows);
+  const pixels = new Uint32Array(image.data.buffer);
+  const [more, less] = [ramp(ink.paper, ink.more), ramp(ink.paper, ink.less)]; // differences keep their sign by colour
+  pixels.fill(more[0]);
   for (let at = 0; at < rows * columns; at++) {
-    const [r, g, b] = colour(values[at], ink);
-    image.data[4 * at] = r;
-    image.data[4 * at + 1] = g;
-    image.data[4 * at + 2] = b;
-    image.data[4 * at + 3] = 255;
+    const value = values[at];
+    if (value > 0) pixels[at] = more[Math.min(LEVELS, Math.round(LEVELS * Math.sqrt(value)))];
+    else if (value < 0) pixels[at] = less[Math.min(LEVELS, Math.round(LEVELS * Math.sqrt(-value)))];
   }
   context.putImageData(image, 0, 0);
 }

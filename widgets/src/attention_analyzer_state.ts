@@ -233,8 +233,17 @@ export function dimmed({ brush, x, y }: State, { metrics }: Head): boolean {
 
 const rollouts = new WeakMap<Reading, { residual: number; after: Float64Array[] }>();
 
+const last = new WeakMap<Reading, { key: string; matrix: Float32Array | Float64Array }>();
+
 /** What is drawn of a head, [T · S]: attention, attention times the length of what it brings, or the rollout to its layer. */
 export function matrixOf(reading: Reading, layer: number, head: number, weighting: Weighting, residual: number): Float32Array | Float64Array {
+  const key = [layer, head, weighting, residual].join();
+  let known = last.get(reading);
+  if (known?.key !== key) last.set(reading, (known = { key, matrix: compute(reading, layer, head, weighting, residual) }));
+  return known.matrix;
+}
+
+function compute(reading: Reading, layer: number, head: number, weighting: Weighting, residual: number): Float32Array | Float64Array {
   const { weights } = reading;
   const way = missing(weighting, reading) ? "raw" : weighting;
   if (way === "rollout") {

@@ -197,6 +197,7 @@ class View {
         reading = state.reading;
         theme = "";
         list.style.setProperty("--fw-heads", String(reading.weights.heads));
+        list.classList.toggle("fw-many", reading.weights.heads > 6);
         cells = reading.heads.map(({ layer, head }) => h("div", { class: "fw-head", role: "option", "data-head": `${layer}.${head}` }, h("canvas", { "aria-hidden": "true" }), h("span", { class: "fw-badge", "aria-hidden": "true" }), h("span", { class: "fw-hidden" })));
         list.replaceChildren(...cells);
       }
@@ -341,7 +342,7 @@ class View {
       }
       const values = this.#column(state, this.#matrix(state));
       const lit = reading.keys && state.from ? marks : chips;
-      for (const chip of [...chips, ...marks]) if (!lit.includes(chip)) chip.style.setProperty("--fw-part", "0");
+      for (const chip of lit === chips ? marks : chips) chip.style.setProperty("--fw-part", "0");
       lit.forEach((chip, i) => chip.style.setProperty("--fw-part", Math.sqrt(Math.max(0, values[i] ?? 0)).toFixed(3)));
       chips.forEach((chip, i) => {
         setAttribute(chip, "aria-selected", String(i === state.token));
