@@ -121,7 +121,8 @@ def test_every_control_is_reached_and_moved_with_keys_alone(open_page: Open, pag
 
 PIXEL = """([t, s]) => {
     const canvas = document.querySelector(".fw-heat");
-    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    const { width, height } = canvas;
+    const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     copy.drawImage(canvas, 0, 0);
     return [...copy.getImageData(s, t, 1, 1).data];
 }"""
