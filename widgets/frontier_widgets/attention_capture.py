@@ -81,7 +81,7 @@ def _modules(model: Any, ends: Sequence[str]) -> list[Any]:
     ]
 
 
-def _outputs(model: Any) -> list[Any]:
+def output_projections(model: Any) -> list[Any]:
     """The output projection of every layer; none for an encoder-decoder, whose layers are of three sorts."""
     return [] if getattr(model.config, "is_encoder_decoder", False) else _modules(model, OUTPUTS)
 
@@ -125,7 +125,7 @@ def head_replaced(model: Any, layer: int, head: int, kind: str = "zero") -> Iter
     """
     if kind not in ("zero", "mean"):
         raise ValueError(f"kind is {kind!r}, wanted 'zero' or 'mean'")
-    outputs = _outputs(model)
+    outputs = output_projections(model)
     if not outputs:
         raise ValueError(
             f"model is {type(model).__name__}, wanted an encoder or a decoder whose output projections are "
@@ -194,7 +194,7 @@ def capture(
     if target is not None:
         inputs["decoder_input_ids"], looking = encode(target, "target")
         tokens, keys = looking, tokens
-    outputs = _outputs(model)
+    outputs = output_projections(model)
     values = _modules(model, VALUES) if outputs else []
     kept: list[Any] = []
     with ExitStack() as stack:
