@@ -285,6 +285,8 @@ class View {
       if (named && axis.dataset.of !== reading.name) {
         axis.dataset.of = reading.name;
         axis.replaceChildren(...reading.tokens.map((token) => h("span", {}, shown(token))));
+        const longest = Math.max(...reading.tokens.map((token) => [...shown(token)].reduce((sum, letter) => sum + (/[\u1100-\uffdc]/u.test(letter) ? 2 : 1), 0)));
+        canvas.parentElement?.style.setProperty("--fw-names", String(Math.min(9, longest)));
       }
       if (named) [...axis.children].forEach((label, t) => label.classList.toggle("fw-now", t === state.token));
       axis.style.setProperty("--fw-rows", String(length));
@@ -524,7 +526,7 @@ class View {
       const names = state.from ? (reading.keys ?? reading.tokens) : reading.tokens;
       place.replaceChildren(
         dataTable(this.#headRows(state)),
-        dataTable({ caption: this.#text.tableToken(shown(own)), columns: this.#text.tokenColumns, rows: names.map((token, i) => [String(i), shown(token), values[i].toFixed(3)]) }),
+        dataTable({ caption: this.#text.tableToken(shown(own)), columns: this.#text.tokenColumns, rows: names.map((token, i) => [String(i), this.#text.quoted(shown(token)), values[i].toFixed(3)]) }),
       );
     });
     return place;
