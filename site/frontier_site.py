@@ -139,15 +139,21 @@ def translate_captions(app: Sphinx, doctree: nodes.document) -> None:
             contents["caption"] = catalogue.gettext(contents["caption"])
 
 
-def slim_widget_state(app: Sphinx, env: Any) -> None:
-    """Take out of each page's saved widget state what the registry carries once for all of them."""
+def saved_widgets(env: Any, document: str) -> dict[str, Any]:
+    """The script with a page's saved widgets, as its attributes and ``body``; empty where it has none."""
     from myst_nb.sphinx_ import NbMetadataCollector
 
+    _, options = NbMetadataCollector.get_js_files(env, document).get("ipywidgets_state", (None, {}))
+    found: dict[str, Any] = options
+    return found
+
+
+def slim_widget_state(app: Sphinx, env: Any) -> None:
+    """Take out of each page's saved widget state what the registry carries once for all of them."""
     for document in env.found_docs:
-        scripts = NbMetadataCollector.get_js_files(env, document)
-        if "ipywidgets_state" not in scripts:
+        options = saved_widgets(env, document)
+        if not options:
             continue
-        _, options = scripts["ipywidgets_state"]
         state = frontier_widgets.slim_state(json.loads(options["body"].replace("<\\/", "</")))
         options["body"] = json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
 
@@ -179,7 +185,11 @@ def page_context(app: Sphinx, pagename: str, template: str, context: dict[str, A
     if pagename == "search":
         app.add_js_file("search.js")
     if COMPONENT.search(body):
-        app.add_js_file("frontier-components.js", loading_method="defer")
+        saved = saved_widgets(app.env, pagename).get("body", "")
+        for name in frontier_widgets.components():
+            # In a <div data-component="Name">, or in the page's saved widgets.
+            if f'data-component="{name}"' in body or f'.{name}"' in saved:
+                app.add_js_file(f"frontier-component-{name}.js", loading_method="defer")
         app.add_js_file("frontier-host.js", loading_method="defer")
 
 
@@ -195,7 +205,9 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.format != "html":
         return
     static = Path(app.outdir, "_static")
-    (static / "frontier-components.js").write_text(frontier_widgets.registry_script(), "utf8")
+    for name in frontier_widgets.components():
+        script = frontier_widgets.registry_script([name])
+        (static / f"frontier-component-{name}.js").write_text(script, "utf8")
     shutil.copyfile(frontier_widgets.HOST, static / "frontier-host.js")
     for name in in_page.MODELS:
         (static / f"frontier-checkpoint-{name}.js").write_text(in_page.script(name), "utf8")
