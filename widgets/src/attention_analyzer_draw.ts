@@ -41,24 +41,7 @@ function ramp(paper: number[], ink: number[]): Uint32Array {
   return new Uint32Array(bytes.buffer);
 }
 
-/** The largest weight of each block, [side · side] at most: what a small picture can show. */
-export function shrink(values: Matrix, length: number, size: number, side: number): { values: Float32Array; rows: number; columns: number } {
-  const rows = Math.min(length, side);
-  const columns = Math.min(size, side);
-  const found = new Float32Array(rows * columns);
-  for (let t = 0; t < length; t++) {
-    const row = Math.floor((t * rows) / length) * columns;
-    for (let s = 0; s < size; s++) {
-      const value = values[t * size + s];
-      if (!value) continue;
-      const at = row + Math.floor((s * columns) / size);
-      if (Math.abs(value) > Math.abs(found[at])) found[at] = value;
-    }
-  }
-  return { values: found, rows, columns };
-}
-
-/** The same of a head straight from its packed rows, without the whole matrix. */
+/** The largest weight of each block, [side · side] at most: what a small picture can show. From packed rows, without the whole matrix. */
 export function thumbnail({ weights }: Reading, layer: number, head: number, side: number): { values: Float32Array; rows: number; columns: number } {
   const rows = Math.min(weights.length, side);
   const columns = Math.min(weights.size, side);

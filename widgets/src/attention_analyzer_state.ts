@@ -1,7 +1,7 @@
 // From trait values to what is drawn: readings checked and unpacked once, the reader's choices kept within their ranges.
 import type { AnyModel } from "./afm";
 import { ofArrays, unpack, type PackedWeights } from "./attention_packing";
-import { cellsOf, kindOf, measure, METRICS, rollout, type KindName, type Metric } from "./attention_patterns";
+import { cellsOf, kindOf, measure, METRICS, rollout, valueWeighted, type KindName, type Metric } from "./attention_patterns";
 import { float32, fromBase64 } from "./base/bytes";
 import type { AnalyzerStrings } from "./attention_analyzer_strings";
 import type { Pass, TinyModel } from "./tiny_model";
@@ -262,12 +262,7 @@ function compute(reading: Reading, layer: number, head: number, weighting: Weigh
   const found = weights.matrix(layer, head);
   if (way === "raw") return found;
   const start = (layer * weights.heads + head) * weights.size;
-  for (let t = 0; t < weights.length; t++) {
-    let sum = 0;
-    for (let s = 0; s < weights.size; s++) sum += found[t * weights.size + s] *= reading.norms[start + s];
-    if (sum > 0) for (let s = 0; s < weights.size; s++) found[t * weights.size + s] /= sum;
-  }
-  return found;
+  return valueWeighted(found, reading.norms.subarray(start, start + weights.size), weights.length, weights.size);
 }
 
 /** A token as it is shown: blanks and line ends become visible, letters of bytes become their numbers. */

@@ -17,8 +17,8 @@ import type { Language } from "./base/strings";
 import { dataTable, type TableData } from "./base/table";
 import { tools } from "./base/tools";
 import { followWidth } from "./base/width";
-import { readingOf, sentencePanel } from "./sentence_panel";
-import { largest, softmax } from "./tiny_model";
+import { nextTokens, readingOf, sentencePanel } from "./sentence_panel";
+import { largest } from "./tiny_model";
 
 /** Cells of a small picture across, and of the strip's longest list of names. */
 const THUMB = 24;
@@ -370,7 +370,7 @@ class View {
     });
     this.#parts.push((state) => {
       const own = headOf(state.reading, state.layer, state.head);
-      setText(caption, `${text.headName(state.layer, state.head)}：${text.kinds[own.kind]}`.replace("：", this.#language === "zh" ? "：" : ": "));
+      setText(caption, `${text.headName(state.layer, state.head)} · ${text.kinds[own.kind]}`);
       items.forEach(({ metric, value, element }, i) => {
         const found = own.metrics[i];
         element.style.setProperty("--fw-part", String(i < KINDS.length && Number.isFinite(found) ? Math.min(1, Math.max(0, found)) : 0));
@@ -411,18 +411,10 @@ class View {
       if (next === key) return;
       key = next;
       const without = model.forward(pass.ids, { layer: state.layer, head: state.head, kind: state.removal });
-      const size = model.config.vocab_size;
-      const p = softmax(without.logits, state.token * size, size);
-      const names = model.tokenizer.tokens;
-      const rows = largest(p, CANDIDATES).map((candidate) => {
-        const bar = h("span", { class: "fw-next-bar", "aria-hidden": "true" });
-        bar.style.setProperty("--v", String(p[candidate]));
-        return h("li", {}, h("span", { class: "fw-token" }, shown(names[candidate])), bar, h("data", { value: p[candidate] }, p[candidate].toFixed(3)));
-      });
       const [before, after] = [model.loss(pass), model.loss(without)];
       live.replaceChildren(
         ...(pass.ids.length > 1 ? [h("p", { class: "fw-line" }, text.offResult(before.toFixed(3), after.toFixed(3)), number(after - before, 3, "off"), text.offEnd)] : []),
-        h("p", { class: "fw-line" }, text.offNext(shown(names[pass.ids[state.token]]))), h("ol", {}, ...rows),
+        h("p", { class: "fw-line" }, text.offNext(shown(model.tokenizer.tokens[pass.ids[state.token]]))), nextTokens(without, model, state.token, CANDIDATES, shown),
       );
     });
     return panel;

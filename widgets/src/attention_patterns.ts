@@ -26,13 +26,6 @@ export function isDelimiter(token: string): boolean {
 /** One head's weights, [T · S]: a row for each token that looks. */
 export type Weights = ArrayLike<number>;
 
-/** Whether nothing looks ahead. */
-export function isCausal(weights: Weights, length: number, size: number): boolean {
-  if (length !== size) return false;
-  for (let t = 0; t < length; t++) for (let s = t + 1; s < size; s++) if (weights[t * size + s] !== 0) return false;
-  return true;
-}
-
 /** The columns of a kind in one row; what lies ahead is left out where `causal`. */
 export function targets(kind: KindName, tokens: readonly string[], row: number, causal: boolean): number[] {
   const last = causal ? row : tokens.length - 1;
@@ -58,11 +51,6 @@ function entropyOf(weights: Weights, start: number, size: number): number {
   let nats = 0;
   for (let s = start; s < start + size; s++) if (weights[s] > 0) nats -= weights[s] * Math.log(weights[s]);
   return nats;
-}
-
-/** Entropy of each row in nats, [T]. */
-export function entropy(weights: Weights, length: number, size: number): Float64Array {
-  return Float64Array.from({ length }, (_, t) => entropyOf(weights, t * size, size));
 }
 
 /** The cells of every kind by row, which many heads of one text share. */

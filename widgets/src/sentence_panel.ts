@@ -54,6 +54,17 @@ export function readingOf(model: AnyModel): Reading | null {
   return reading && reading.sentence === model.get("sentence") ? reading : null;
 }
 
+/** What a model expects after a token: the most probable next ones, with bars. */
+export function nextTokens({ logits }: Pass, model: TinyModel, token: number, count: number, shown: (token: string) => string): HTMLElement {
+  const { vocab_size: size } = model.config;
+  const p = softmax(logits, token * size, size);
+  return h("ol", {}, ...largest(p, count).map((candidate) => {
+    const bar = h("span", { class: "fw-next-bar", "aria-hidden": "true" });
+    bar.style.setProperty("--v", String(p[candidate]));
+    return h("li", {}, h("span", { class: "fw-token" }, shown(model.tokenizer.tokens[candidate])), bar, h("data", { value: p[candidate] }, p[candidate].toFixed(3)));
+  }));
+}
+
 export interface SentenceOptions {
   model: AnyModel;
   /** Name of the checkpoint. */
@@ -164,15 +175,8 @@ export function sentencePanel(options: SentenceOptions): SentencePanel {
     set: (token) => {
       const known = readingOf(model);
       if (!known || token >= known.pass.ids.length) return next.replaceChildren();
-      const { vocab_size: size } = known.model.config;
-      const p = softmax(known.pass.logits, token * size, size);
-      const names = known.model.tokenizer.tokens;
-      const rows = largest(p, CANDIDATES).map((candidate) => {
-        const bar = h("span", { class: "fw-next-bar", "aria-hidden": "true" });
-        bar.style.setProperty("--v", String(p[candidate]));
-        return h("li", {}, h("span", { class: "fw-token" }, options.shown(names[candidate])), bar, h("data", { value: p[candidate] }, p[candidate].toFixed(3)));
-      });
-      next.replaceChildren(h("p", { class: "fw-line" }, text.next(options.shown(names[known.pass.ids[token]]))), h("ol", {}, ...rows));
+      const asked = options.shown(known.model.tokenizer.tokens[known.pass.ids[token]]);
+      next.replaceChildren(h("p", { class: "fw-line" }, text.next(asked)), nextTokens(known.pass, known.model, token, CANDIDATES, options.shown));
     },
   };
 }

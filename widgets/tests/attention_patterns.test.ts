@@ -3,7 +3,7 @@ import golden from "./golden/attention_patterns.json";
 import { close } from "./close";
 import { ofArrays, unpack } from "../src/attention_packing";
 import { fromBase64 } from "../src/base/bytes";
-import { cellsOf, entropy, isCausal, isDelimiter, kindOf, measure, METRICS, rollout, targets, valueWeighted } from "../src/attention_patterns";
+import { cellsOf, isDelimiter, kindOf, measure, METRICS, rollout, targets, valueWeighted } from "../src/attention_patterns";
 
 describe("heads are measured as by the numpy twin", () => {
   it.each(golden.map((vector) => [JSON.stringify(vector.setting), vector] as const))("%s", (_, vector) => {
@@ -21,9 +21,6 @@ describe("heads are measured as by the numpy twin", () => {
         expect(kindOf(found)).toBe(vector.kinds[l * heads + one]);
       }
     }
-    const all = Array.from({ length: layers * heads }, (_, i) => isCausal(head(Math.floor(i / heads), i % heads), length, size));
-    expect(all.every(Boolean)).toBe(vector.causal);
-    close(entropy(head(0, 0), length, size), vector.entropies, "entropies");
     close(valueWeighted(head(1, 2), vector.norms, length, size), vector.weighted, "weighted");
     if (keys) return;
     const whole = Array.from({ length: layers }, (_, l) => vector.weights.slice(l * heads * length * length, (l + 1) * heads * length * length));

@@ -341,7 +341,6 @@ def heads() -> list[dict[str, Any]]:
                 "tokens": tokens,
                 "shape": list(weights.shape),
                 "weights": weights.ravel().tolist(),
-                "causal": attention_patterns.is_causal(weights),
                 "packed": [
                     {
                         "form": form.form,
@@ -352,7 +351,6 @@ def heads() -> list[dict[str, Any]]:
                 ],
                 "metrics": [None if np.isnan(value) else digits(value)[0] for value in metrics.ravel()],
                 "kinds": [attention_patterns.kind_of(head) for layer in metrics for head in layer],
-                "entropies": digits(attention_patterns.entropy(weights[0, 0])),
                 "rollout": [] if keys else digits(attention_patterns.rollout(weights, 0.4)),
                 "norms": norms.tolist(),
                 "weighted": digits(attention_patterns.value_weighted(weights[1, 2], norms)),
