@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const outdir = process.argv[2] ?? join(here, "frontier_widgets", "static");
+// Two folders may be given: where the figures' bundles go, and the one of other people's libraries that pictures in a frame need.
+const lab = process.argv[3] ?? join(here, "..", "src", "frontier_lab");
 const shared = { bundle: true, minify: true, target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning" };
 
 await Promise.all([
@@ -13,5 +15,26 @@ await Promise.all([
     build({ ...shared, format: "esm", entryPoints: [join(here, `src/${name}.ts`)], outfile: join(outdir, `${name}.js`) }),
     build({ ...shared, entryPoints: [join(here, `src/${name}.css`)], outfile: join(outdir, `${name}.css`) }),
   ]),
+  // BertViz asks a loader for jQuery and D3 5, which come from the network; in a frame it finds them here.
+  build({
+    ...shared,
+    format: "iife",
+    legalComments: "inline",
+    stdin: {
+      resolveDir: here,
+      contents: `
+        import { select } from "d3-selection";
+        import { scaleOrdinal } from "d3-scale";
+        import { schemeCategory10 } from "d3-scale-chromatic";
+        import { hsl } from "d3-color";
+        import $ from "jquery/dist/jquery.slim.js";
+        window.$ = window.jQuery = $;
+        const d3 = { version: "5", select, scaleOrdinal, schemeCategory10, hsl };
+        window.require = { config() {} };
+        window.requirejs = (names, start) => start($, d3);
+      `,
+    },
+    outfile: join(lab, "bertviz_libraries.js"),
+  }),
   build({ ...shared, format: "iife", loader: { ".css": "text" }, entryPoints: [join(here, "src/host.ts")], outfile: join(outdir, "host.js") }),
 ]);
