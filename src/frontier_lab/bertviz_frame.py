@@ -81,6 +81,10 @@ def frame(view: Any, *, zh: str, en: str, height: int) -> Frame:
     body = body.replace('<select id="filter">', '<select id="filter" aria-label="Attention">')
     if found := re.search(r"https?://(?!www\.w3\.org)[^\s\"'<]+", body):
         raise ValueError(f"view: got one that asks for {found[0]}, wanted one of BertViz 1.4")
+    # A token may be "</script>": inside the script it has to be written so that it does not end it.
+    before, opening, script = body.partition('<script type="text/javascript">')
+    code, closing, after = script.rpartition("</script>")
+    body = before + opening + code.replace("</", "<\\/") + closing + after
     document = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(en)}</title>'
         f"<style>{STYLE}</style><script>{_libraries()}</script>{body}</html>"

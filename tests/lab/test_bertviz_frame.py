@@ -14,7 +14,7 @@ import torch
 from frontier_lab.bertviz_frame import Frame, frame, rounded
 
 VIEWS: dict[str, dict[str, Any]] = {"head_view": {}, "model_view": {"display_mode": "light"}}
-TOKENS = ["the", "cat", "sat", "down"]
+TOKENS = ["the", "cat", "</script><b>", "down"]
 
 
 def framed(view: str) -> Frame:
@@ -49,6 +49,13 @@ def test_the_document_is_a_text_in_its_attribute() -> None:
     (document,) = re.findall(r'srcdoc="([^"]*)"', found._repr_html_())
     assert html.unescape(document) == found.document
     assert "<" not in document
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_hostile_token_does_not_end_the_script(view: str) -> None:
+    document = framed(view).document
+    assert document.count("</script>") == 2, "the libraries and BertViz's own"
+    assert r"<\/script><b>" in document
 
 
 def test_weights_keep_three_digits() -> None:
