@@ -18,6 +18,7 @@ from built_site import ROOT, load_tool, tool
 from frontier_lab.in_page import MODELS
 
 MEGABYTE = 1_000_000
+ATTENTION_PAGE = "28-4-interpretability/1-attention-visualization"
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -148,7 +149,8 @@ def test_what_a_site_adds_to_its_pages_is_small(site: Path) -> None:
     for source in (site / "_sources").rglob("*.*"):
         page = source.relative_to(site / "_sources").with_suffix("").as_posix()
         three = source.stat().st_size + size[f"{page}.html"] + size[f"en/{page}.html"]
-        assert three < 1.5 * MEGABYTE, f"{page}: {three} bytes"
+        most = 6 if page == ATTENTION_PAGE else 1.5  # BertViz's views carry their own libraries
+        assert three < most * MEGABYTE, f"{page}: {three} bytes"
     unused = re.compile(r"\.map$|\.ttf$|\.po$|\.mo$|fontawesome|locales/|/thebe|\.doctree")
     assert [name for name in names if unused.search(name)] == []
 
