@@ -11,6 +11,7 @@ from . import attention_visualization as attention_visualization
 from . import long_sequences as long_sequences
 from . import mixture_of_experts as mixture_of_experts
 from . import position_interpolation as position_interpolation
+from . import probing as probing
 from . import retention as retention
 from . import retrieval_augmented as retrieval_augmented
 from . import rwkv as rwkv
