@@ -6,8 +6,10 @@ with a sentence that helps when it is wrong.
 
 from __future__ import annotations
 
+from . import activations as activations
 from . import alibi as alibi
 from . import attention_visualization as attention_visualization
+from . import interventions as interventions
 from . import long_sequences as long_sequences
 from . import mixture_of_experts as mixture_of_experts
 from . import position_interpolation as position_interpolation
