@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import activations as activations
 from . import alibi as alibi
 from . import attention_visualization as attention_visualization
+from . import interpretability_case as interpretability_case
 from . import interventions as interventions
 from . import long_sequences as long_sequences
 from . import mixture_of_experts as mixture_of_experts

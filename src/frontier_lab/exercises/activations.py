@@ -38,7 +38,9 @@ def _discoveries(function: Function) -> None:
     wanted = np.flatnonzero(false_discovery_control(p) <= 0.1).tolist()
     found = list(answer(function, p, 0.1))
     if found == np.flatnonzero(p <= 0.1).tolist() and found != wanted:
-        raise wrong("这是没有校正的：每个都与 rate 比", "this is uncorrected: each is held against rate itself")
+        raise wrong(
+            "这是没有校正的：每个都与 rate 比", "this is uncorrected: each is held against rate itself"
+        )
     if found == np.flatnonzero(p <= 0.01).tolist() and found != wanted:
         raise wrong(
             "这是 Bonferroni：每个都与 rate / m 比，过严",
@@ -57,11 +59,15 @@ def _keep_top(function: Function) -> None:
     scores[0] = -scores[0].abs()
     found = answer(function, scores.clone(), 3)
     if tuple(found.shape) != (5, 12):
-        raise wrong(f"应返回 [5, 12]，你给的是 {list(found.shape)}", f"wanted [5, 12], got {list(found.shape)}")
+        raise wrong(
+            f"应返回 [5, 12]，你给的是 {list(found.shape)}", f"wanted [5, 12], got {list(found.shape)}"
+        )
     if (found[0] != 0).any():
         raise wrong("第一行全是负的，一个也不该留", "the first row is negative throughout: nothing is kept")
     if ((found != 0).sum(-1) > 3).any():
         raise wrong("有一行留了三个以上", "a row keeps more than three")
     best = scores.clamp(min=0).topk(3, dim=-1)
     if not torch.equal(found, torch.zeros_like(scores).scatter(-1, best.indices, best.values)):
-        raise wrong("留下的应是每行最大的三个，值不变", "wanted the three largest of each row, with their values")
+        raise wrong(
+            "留下的应是每行最大的三个，值不变", "wanted the three largest of each row, with their values"
+        )

@@ -50,15 +50,19 @@ def _integrated_gradients(function: Function) -> None:
 
     def slope_at(point: Tensor) -> Tensor:
         seen.append(point)
-        return 4 * point**3                                             # of the sum of fourth powers
+        return 4 * point**3  # of the sum of fourth powers
 
     found = answer(function, slope_at, x, baseline, 200)
     wanted = x**4 - baseline**4
     if len(seen) != 200:
         raise wrong(f"应取 200 个点，你取了 {len(seen)} 个", f"wanted 200 points, got {len(seen)}")
     if torch.allclose(found * (x - baseline), wanted, rtol=1e-2, atol=1e-2):
-        raise wrong("梯度的平均还要乘上 x 与基线之差", "the mean slope is still to be multiplied by x less baseline")
+        raise wrong(
+            "梯度的平均还要乘上 x 与基线之差", "the mean slope is still to be multiplied by x less baseline"
+        )
     if torch.allclose(found, -wanted, rtol=1e-2, atol=1e-2):
         raise wrong("方向反了：是 x 减基线", "the sign is off: x less baseline")
     if not torch.allclose(found, wanted, rtol=1e-3, atol=1e-3):
-        raise wrong("归因之和应等于两头函数值之差", "attributions have to add up to the function's difference")
+        raise wrong(
+            "归因之和应等于两头函数值之差", "attributions have to add up to the function's difference"
+        )

@@ -17,8 +17,12 @@ def _folds_of(function: Function) -> None:
             f"{len(groups)} 个样本要 {len(groups)} 个折号，你给了 {len(found)} 个",
             f"{len(groups)} samples need as many folds, got {len(found)}",
         )
-    if any(len({fold for fold, own in zip(found, groups, strict=True) if own == group}) > 1 for group in groups):
-        raise wrong("有一组被拆到了两折里，训练时就见过了", "a group stands in two folds, so training has met it")
+    if any(
+        len({fold for fold, own in zip(found, groups, strict=True) if own == group}) > 1 for group in groups
+    ):
+        raise wrong(
+            "有一组被拆到了两折里，训练时就见过了", "a group stands in two folds, so training has met it"
+        )
     if set(found) != {0, 1, 2}:
         raise wrong(
             f"三折的折号应是 0、1、2，每折都有组，你用了 {sorted(set(found))}",
@@ -64,4 +68,7 @@ def _codelength(function: Function) -> None:
     if np.isclose(found, (later + 8 * 2) * np.log(2)):
         raise wrong("要以位为单位，用以 2 为底的对数", "wanted bits: logarithms to base 2")
     if not np.isclose(found, later + 8 * 2):
-        raise wrong(f"应是 {later + 16:.2f} 位，你给的是 {found:.2f}", f"wanted {later + 16:.2f} bits, got {found:.2f}")
+        raise wrong(
+            f"应是 {later + 16:.2f} 位，你给的是 {found:.2f}",
+            f"wanted {later + 16:.2f} bits, got {found:.2f}",
+        )

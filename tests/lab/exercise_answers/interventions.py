@@ -24,9 +24,13 @@ def attribution(slope: Tensor, clean: Tensor, corrupt: Tensor, gap: float) -> Te
     return (slope * (clean - corrupt)).sum(-1) / gap
 
 
-def integrated_gradients(slope_at: Callable[[Tensor], Tensor], x: Tensor, baseline: Tensor, steps: int) -> Tensor:
+def integrated_gradients(
+    slope_at: Callable[[Tensor], Tensor], x: Tensor, baseline: Tensor, steps: int
+) -> Tensor:
     along = [(i + 0.5) / steps for i in range(steps)]
-    return (x - baseline) * torch.stack([slope_at(baseline + share * (x - baseline)) for share in along]).mean(0)
+    return (x - baseline) * torch.stack(
+        [slope_at(baseline + share * (x - baseline)) for share in along]
+    ).mean(0)
 
 
 def from_zero(slope_at: Callable[[Tensor], Tensor], x: Tensor, baseline: Tensor, steps: int) -> Tensor:
@@ -48,7 +52,12 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
     ("28.4.4-2", lambda s, c, k, g: attribution(s, c, k, 1), "还要除以", "divided by the gap"),
     ("28.4.4-2", lambda s, c, k, g: (s * c).sum(-1) / g, "份额不对", "are off"),
     ("28.4.4-3", lambda f, x, b, n: (x - b) * f(x), "应取 200 个点", "wanted 200 points"),
-    ("28.4.4-3", lambda f, x, b, n: integrated_gradients(f, x, b, n) / (x - b), "还要乘上", "to be multiplied"),
+    (
+        "28.4.4-3",
+        lambda f, x, b, n: integrated_gradients(f, x, b, n) / (x - b),
+        "还要乘上",
+        "to be multiplied",
+    ),
     ("28.4.4-3", lambda f, x, b, n: integrated_gradients(f, b, x, n), "x 减基线", "x less baseline"),
     ("28.4.4-3", from_zero, "两头函数值之差", "add up to"),
 ]
