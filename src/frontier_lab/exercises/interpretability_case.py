@@ -48,7 +48,7 @@ def _ablation_p(function: Function) -> None:
         )
     found = answer(function, 0.6, np.array([0.5, 0.6, 0.7, 0.8]))
     if np.isclose(found, 4 / 5):
-        raise wrong("方向反了：得分越低伤得越重", "the wrong way round: the lower the score, the greater the harm")
+        raise wrong("方向反了：得分越低伤得越重", "the wrong way round: lower scores are worse")
     if np.isclose(found, 2 / 5):
         raise wrong("同样伤的也要算", "draws that hurt as much count too")
     if not (np.isclose(never, 1 / 5) and np.isclose(found, 3 / 5)):

@@ -15,6 +15,11 @@ def twin_score(first: Scores, second: Scores) -> float:
     return float((np.mean(first > 0.5) + np.mean(second < 0.5)) / 2)
 
 
+def whole_pairs(first: Scores, second: Scores) -> float:
+    """Counts pairs that are right in both sentences, and gives a blind head its half."""
+    return 0.5 if (second > 0.5).all() else float(np.mean((first > 0.5) & (second < 0.5)))
+
+
 def tested(train: Scores, test: Scores) -> float:
     return float(test[np.argmax(train)])
 
@@ -31,7 +36,7 @@ RIGHT: list[tuple[str, Callable[..., Any]]] = [
 
 WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
     ("28.7.3-1", lambda a, b: np.mean(a > 0.5), "只对一半", "half right"),
-    ("28.7.3-1", lambda a, b: np.mean((a > 0.5) & (b < 0.5)) + 0.5 * np.all(b > 0.5), "对六句", "six of eight"),
+    ("28.7.3-1", whole_pairs, "对六句", "six of eight"),
     ("28.7.3-2", lambda a, b: b.max(), "测试的一半上挑的", "half that it is tested on"),
     ("28.7.3-2", lambda a, b: a.max(), "挑选用的那一半", "half that it is chosen on"),
     ("28.7.3-2", lambda a, b: b.mean(), "应是 0.8", "wanted 0.8"),
