@@ -186,7 +186,11 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
         read = capture(model, tokenizer, text, target=target, ablate=ablate, progress=progress)
         name = type(model).__name__
         described = {"class": name, "parameters": sum(p.numel() for p in model.parameters())}
-        return cls([example_of(read, name=name, model=described)], **state)
+        # Two texts of one model stand beside each other: their beginnings tell them apart.
+        begins = " ".join(text.split()) if isinstance(text, str) else ""
+        begins = begins if len(begins) <= 60 else f"{begins[:59]}…"
+        title = {"zh": f"{name}：{begins}", "en": f"{name}: {begins}"} if begins else None
+        return cls([example_of(read, name=name, title=title, model=described)], **state)
 
     def beside(self, other: AttentionPatternAnalyzer, **state: Any) -> AttentionPatternAnalyzer:
         """A figure of this reading and another one, compared: two texts, or two models."""
