@@ -40,3 +40,17 @@ def test_the_head_view_shows_the_layer_that_is_chosen(open_page: Open, http_root
     before = frame.evaluate(opacity)
     inside.locator("#layer").select_option(index=2)
     frame.wait_for_function(f"before => ({opacity})() !== before", arg=before)
+
+
+@pytest.mark.parametrize("page_of", [PAGE, "28-7-case-studies/3-interpretability.html"])
+def test_a_phone_shows_grid_and_heat_map_one_above_the_other(
+    open_page: Open, http_root: str, page_of: str
+) -> None:
+    page = open_page(http_root, page_of)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for figure in page.locator(".fw-heads:visible").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator(".fw-head canvas").first.wait_for()
+        grid, heat = (figure.locator(part).first.bounding_box() for part in (".fw-grid", ".fw-heat"))
+        assert heat["y"] > grid["y"] + grid["height"]
+        assert heat["width"] > 220
