@@ -87,7 +87,7 @@ if find_spec("google") and find_spec("google.colab"):
     clone = ["git", "clone", "--quiet", "--depth", "1", REPOSITORY_URL, home]
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
     install += [home, f"{home}/src/frontier_lab", f"{home}/widgets"]
-    install += [p for p in ("anywidget", "psygnal", "faiss-cpu", "bm25s") if not find_spec(p.split("-")[0])]
+    install += ["anywidget", "psygnal", "faiss-cpu", "bm25s", "bertviz", "circuitsvis", "captum"]
     steps = [install] if os.path.isdir(home) else [clone, install]
     for step in [] if find_spec("frontier_kernels") else steps:
         print("正在安装，约一分钟 / installing, about a minute:", *step[:4], flush=True)

@@ -1,9 +1,9 @@
 """Every page runs in a stand-in for Colab: what Colab ships, a fresh install from a clone, top to bottom.
 
-The stand-in is a virtual environment that sees torch, transformers, datasets, ipywidgets, numpy, matplotlib
-and what they need, borrowed from the environment that runs the tests, and no more: none of this book, no
-anywidget. Its setuptools is Colab's, for the packages are built with what is there. It has a package
-``google.colab``.
+The stand-in is a virtual environment that sees torch, transformers, datasets, ipywidgets, numpy, scipy,
+scikit-learn, matplotlib, seaborn and what they need, borrowed from the environment that runs the tests, and
+no more: none of this book, no anywidget. Its setuptools is Colab's, for the packages are built with what is
+there. It has a package ``google.colab``.
 """
 
 from __future__ import annotations
@@ -29,13 +29,24 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-SHIPPED = ("torch", "transformers", "datasets", "ipywidgets", "numpy", "matplotlib", "ipykernel")
+SHIPPED = (
+    "torch",
+    "transformers",
+    "datasets",
+    "ipywidgets",
+    "numpy",
+    "matplotlib",
+    "ipykernel",
+    "scipy",
+    "scikit-learn",
+    "seaborn",
+)
 """What Colab has that matters here; ipykernel is how it runs cells at all."""
 
 FETCHED = {"setuptools": "75.2.0", "wheel": "0.48.0"}
 """Build tools in Colab's versions, from googlecolab/backend-info, August 2026."""
 
-BESIDE = ("anywidget", "psygnal", "faiss-cpu", "bm25s")
+BESIDE = ("anywidget", "psygnal", "faiss-cpu", "bm25s", "bertviz", "circuitsvis", "captum")
 """What the set-up cell installs beside the book's own packages."""
 
 FIXED = ("torch", "transformers", "numpy")
@@ -209,6 +220,9 @@ def test_the_stand_in_has_nothing_of_ours(colab: Path) -> None:
         "psygnal",
         "faiss",
         "bm25s",
+        "bertviz",
+        "circuitsvis",
+        "captum",
         "jupyterlab",
         "ninja",
     )
