@@ -37,6 +37,7 @@ SHIPPED = (
     "numpy",
     "matplotlib",
     "ipykernel",
+    "importlib-metadata",
     "scipy",
     "scikit-learn",
     "seaborn",
