@@ -81,19 +81,19 @@ setup: $(STAMPS)/packages $(STAMPS)/kernels $(BUNDLES)  ## only the set-up that 
 # ---- the book ----------------------------------------------------------------------------------------------
 
 book: setup  ## build the site in Chinese and English -> _build/html/index.html
-	@$(PY) tools/site.py build
+	@$(PY) -m tools.site build
 
 serve: book  ## build and serve on http://localhost:8000
-	@$(PY) tools/site.py serve
+	@$(PY) -m tools.site serve
 
 zip: book  ## build and pack the site -> _build/offline.zip
-	@$(PY) tools/site.py zip
+	@$(PY) -m tools.site zip
 
 messages: setup  ## collect the strings to translate into site/locale/en
-	@$(PY) tools/site.py messages
+	@$(PY) -m tools.site messages
 
 notebooks: setup models  ## re-execute the notebooks in place (N=28-2 for one folder)
-	@$(PY) tools/notebooks.py execute $(N)
+	@$(PY) -m tools.notebooks execute $(N)
 
 zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one, ZOO=mamba:recall for a part)
 	@$(PY) -m frontier_lab.zoo $(ZOO)
@@ -108,7 +108,7 @@ bench: setup  ## time the kernels against their peers (BENCH="large --threads 1 
 GPU_PYTHON ?= $(shell PATH="$(MACHINE_PATH)" command -v python3)
 gpu-test:  ## build for the visible GPU, test and time the kernels there (GPU_PYTHON=/path/to/python for another torch)
 	@test -n "$(GPU_PYTHON)" || { echo "error: make gpu-test: no python3 on this machine; GPU_PYTHON= names one"; exit 1; }
-	@PATH="$(MACHINE_PATH)" "$(GPU_PYTHON)" tools/gpu_test.py
+	@PATH="$(MACHINE_PATH)" "$(GPU_PYTHON)" -m tools.gpu_test
 
 # ---- checks ------------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ lint: setup
 
 sanitize: setup  ## the kernel tests with AddressSanitizer and UBSan, in a library of its own (about 10 minutes)
 	@$(say) "kernel tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-	@$(PY) tools/sanitize.py $(SANITIZE)
+	@$(PY) -m tools.sanitize $(SANITIZE)
 
 test-widgets: setup
 	@$(say) "vitest"
@@ -137,7 +137,7 @@ test-python: setup models book
 
 nbval: setup models
 	@$(say) "nbval, strict, on every notebook"
-	@$(PY) tools/notebooks.py nbval
+	@$(PY) -m tools.notebooks nbval
 
 # ---- upkeep ------------------------------------------------------------------------------------------------
 

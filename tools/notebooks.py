@@ -1,7 +1,7 @@
 """Execute the book's notebooks in place, and prove the outputs that they store.
 
-    tools/notebooks.py execute [part of a path ...]
-    tools/notebooks.py nbval [part of a path ...]
+    python -m tools.notebooks execute [part of a path ...]
+    python -m tools.notebooks nbval [part of a path ...]
 
 ``execute`` runs each notebook in a fresh kernel and writes it back with outputs and widget state. The same
 notebook gives the same bytes each time, so a difference in git is a difference in what readers see. ``nbval``

@@ -30,7 +30,8 @@ import yaml
 from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
-from notebooks import repository_url
+
+from tools.notebooks import repository_url
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
@@ -42,7 +43,7 @@ FRAME = ROOT / "site" / "locale" / "zh_CN" / "LC_MESSAGES"
 """Chinese for the words of the page's frame, which are English in the templates."""
 INPUTS = (
     *("book", "site", "widgets/frontier_widgets", "_config.yml", "requirements.txt"),
-    *("tools/site.py", "tools/notebooks.py"),
+    *("tools/__init__.py", "tools/site.py", "tools/notebooks.py"),
 )
 IGNORED = {"__pycache__", ".ipynb_checkpoints"}
 BUILD_SECONDS = 300

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any
+
+from tools import notebooks as tool
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 
-
-def _tool() -> ModuleType:
-    """``tools/notebooks.py``, which is a script and in no package."""
-    spec = importlib.util.spec_from_file_location("notebooks", ROOT / "tools" / "notebooks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = _tool()
 
 SECTIONS = ("思想", "从零实现", "用库实现", "实验", "原文勘误", "前沿进展", "练习", "小结")
 """Beginnings of the level-two headings, in this order; others may stand between them."""

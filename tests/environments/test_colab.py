@@ -9,7 +9,6 @@ there. It has a package ``google.colab``.
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import os
 import re
@@ -18,12 +17,13 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+from tools import notebooks as tool
 
 pytestmark = pytest.mark.slow
 
@@ -67,18 +67,6 @@ def enable_custom_widget_manager():
 ''',
 }
 """``google.colab`` as far as widgets need it: the front end loads them with what a view's metadata names."""
-
-
-def _tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("notebooks", ROOT / "tools" / "notebooks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = _tool()
 
 
 def run(*command: str | Path, **options: Any) -> str:

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tools import site as tool
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def load_tool() -> ModuleType:
-    """A fresh ``tools/site.py``, whose name is taken by Python's own ``site``."""
-    place = ROOT / "tools"
-    spec = importlib.util.spec_from_file_location("site_tool", place / "site.py")
+    """A copy of ``tools.site`` for one test, which may set its folders."""
+    spec = importlib.util.find_spec("tools.site")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(place))  # as when it is run: it imports its neighbour
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(place))
+    spec.loader.exec_module(module)
     return module
-
-
-tool = load_tool()
 
 
 def page_names() -> list[str]:
