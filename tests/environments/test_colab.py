@@ -12,7 +12,6 @@ import importlib.metadata
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -105,22 +104,6 @@ def borrow(distributions: list[importlib.metadata.Distribution], folder: Path) -
             link = folder / name
             if not link.exists():
                 link.symlink_to(Path(str(distribution.locate_file(name))).resolve())
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A clone of this repository as it stands, uncommitted changes included, as an address for git."""
-    folder = tmp_path_factory.mktemp("repository") / "book.git"
-    names = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).split("\0")
-    for name in filter(None, names):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    run("git", "init", "--quiet", folder)
-    run("git", "add", "--all", cwd=folder)
-    author = ("-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
-    run("git", *author, "commit", "--quiet", "--message", "As it stands", cwd=folder)
-    return folder.as_uri()
 
 
 @pytest.fixture(scope="module")
