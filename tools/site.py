@@ -418,7 +418,11 @@ def main() -> None:
         return
     BUILD.mkdir(exist_ok=True)
     with (BUILD / "lock").open("w") as lock:  # two builds at once would take each other's files away
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"==> another build is under way: waiting until it lets go of {lock.name}", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         chosen()
 
 
