@@ -8,7 +8,6 @@ has been compared, and every page's core claims rest on the committed models ins
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import json
 import shutil
@@ -16,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from frontier_lab import cache
-from frontier_lab.zoo.harness import write_json
+from frontier_lab.storage import cache
+from frontier_lab.storage.files import sha256, write_json
 
 
 class UnavailableError(Exception):
@@ -96,11 +95,6 @@ HASHES = "hashes.json"
 """Stands beside converted files: what they were made of, and their own hashes."""
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _installed(package: Package) -> Path:
     """The folder of the package's files, each compared with its hash.
 
@@ -115,7 +109,7 @@ def _installed(package: Package) -> Path:
     for file, wanted in package.files.items():
         if not (folder / file).is_file():
             raise UnavailableError(f"{name} lacks {file}: `make models` installs {package.distribution}")
-        if _sha256(folder / file) != wanted:
+        if sha256(folder / file) != wanted:
             raise UnavailableError(f"{name}: {file} is not the file that was pinned, and is not used")
     return folder
 
@@ -125,7 +119,7 @@ def _is_converted(folder: Path, package: Package) -> bool:
         return False
     facts = json.loads((folder / HASHES).read_text("utf8"))
     return facts["source"] == dict(package.files) and all(
-        (folder / file).is_file() and _sha256(folder / file) == wanted
+        (folder / file).is_file() and sha256(folder / file) == wanted
         for file, wanted in facts["files"].items()
     )
 
@@ -145,7 +139,7 @@ def _convert(package: Package, source: Path, target: Path) -> None:
     model.load_state_dict(unpacked.state_dict())
     model.bfloat16().save_pretrained(partial)
     AutoTokenizer.from_pretrained(source, gguf_file=package.gguf).save_pretrained(partial)
-    files = {file.name: _sha256(file) for file in sorted(partial.iterdir())}
+    files = {file.name: sha256(file) for file in sorted(partial.iterdir())}
     write_json(partial / HASHES, {"source": dict(package.files), "files": files})
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)

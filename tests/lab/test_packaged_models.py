@@ -14,8 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from frontier_lab import cache, hub, packaged, zoo
-from frontier_lab.packaged import HASHES, PACKAGES, UnavailableError
+from frontier_lab import hub, packaged_models, zoo
+from frontier_lab.packaged_models import HASHES, PACKAGES, UnavailableError
+from frontier_lab.storage import cache
+from frontier_lab.storage.files import sha256
 
 MINILM, SMOLLM2 = "sentence-transformers/all-MiniLM-L6-v2", "HuggingFaceTB/SmolLM2-135M-Instruct"
 ROOT = Path(__file__).parents[2]
@@ -24,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def fresh() -> None:
     """Nothing remembered from another test."""
-    packaged.folder.cache_clear()
+    packaged_models.folder.cache_clear()
 
 
 @pytest.fixture
@@ -41,9 +43,9 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         distribution="a-model==1.0",
         module="a_model",
         folder=".",
-        files={"weights.bin": zoo.sha256(folder / "weights.bin")},
+        files={"weights.bin": sha256(folder / "weights.bin")},
     )
-    monkeypatch.setitem(packaged.PACKAGES, MINILM, package)
+    monkeypatch.setitem(packaged_models.PACKAGES, MINILM, package)
     return folder
 
 
@@ -55,7 +57,7 @@ def test_the_pins_are_those_that_make_models_installs() -> None:
 
 
 def test_a_package_whose_files_are_the_pinned_ones_is_used_without_importing_it(fake: Path) -> None:
-    assert packaged.folder(MINILM) == fake
+    assert packaged_models.folder(MINILM) == fake
 
 
 def test_a_package_that_is_not_there_is_named_with_what_installs_it(
@@ -64,7 +66,7 @@ def test_a_package_that_is_not_there_is_named_with_what_installs_it(
     shutil.rmtree(fake)
     importlib.invalidate_caches()
     with pytest.raises(UnavailableError, match="a-model is not installed: `make models` installs it"):
-        packaged.folder(MINILM)
+        packaged_models.folder(MINILM)
 
 
 @pytest.mark.parametrize("damage", ["altered", "missing"])
@@ -76,7 +78,7 @@ def test_a_file_that_is_not_the_pinned_one_is_not_used(damage: str, fake: Path) 
     with pytest.raises(
         UnavailableError, match=r"a-model( lacks weights.bin|: weights.bin is not the file that)"
     ):
-        packaged.folder(MINILM)
+        packaged_models.folder(MINILM)
 
 
 def test_the_page_says_so_in_one_line_and_gets_the_committed_model(
@@ -95,7 +97,7 @@ def test_the_page_says_so_in_one_line_and_gets_the_committed_model(
     hub._unavailable.cache_clear()
 
 
-def convert_slowly(package: packaged.Package, source: Path, target: Path) -> None:
+def convert_slowly(package: packaged_models.Package, source: Path, target: Path) -> None:
     """Stands in for the conversion: notes that it ran."""
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -103,7 +105,7 @@ def convert_slowly(package: packaged.Package, source: Path, target: Path) -> Non
     with (target.parent / "conversions").open("a") as file:
         file.write("once\n")
     (partial / "model.safetensors").write_bytes((source / package.gguf).read_bytes() * 2)
-    files = {"model.safetensors": zoo.sha256(partial / "model.safetensors")}
+    files = {"model.safetensors": sha256(partial / "model.safetensors")}
     (partial / HASHES).write_text(json.dumps({"source": dict(package.files), "files": files}))
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
@@ -112,9 +114,9 @@ def convert_slowly(package: packaged.Package, source: Path, target: Path) -> Non
 @pytest.fixture
 def fake_gguf(fake: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same package with a file that has to be converted."""
-    package = replace(packaged.PACKAGES[MINILM], gguf="weights.bin")
-    monkeypatch.setitem(packaged.PACKAGES, MINILM, package)
-    monkeypatch.setattr(packaged, "_convert", convert_slowly)
+    package = replace(packaged_models.PACKAGES[MINILM], gguf="weights.bin")
+    monkeypatch.setitem(packaged_models.PACKAGES, MINILM, package)
+    monkeypatch.setattr(packaged_models, "_convert", convert_slowly)
     return fake
 
 
@@ -125,7 +127,7 @@ def conversions() -> int:
 
 def test_two_processes_at_once_convert_once(fake_gguf: Path) -> None:
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=packaged.folder, args=(MINILM,)) for _ in range(4)]
+    processes = [context.Process(target=packaged_models.folder, args=(MINILM,)) for _ in range(4)]
     for process in processes:
         process.start()
     for process in processes:
@@ -136,37 +138,37 @@ def test_two_processes_at_once_convert_once(fake_gguf: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["altered", "a file missing", "half written"])
 def test_what_a_conversion_left_is_compared_before_it_is_used(damage: str, fake_gguf: Path) -> None:
-    target = packaged.folder(MINILM)
-    packaged.folder.cache_clear()
-    assert packaged.folder(MINILM) == target
+    target = packaged_models.folder(MINILM)
+    packaged_models.folder.cache_clear()
+    assert packaged_models.folder(MINILM) == target
     assert conversions() == 1
-    packaged.folder.cache_clear()
+    packaged_models.folder.cache_clear()
     if damage == "altered":
         (target / "model.safetensors").write_bytes(b"something else")
     elif damage == "a file missing":
         (target / "model.safetensors").unlink()
     else:  # killed before the last step
         target.rename(target.with_name(target.name + ".partial"))
-    assert packaged.folder(MINILM) == target
+    assert packaged_models.folder(MINILM) == target
     assert conversions() == 2
     assert (target / "model.safetensors").read_bytes() == b"weightsweights"
     assert not target.with_name(target.name + ".partial").exists()
 
 
 def test_another_source_is_converted_again(fake_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    packaged.folder(MINILM)
-    packaged.folder.cache_clear()
+    packaged_models.folder(MINILM)
+    packaged_models.folder.cache_clear()
     (fake_gguf / "weights.bin").write_bytes(b"other")
-    package = packaged.PACKAGES[MINILM]
-    newer = replace(package, files={"weights.bin": zoo.sha256(fake_gguf / "weights.bin")})
-    monkeypatch.setitem(packaged.PACKAGES, MINILM, newer)
-    target = packaged.folder(MINILM)
+    package = packaged_models.PACKAGES[MINILM]
+    newer = replace(package, files={"weights.bin": sha256(fake_gguf / "weights.bin")})
+    monkeypatch.setitem(packaged_models.PACKAGES, MINILM, newer)
+    target = packaged_models.folder(MINILM)
     assert (target / "model.safetensors").read_bytes() == b"otherother"
 
 
 def usable(hub_id: str) -> bool:
     try:
-        packaged.folder(hub_id)
+        packaged_models.folder(hub_id)
     except UnavailableError:
         return False
     return True

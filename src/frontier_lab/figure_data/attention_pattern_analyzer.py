@@ -1,7 +1,7 @@
 """The data set of the ``AttentionPatternAnalyzer`` figure: heads of the committed models on short texts.
 
-``python -m frontier_lab.export_attention widgets/frontier_widgets/data/attention_pattern_analyzer.json``
-writes it; a test recomputes it.
+``python -m frontier_lab.figure_data.attention_pattern_analyzer FILE`` writes it, for ``frontier_widgets``'
+``data``; a test recomputes it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from frontier_widgets.attention_capture import capture
 from frontier_widgets.attention_pattern_analyzer import BINARY, example_of
 from transformers import AutoTokenizer
 
-from frontier_lab import heads, hub
-from frontier_lab.exporting import write
-from frontier_lab.zoo.induction import PRINTABLE
+from frontier_lab import hub
+from frontier_lab.storage.checkpoints import committed
+from frontier_lab.storage.results import write
+from frontier_lab.texts import sequence_tasks
+from frontier_lab.texts.sequence_tasks import PRINTABLE
 
 COPY = 20
 """Tokens of one copy in the induction test."""
@@ -38,12 +40,12 @@ def _described(name: str, model: Any, snapshot: str = "") -> dict[str, Any]:
 
 def build() -> dict[str, Any]:
     """The data set as a JSON object; what is binary stands in base64."""
-    folder = hub.committed("induction")
+    folder = committed("induction")
     tokenizer = AutoTokenizer.from_pretrained(str(folder))
     after = hub.load(str(folder))
     before = hub.load(str(folder / "snapshots" / "600"))
-    repeated = heads.repeated(1, COPY, PRINTABLE[1], SEED, first=PRINTABLE[0])[0].tolist()
-    encoder_folder = str(hub.committed("bert"))
+    repeated = sequence_tasks.repeated(1, COPY, PRINTABLE[1], SEED, first=PRINTABLE[0])[0].tolist()
+    encoder_folder = str(committed("bert"))
     encoder = hub.load(encoder_folder)
     readings = [
         example_of(

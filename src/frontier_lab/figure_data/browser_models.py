@@ -10,7 +10,7 @@ import base64
 import json
 from pathlib import Path
 
-from frontier_lab import hub
+from frontier_lab.storage.checkpoints import committed
 
 MODELS = ("induction", "llama", "mixtral")
 """Names of the committed checkpoints, in the page and in the manifest."""
@@ -24,7 +24,7 @@ def files(name: str) -> dict[str, Path]:
     """
     if name not in MODELS:
         raise ValueError(f"name is {name!r}, wanted one of {sorted(MODELS)}")
-    folder = hub.committed(name)  # whatever FRONTIER_MODELS says: a page runs this size, not the real one
+    folder = committed(name)  # whatever FRONTIER_MODELS says: a page runs this size, not the real one
     return {
         "config": folder / "config.json",
         "tokenizer": folder / "tokenizer.json",

@@ -1,7 +1,7 @@
 """The data set of the ``LongContextStrategies`` figure: what was measured beyond the trained length.
 
-``python -m frontier_lab.export_long_context widgets/frontier_widgets/data/long_context_strategies.json``
-writes it from the manifest; a test recomputes it.
+``python -m frontier_lab.figure_data.long_context_strategies FILE`` writes it from the manifest, for
+``frontier_widgets``' ``data``; a test recomputes it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from frontier_lab import zoo
-from frontier_lab.exporting import write
+from frontier_lab.storage.results import write
 from frontier_lab.zoo import llama
-from frontier_lab.zoo.short_context import BUCKETS, CONTEXT, DISTANCES
+from frontier_lab.zoo.families.short_context import BUCKETS, CONTEXT, DISTANCES
 
 ALIBI = ("cut", "window_32", "slopes_4", "slopes_16")
 """What was changed of the ALiBi model, as far as the figure shows it."""

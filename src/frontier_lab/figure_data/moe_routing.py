@@ -1,6 +1,6 @@
 """The data set of the ``MoERouting`` figure: router logits of the committed snapshots on held-out text.
 
-``python -m frontier_lab.export_routing widgets/frontier_widgets/data/moe_routing.json`` writes it; a test
+``python -m frontier_lab.figure_data.moe_routing FILE`` writes it, for ``frontier_widgets``' ``data``; a test
 recomputes it. The text is three passages that the models never saw, one from each domain of the corpus.
 """
 
@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 
-from frontier_lab import corpus, hub, routing, zoo
-from frontier_lab.exporting import write
+from frontier_lab import hub, zoo
+from frontier_lab.methods import routing
+from frontier_lab.storage.results import write
+from frontier_lab.texts import corpus
+from frontier_lab.texts.windows import Windows
 from frontier_lab.zoo.mixtral import SCHEDULE, VALIDATION_WINDOWS
-from frontier_lab.zoo.windows import Windows
 
 HUB_ID = "mistralai/Mixtral-8x7B-v0.1"
 LENGTH = 16

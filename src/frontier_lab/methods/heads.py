@@ -16,29 +16,6 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 
-def repeated(count: int, length: int, vocabulary: int, seed: int, *, first: int = 0) -> Tensor:
-    """Random token sequences, each followed by itself.
-
-    Args:
-        count: sequences.
-        length: tokens in one copy, all different, so that there is one place to look back to.
-        vocabulary: tokens are drawn from ``first`` to ``vocabulary - 1``.
-        seed: of the generator.
-        first: the lowest token drawn; special tokens stand below it.
-
-    Returns:
-        ``[count, 2 · length]``, int64.
-
-    Raises:
-        ValueError: there are fewer tokens than ``length``.
-    """
-    if not 1 <= length <= vocabulary - first:
-        raise ValueError(f"length: got {length}, wanted 1 to {vocabulary - first} (the tokens to draw from)")
-    generator = torch.Generator().manual_seed(seed)
-    once = torch.rand(count, vocabulary - first, generator=generator).argsort(-1)[:, :length] + first
-    return once.repeat(1, 2)
-
-
 def attention(model: PreTrainedModel, ids: Tensor) -> tuple[Tensor, Tensor]:
     """Attention weights of every head, and the logits.
 
@@ -69,7 +46,7 @@ def induction_score(weights: Tensor) -> Tensor:
     """Attention from each token of the second copy to the token that followed it in the first.
 
     Args:
-        weights: ``[..., T, T]`` on sequences of ``repeated``.
+        weights: ``[..., T, T]`` on sequences of ``texts.sequence_tasks.repeated``.
 
     Returns:
         ``[...]``: 1 when all attention goes there; even attention over the past gives about ``1.4 / T``.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from frontier_lab.zoo.harness import write_json
+from frontier_lab.storage.files import write_json
 
 
 def write(build: Callable[[], Mapping[str, Any]]) -> None:

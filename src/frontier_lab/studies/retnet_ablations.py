@@ -1,7 +1,8 @@
 """What each part of RetNet is worth: the models of ``zoo.retnet`` trained anew without it.
 
 Two dozen trainings are too much for a page (about a minute each on one core), so they are a command and what
-they gave is kept: ``python -m frontier_lab.retnet_ablations src/frontier_lab/retnet_ablations.json``. A test
+they gave is kept:
+``python -m frontier_lab.studies.retnet_ablations src/frontier_lab/studies/retnet_ablations.json``. A test
 trains the first steps of every variant again.
 """
 
@@ -19,10 +20,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from frontier_kernels import RetentionLayer
-from frontier_lab import exporting
 from frontier_lab.models import RetNetForCausalLM
-from frontier_lab.zoo import architectures, retnet
-from frontier_lab.zoo.architectures import Peer
+from frontier_lab.storage import results
+from frontier_lab.zoo import retnet
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import Peer
 
 PRINTED_DECAY = math.log(0.9)
 """The chapter's, for all heads."""
@@ -103,7 +105,7 @@ def unrotated() -> Iterator[None]:
 
 
 def peer(variant: str) -> Peer:
-    """RetNet without one of its parts, to be trained as ``zoo.architectures`` trains every peer.
+    """RetNet without one of its parts, to be trained as ``zoo.families.peers`` trains every peer.
 
     The rotation is gone only within ``unrotated``.
 
@@ -129,7 +131,7 @@ def context(variant: str) -> AbstractContextManager[None]:
 
 def stored() -> dict[str, Any]:
     """What ``measure`` gave, as it is committed."""
-    return exporting.stored(__file__)
+    return results.stored(__file__)
 
 
 def measure() -> Mapping[str, Any]:
@@ -137,14 +139,14 @@ def measure() -> Mapping[str, Any]:
     losses, recalls = {}, {}
     for variant in VARIANTS:
         with context(variant):
-            logs = architectures.every_seed(peer(variant), "language")
+            logs = peers.every_seed(peer(variant), "language")
         losses[variant] = [{str(row["step"]): row["val_loss"] for row in log} for log in logs]
     for variant in RECALLING:
         with context(variant):
-            logs = architectures.every_seed(peer(variant), "recall")
+            logs = peers.every_seed(peer(variant), "recall")
         recalls[variant] = [log[-1]["accuracy"] for log in logs]
     return {"format": 1, "val_loss": losses, "recall": recalls}
 
 
 if __name__ == "__main__":
-    exporting.write(measure)
+    results.write(measure)

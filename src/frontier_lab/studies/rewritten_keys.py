@@ -1,11 +1,12 @@
 """What the delta rule is worth where keys are written twice, and the later value is asked for.
 
 ``sequence_tasks.rewriting`` on three memories of one size: retention with its fixed decay, a gate that the
-token sets, and the gate with the delta rule (``frontier_lab.delta_rule``). Sizes, steps and rate are those of
+token sets, and the gate with the delta rule (``studies.delta_rule``). Sizes, steps and rate are those of
 ``zoo.retnet``'s part ``recall``, where every key is written once.
 
 Nine trainings are too much for a page, so they are a command and what they gave is kept:
-``python -m frontier_lab.rewriting src/frontier_lab/rewriting.json``; killed, it goes on where it was.
+``python -m frontier_lab.studies.rewritten_keys src/frontier_lab/studies/rewritten_keys.json``; killed, it
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from frontier_lab import cache, delta_rule, exporting, sequence_tasks
-from frontier_lab.zoo import architectures, retnet
-from frontier_lab.zoo.architectures import Peer, Sequences
+from frontier_lab.storage import cache, results
+from frontier_lab.studies import delta_rule
+from frontier_lab.texts import sequence_tasks
+from frontier_lab.zoo import retnet
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import Peer, Sequences
 
 KEYS = (4, 8, 16, 32)
 """Every batch has one of these numbers of keys, and each is measured."""
@@ -28,14 +32,14 @@ def batch(seed: int, step: int) -> tuple[Tensor, Tensor]:
     """Ids and labels of a step, about as many tokens as in a step of ``recall``."""
     generator = np.random.default_rng((seed, step))
     keys = int(generator.choice(KEYS))
-    return sequence_tasks.rewriting(keys, architectures.TASK_TOKENS["recall"] // (4 * keys), generator)
+    return sequence_tasks.rewriting(keys, peers.TASK_TOKENS["recall"] // (4 * keys), generator)
 
 
 def held_out(seed: int) -> dict[str, tuple[Tensor, Tensor]]:
     """Ids and labels of each number of keys."""
     return {
         f"{n} keys": sequence_tasks.rewriting(
-            n, architectures.VALIDATION_TOKENS // (4 * n), np.random.default_rng((seed, n))
+            n, peers.VALIDATION_TOKENS // (4 * n), np.random.default_rng((seed, n))
         )
         for n in KEYS
     }
@@ -49,7 +53,7 @@ MEMORIES: Mapping[str, Peer] = {"fixed decay": retnet.PEER} | {
 
 def stored() -> dict[str, Any]:
     """What ``trained`` gave, as it is committed."""
-    return exporting.stored(__file__)
+    return results.stored(__file__)
 
 
 def trained() -> Mapping[str, Any]:
@@ -57,11 +61,11 @@ def trained() -> Mapping[str, Any]:
     recalls, losses = {}, {}
     for name, peer in MEMORIES.items():
         work = cache.folder("rewriting") / name.replace(" ", "-")
-        logs = architectures.every_seed(peer, "recall", work, SEQUENCES)
+        logs = peers.every_seed(peer, "recall", work, SEQUENCES)
         recalls[name] = [log[-1]["accuracy"] for log in logs]
         losses[name] = [{str(row["step"]): row["val_loss"] for row in log} for log in logs]
     return {"format": 1, "recall": recalls, "val_loss": losses}
 
 
 if __name__ == "__main__":
-    exporting.write(trained)
+    results.write(trained)

@@ -1,8 +1,8 @@
 """SmolLM2-135M, a really pretrained model, read to twice its trained length: what 28.1.1 draws of it.
 
 A page cannot afford this (about twenty minutes a text on one core), so it is measured by a command and kept:
-``python -m frontier_lab.smollm2_beyond src/frontier_lab/smollm2_beyond.json``. A test computes the first
-bucket of every method again.
+``python -m frontier_lab.studies.smollm2_extrapolation src/frontier_lab/studies/smollm2_extrapolation.json``.
+A test computes the first bucket of every method again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from frontier_lab import corpus, exporting, hub
-from frontier_lab.long_context import ntk_theta, with_rope
+from frontier_lab import hub
+from frontier_lab.methods.long_context import ntk_theta, with_rope
+from frontier_lab.storage import results
+from frontier_lab.texts import corpus
 
 HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 FACTOR = 2
@@ -82,7 +84,7 @@ def by_bucket(found: Tensor, buckets: tuple[tuple[int, int], ...] = BUCKETS) -> 
 
 def stored() -> dict[str, Any]:
     """What ``measure`` gave, as it is committed: ``loss[method][text][bucket]``, ``buckets``, ``trained``."""
-    return exporting.stored(__file__)
+    return results.stored(__file__)
 
 
 def measure() -> Mapping[str, Any]:
@@ -120,4 +122,4 @@ def measure() -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    exporting.write(measure)
+    results.write(measure)

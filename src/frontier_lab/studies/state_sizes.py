@@ -1,12 +1,13 @@
 """Associative recall of models that differ in the size of their state alone.
 
 Two families are trained again on the sequences of the peers' part ``recall``, each with its own steps, rate
-and other sizes: ``zoo.mamba`` with other numbers a channel, and the gate of ``frontier_lab.delta_rule`` (one
+and other sizes: ``zoo.mamba`` with other numbers a channel, and the gate of ``studies.delta_rule`` (one
 decay a head, set by the token, as in Mamba-2) with other widths of a key. A larger state also brings a few
 more parameters: the projections that write and read it.
 
 The trainings are too many for a page, so they are a command and what they gave is kept:
-``python -m frontier_lab.state_sizes src/frontier_lab/state_sizes.json``; killed, it goes on where it was.
+``python -m frontier_lab.studies.state_sizes src/frontier_lab/studies/state_sizes.json``; killed, it
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from typing import Any
 
 from transformers import MambaConfig
 
-from frontier_lab import cache, delta_rule, exporting
-from frontier_lab.zoo import architectures, mamba
-from frontier_lab.zoo.architectures import Peer, Task
+from frontier_lab.storage import cache, results
+from frontier_lab.studies import delta_rule
+from frontier_lab.zoo import mamba
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import Peer, Task
 
 FAMILIES: Mapping[str, tuple[int, ...]] = {"Mamba": (2, 8, 32), "gated": (2, 4, 8, 32)}
 """Sizes: numbers that a channel keeps, of which the committed model has 8, and the width of a head's keys.
 
-A width of 16 is what ``frontier_lab.delta_rule`` trains itself."""
+A width of 16 is what ``studies.delta_rule`` trains itself."""
 
 
 def peer(family: str, size: int) -> Peer:
@@ -56,7 +59,7 @@ def numbers(family: str, size: int) -> int:
 
 def stored() -> dict[str, Any]:
     """What ``trained`` gave, as it is committed."""
-    return exporting.stored(__file__)
+    return results.stored(__file__)
 
 
 def trained() -> Mapping[str, Any]:
@@ -67,7 +70,7 @@ def trained() -> Mapping[str, Any]:
         for size in sizes:
             built = peer(family, size)
             work = cache.folder("state-sizes") / f"{family}-{size}"
-            logs = architectures.every_seed(built, "recall", work)
+            logs = peers.every_seed(built, "recall", work)
             found[family][str(size)] = {
                 "parameters": built.model_class(built.config("recall")).num_parameters(),
                 "recall": [log[-1]["accuracy"] for log in logs],
@@ -77,4 +80,4 @@ def trained() -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    exporting.write(trained)
+    results.write(trained)

@@ -1,6 +1,6 @@
 """Sentences of the committed Bible text, each with the group of books that it comes from.
 
-The corpus keeps two of every five chapters in the Bible's order (``frontier_lab.corpus.build``); the chapters
+The corpus keeps two of every five chapters in the Bible's order (``texts.corpus.build``); the chapters
 of each book are counted, so the book of a stored chapter follows from its place.
 """
 
@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from frontier_lab import corpus
-from frontier_lab.corpus.build import BIBLE_STRIDE, BIBLE_TAKEN
+from frontier_lab.texts import corpus
+from frontier_lab.texts.corpus.build import BIBLE_STRIDE, BIBLE_TAKEN
 
 CHAPTERS: dict[str, tuple[int, ...]] = {
     "law": (50, 40, 27, 36, 34),

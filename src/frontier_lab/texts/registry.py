@@ -1,6 +1,6 @@
 """Every text and probe of the book by name: where it comes from, its licence, and a sample to look at.
 
-Text that people wrote is public domain and committed (``frontier_lab.corpus``). All else is drawn by rules of
+Text that people wrote is public domain and committed (``texts.corpus``). All else is drawn by rules of
 ours from a seed, so that what a model was trained on and what it is asked can be kept apart for certain.
 """
 
@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frontier_lab import corpus, facts, heads, labelled_text, long_context, scripture, sequence_tasks, tasks
+from frontier_lab.texts import (
+    bible_books,
+    corpus,
+    facts,
+    labelled_text,
+    ledgers,
+    prompt_tasks,
+    sequence_tasks,
+)
 
 OURS = "Apache-2.0"
 
@@ -24,7 +32,7 @@ class Dataset:
     Attributes:
         name: what ``sample`` takes.
         what: in a few words.
-        module: that makes or holds it.
+        module: of ``frontier_lab.texts``, that makes or holds it.
         source: of text that people wrote; empty for what is drawn by rule.
         licence: of the text.
         draw: one sample as text, from a generator.
@@ -57,8 +65,8 @@ def _fact(generator: np.random.Generator) -> str:
 
 
 def _ledger(generator: np.random.Generator) -> str:
-    labels = generator.permutation(list(long_context.ROWS))[:3]
-    rows = [long_context.row(label, str(generator.choice(long_context.ROWS[label]))) for label in labels]
+    labels = generator.permutation(list(ledgers.ROWS))[:3]
+    rows = [ledgers.row(label, str(generator.choice(ledgers.ROWS[label]))) for label in labels]
     return "".join([*rows, " …", rows[0]]).strip()
 
 
@@ -69,7 +77,7 @@ def _numbers(generator: np.random.Generator, copy: bool) -> str:
 
 def _example(task: str) -> Callable[[np.random.Generator], str]:
     def draw(generator: np.random.Generator) -> str:
-        (example,) = tasks.examples(task, "test", 1, int(generator.integers(2**31)))
+        (example,) = prompt_tasks.examples(task, "test", 1, int(generator.integers(2**31)))
         return f"{example.prompt}{example.answer}".strip()
 
     return draw
@@ -80,12 +88,12 @@ def _labelled(kind: Callable[..., list[labelled_text.Labelled]]) -> Callable[[np
 
 
 def _sentence(generator: np.random.Generator) -> str:
-    found = scripture.sentences("validation")
+    found = bible_books.sentences("validation")
     return found[int(generator.integers(len(found)))].text
 
 
 def _repeated(generator: np.random.Generator) -> str:
-    ids = heads.repeated(1, 6, 95, int(generator.integers(2**31)), first=1)
+    ids = sequence_tasks.repeated(1, 6, 95, int(generator.integers(2**31)), first=1)
     return " ".join(str(token) for token in ids[0].tolist())
 
 
@@ -105,12 +113,12 @@ DATASETS: dict[str, Dataset] = {
         Dataset(
             "books",
             "sentences of scripture by group of books",
-            "scripture",
+            "bible_books",
             "the King James Bible above",
             "as the King James Bible",
             _sentence,
         ),
-        Dataset("ledgers", "rows stated and repeated at a distance", "long_context", "", OURS, _ledger),
+        Dataset("ledgers", "rows stated and repeated at a distance", "ledgers", "", OURS, _ledger),
         Dataset("facts", "passages and questions about an invented world", "facts", "", OURS, _fact),
         Dataset(
             "recall",
@@ -128,10 +136,16 @@ DATASETS: dict[str, Dataset] = {
             OURS,
             lambda generator: _numbers(generator, copy=True),
         ),
-        Dataset("repeated", "a random sequence, twice", "heads", "", OURS, _repeated),
-        Dataset("arithmetic", "sums of two digits, units first", "tasks", "", OURS, _example("arithmetic")),
-        Dataset("strings", "letters to reverse, upper-case or sort", "tasks", "", OURS, _example("strings")),
-        Dataset("style", "sentences to rewrite in another style", "tasks", "", OURS, _example("style")),
+        Dataset("repeated", "a random sequence, twice", "sequence_tasks", "", OURS, _repeated),
+        Dataset(
+            "arithmetic", "sums of two digits, units first", "prompt_tasks", "", OURS, _example("arithmetic")
+        ),
+        Dataset(
+            "strings", "letters to reverse, upper-case or sort", "prompt_tasks", "", OURS, _example("strings")
+        ),
+        Dataset(
+            "style", "sentences to rewrite in another style", "prompt_tasks", "", OURS, _example("style")
+        ),
         Dataset(
             "sentiment", "opinions, good or bad", "labelled_text", "", OURS, _labelled(labelled_text.opinions)
         ),

@@ -1,18 +1,15 @@
-"""Tasks that ask for memory: associative recall and copying, and how well a language model does them.
+"""Tasks that ask for memory: associative recall, copying, and sequences that come twice.
 
-Both are sequences of token ids with ``labels`` as transformers means them: the id where an answer stands,
+The first two are sequences of token ids with ``labels`` as transformers means them: the id where an answer stands,
 -100 everywhere else; the model shifts them itself. Every sequence of a batch has the same length, so there is
 no padding.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from torch import Tensor, nn
-from transformers.cache_utils import CacheLayerMixin, LinearAttentionCacheLayerMixin
+from torch import Tensor
 
 KEYS, VALUES = 64, 8
 """Recall: ids 0 … KEYS - 1 are keys, the VALUES ids after them values; then comes a token for each pair, in
@@ -27,6 +24,9 @@ SEPARATOR = SYMBOLS
 COPY_VOCABULARY = SYMBOLS + 1
 
 NO_ANSWER = -100
+PRINTABLE = (1, 95)
+"""Repeated sequences for models that read bytes: the ids, 1 to 94, of bytes that text has too, so that what
+text teaches of looking back helps there."""
 
 
 def recall(pairs: int, rows: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -130,48 +130,24 @@ def copying(length: int, rows: int, generator: np.random.Generator) -> tuple[Ten
     return torch.from_numpy(ids), torch.from_numpy(labels)
 
 
-def answer_accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of the answers that are the likeliest token: ``logits [B, T, V]``, ``labels [B, T]``.
+def repeated(count: int, length: int, vocabulary: int, seed: int, *, first: int = 0) -> Tensor:
+    """Random token sequences, each followed by itself.
 
-    The logits of a position are for the token after it, and only labels other than -100 count.
+    Args:
+        count: sequences.
+        length: tokens in one copy, all different, so that there is one place to look back to.
+        vocabulary: tokens are drawn from ``first`` to ``vocabulary - 1``.
+        seed: of the generator.
+        first: the lowest token drawn; special tokens stand below it.
+
+    Returns:
+        ``[count, 2 · length]``, int64.
+
+    Raises:
+        ValueError: there are fewer tokens than ``length``.
     """
-    wanted = labels[:, 1:]
-    asked = wanted != NO_ANSWER
-    return float((logits[:, :-1].argmax(-1) == wanted)[asked].float().mean())
-
-
-def _tensors(state: Any) -> list[Tensor]:
-    """All tensors in lists, dictionaries, transformers' caches and their layers."""
-    if isinstance(state, Tensor):
-        return [state]
-    if isinstance(state, dict):
-        return _tensors(list(state.values()))
-    if isinstance(state, (list, tuple)):
-        return [tensor for part in state for tensor in _tensors(part)]
-    if hasattr(state, "layers"):
-        return _tensors(state.layers)
-    if isinstance(state, CacheLayerMixin | LinearAttentionCacheLayerMixin):
-        return _tensors(vars(state))
-    return []
-
-
-@torch.no_grad()
-def state_after(model: nn.Module, ids: Tensor) -> list[Tensor]:
-    """All tensors that a model keeps after ``ids [B, T]`` to go on: a cache of keys and values, or a state.
-
-    Models with a ``step`` are run step by step; transformers' own give their cache.
-    """
-    if hasattr(model, "step"):
-        state: Any = None
-        for t in range(ids.shape[1]):
-            _, state = model.step(ids[:, t], state)  # type: ignore[operator]
-        return _tensors(state)
-    out = model(input_ids=ids, use_cache=True)
-    kept = next(out[name] for name in ("past_key_values", "cache_params", "state") if name in out)
-    return _tensors(kept)
-
-
-def state_bytes(model: nn.Module, tokens: int) -> int:
-    """Bytes that the state of one sequence takes after so many tokens, in the model's own dtypes."""
-    ids = torch.zeros(1, tokens, dtype=torch.int64)
-    return sum(tensor.numel() * tensor.element_size() for tensor in state_after(model, ids))
+    if not 1 <= length <= vocabulary - first:
+        raise ValueError(f"length: got {length}, wanted 1 to {vocabulary - first} (the tokens to draw from)")
+    generator = torch.Generator().manual_seed(seed)
+    once = torch.rand(count, vocabulary - first, generator=generator).argsort(-1)[:, :length] + first
+    return once.repeat(1, 2)

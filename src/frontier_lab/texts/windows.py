@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from frontier_lab import corpus
+from frontier_lab.texts import corpus
 
 MIXTURE = {"bible": 0.4, "jargon": 0.4, "poems": 0.2}
 """Share of the training windows that each domain gets; the poems are few, so they get less."""

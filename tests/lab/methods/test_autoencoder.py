@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from frontier_lab import autoencoder
+from frontier_lab.methods import autoencoder
 
 WIDTH, TRUE, ACTIVE = 24, 40, 3
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from frontier_lab import heads
+from frontier_lab.methods import heads
+from frontier_lab.texts import sequence_tasks
 
 
 def perfect(half: int) -> torch.Tensor:
@@ -21,14 +22,14 @@ def perfect(half: int) -> torch.Tensor:
 
 
 def test_repeated_sequences_are_two_copies_of_different_tokens() -> None:
-    ids = heads.repeated(5, 12, 40, 3, first=7)
+    ids = sequence_tasks.repeated(5, 12, 40, 3, first=7)
     assert ids.shape == (5, 24)
     assert torch.equal(ids[:, :12], ids[:, 12:])
     assert all(len(set(row)) == 12 for row in ids[:, :12].tolist())
     assert ids.min() >= 7
     assert ids.max() < 40
-    assert torch.equal(ids, heads.repeated(5, 12, 40, 3, first=7))
-    assert not torch.equal(ids, heads.repeated(5, 12, 40, 4, first=7))
+    assert torch.equal(ids, sequence_tasks.repeated(5, 12, 40, 3, first=7))
+    assert not torch.equal(ids, sequence_tasks.repeated(5, 12, 40, 4, first=7))
 
 
 def test_an_ideal_induction_head_scores_one_and_a_previous_token_head_does_not() -> None:
@@ -48,7 +49,7 @@ def test_even_attention_scores_what_the_docstring_says() -> None:
 
 
 def test_losses_of_copies_leave_out_what_nothing_foretells() -> None:
-    ids = heads.repeated(3, 6, 50, 0)
+    ids = sequence_tasks.repeated(3, 6, 50, 0)
     logits = torch.zeros(3, 12, 50)
     # Right from the second token of the second copy on, knowing nothing before.
     for position in range(6, 11):
@@ -82,7 +83,7 @@ def test_a_jump_is_found_where_it_is() -> None:
 
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match=r"length: got 9, wanted 1 to 8 \(the tokens to draw from\)"):
-        heads.repeated(1, 9, 10, 0, first=2)
+        sequence_tasks.repeated(1, 9, 10, 0, first=2)
     with pytest.raises(ValueError, match="sequence: got 7 tokens, wanted an even number"):
         heads.induction_score(torch.zeros(7, 7))
     with pytest.raises(ValueError, match="values: got 1, wanted 2, one a step"):

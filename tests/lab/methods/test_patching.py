@@ -15,8 +15,11 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from frontier_lab import heads, hub, patching
-from frontier_lab.patching import Site
+from frontier_lab import hub
+from frontier_lab.methods import patching
+from frontier_lab.methods.patching import Site
+from frontier_lab.storage.checkpoints import committed
+from frontier_lab.texts import sequence_tasks
 
 CLEAN = torch.tensor([[5, 9, 33, 21, 7], [6, 3, 2, 8, 4]])
 CORRUPT = torch.tensor([[5, 9, 40, 21, 7], [6, 3, 30, 8, 4]])
@@ -111,8 +114,8 @@ def test_attribution_is_the_slope_of_patching() -> None:
 
 
 def test_in_the_induction_model_the_answer_travels_by_its_heads() -> None:
-    model = hub.load(str(hub.committed("induction")))
-    ids = heads.repeated(16, 20, 95, 3, first=1)  # [B, 40]
+    model = hub.load(str(committed("induction")))
+    ids = sequence_tasks.repeated(16, 20, 95, 3, first=1)  # [B, 40]
     clean, corrupt = ids[:, :31], ids[:, :31].clone()
     right, wrong = ids[:, 31], (ids[:, 31] % 94) + 1
     corrupt[:, 11] = wrong  # what followed the first time: token 30 was seen at 10

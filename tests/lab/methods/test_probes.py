@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from frontier_lab import grammar, hub, probes
+from frontier_lab import hub
+from frontier_lab.methods import probes
+from frontier_lab.storage.checkpoints import committed
+from frontier_lab.texts import grammar
 
 
 def clustered(strength: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -46,7 +49,7 @@ def test_a_control_label_belongs_to_its_word() -> None:
 
 
 def test_vectors_are_the_models_own_and_pieces_are_averaged() -> None:
-    folder = str(hub.committed("bert"))
+    folder = str(committed("bert"))
     model, tokenizer = hub.load(folder), AutoTokenizer.from_pretrained(folder)
     sentences = [sentence.words for sentence in grammar.sentences(5, 0)]
     found = probes.word_vectors(model, tokenizer, sentences, batch_size=2)

@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import MixtralConfig, MixtralForCausalLM
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
-from frontier_lab import hub, routing
+from frontier_lab import hub
+from frontier_lab.methods import routing
 
 
 def even(experts: int, rounds: int = 5) -> Tensor:

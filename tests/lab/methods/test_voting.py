@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frontier_lab import scripture, voting
+from frontier_lab.methods import voting
+from frontier_lab.texts import bible_books
 
 # Two hesitant models choose class 1, a sure one chooses class 0.
 SPLIT = torch.tensor([[[0.4, 0.6]], [[0.4, 0.6]], [[0.95, 0.05]]])
@@ -55,17 +56,17 @@ def test_a_known_sentence_has_its_group(start: str, group: str) -> None:
     found = {
         s.label
         for part in ("train", "validation")
-        for s in scripture.sentences(part)
+        for s in bible_books.sentences(part)
         if s.text.startswith(start)
     }
-    assert found == {scripture.GROUPS.index(group)}
+    assert found == {bible_books.GROUPS.index(group)}
 
 
 def test_held_out_sentences_come_from_other_chapters_and_every_group() -> None:
-    train = {s.text for s in scripture.sentences("train")}
-    validation = list(scripture.sentences("validation"))
+    train = {s.text for s in bible_books.sentences("train")}
+    validation = list(bible_books.sentences("validation"))
     assert sum(s.text in train for s in validation) < 0.02 * len(validation)  # a psalm's refrain, a formula
-    assert {s.label for s in validation} == set(range(len(scripture.GROUPS)))
-    assert len(scripture.CHAPTERS) == 6
-    assert sum(sum(books) for books in scripture.CHAPTERS.values()) == 1189
-    assert sum(len(books) for books in scripture.CHAPTERS.values()) == 66
+    assert {s.label for s in validation} == set(range(len(bible_books.GROUPS)))
+    assert len(bible_books.CHAPTERS) == 6
+    assert sum(sum(books) for books in bible_books.CHAPTERS.values()) == 1189
+    assert sum(len(books) for books in bible_books.CHAPTERS.values()) == 66

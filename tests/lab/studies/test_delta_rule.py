@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from frontier_lab import delta_rule
-from frontier_lab.delta_rule import DeltaLayer, Rule
-from frontier_lab.sequence_tasks import RECALL_VOCABULARY
-from frontier_lab.zoo import architectures, retnet
-from frontier_lab.zoo.recipe import SEEDS
+from frontier_lab.models.delta_rule import RULES, DeltaLayer, Rule
+from frontier_lab.studies import delta_rule
+from frontier_lab.texts.sequence_tasks import RECALL_VOCABULARY
+from frontier_lab.zoo import retnet
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.training.recipe import SEEDS
 
 STORED = delta_rule.stored()
 STEPS = 300
@@ -43,7 +44,7 @@ def reference(layer: DeltaLayer, x: Tensor) -> Tensor:
     return out[None]
 
 
-@pytest.mark.parametrize("rule", delta_rule.RULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_a_layer_is_the_formula(rule: Rule) -> None:
     torch.manual_seed(0)
     layer = DeltaLayer(16, 2, 24, rule).double()
@@ -55,7 +56,7 @@ def test_a_key_that_is_written_again_gives_its_last_value() -> None:
     """β and α at one, the same key three times: with the correction the last value, without it the sum."""
     x = torch.randn(1, 1, 8).repeat(1, 3, 1)
     found = {}
-    for rule in delta_rule.RULES:
+    for rule in RULES:
         torch.manual_seed(0)
         layer = DeltaLayer(8, 1, 8, rule)
         layer.q_proj = layer.k_proj
@@ -80,14 +81,14 @@ def test_the_model_has_the_sizes_of_retnets() -> None:
 
 def test_every_rule_has_every_seed() -> None:
     for what in ("recall", "val_loss"):
-        assert set(STORED[what]) == set(delta_rule.RULES)
+        assert set(STORED[what]) == set(RULES)
         assert all(len(runs) == len(SEEDS) for runs in STORED[what].values())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", delta_rule.RULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_the_first_steps_are_trained_again(rule: Rule, tmp_path: Path) -> None:
     peer = delta_rule.peer(rule)
-    log = architectures.run(peer, "recall", 0, tmp_path / "weights", tmp_path / "state", stop_at=STEPS + 1)
+    log = peers.run(peer, "recall", 0, tmp_path / "weights", tmp_path / "state", stop_at=STEPS + 1)
     assert log[-1]["step"] == STEPS
     assert log[-1]["val_loss"] == pytest.approx(STORED["val_loss"][rule][0][str(STEPS)], abs=0.3)

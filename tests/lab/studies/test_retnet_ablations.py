@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from frontier_lab import retnet_ablations
 from frontier_lab.models import RetNetForCausalLM
-from frontier_lab.zoo import architectures, retnet
-from frontier_lab.zoo.recipe import SEEDS
+from frontier_lab.studies import retnet_ablations
+from frontier_lab.zoo import retnet
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.training.recipe import SEEDS
 
 STORED = retnet_ablations.stored()
 STEPS = 100
@@ -49,7 +50,7 @@ def test_an_unknown_variant_is_named() -> None:
 @pytest.mark.parametrize("variant", retnet_ablations.VARIANTS)
 def test_the_first_steps_are_trained_again(variant: str, tmp_path: Path) -> None:
     with retnet_ablations.context(variant):
-        log = architectures.run(
+        log = peers.run(
             retnet_ablations.peer(variant),
             "language",
             0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from frontier_lab import coreference
+from frontier_lab.texts import coreference
 
 
 def test_the_antecedent_has_the_pronouns_gender() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from frontier_lab import corpus, zoo
+from frontier_lab.storage.files import sha256
+from frontier_lab.texts import corpus
 
 FACTS = json.loads((corpus.HERE / "corpus.json").read_text("utf8"))["domains"]
 
@@ -17,7 +18,7 @@ FACTS = json.loads((corpus.HERE / "corpus.json").read_text("utf8"))["domains"]
 def test_the_text_is_what_its_description_says(domain: str) -> None:
     facts = FACTS[domain]
     documents = corpus.documents(domain)
-    assert zoo.sha256(corpus.HERE / facts["file"]) == facts["sha256"]
+    assert sha256(corpus.HERE / facts["file"]) == facts["sha256"]
     assert len(documents) == facts["documents"]
     assert len(corpus.SEPARATOR.join(documents)) == facts["characters"]
     assert all(document.strip() for document in documents)
@@ -55,7 +56,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file.write_bytes(file.read_bytes() + b"\0")
     monkeypatch.setattr(corpus, "HERE", tmp_path / "corpus")
     wanted = FACTS["poems"]["sha256"]
-    with pytest.raises(ValueError, match=rf"poems\.txt\.xz: sha256 is {zoo.sha256(file)}, wanted {wanted}"):
+    with pytest.raises(ValueError, match=rf"poems\.txt\.xz: sha256 is {sha256(file)}, wanted {wanted}"):
         corpus.documents.__wrapped__("poems")  # past the cache of this process
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frontier_lab import facts, retrieval
+from frontier_lab.methods import retrieval
+from frontier_lab.texts import facts
 
 
 def test_no_name_of_a_test_is_ever_trained_on() -> None:

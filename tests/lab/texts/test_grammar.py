@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from frontier_lab import grammar
+from frontier_lab.texts import grammar
 
 
 def test_sentences_differ_and_are_the_same_each_time() -> None:

@@ -7,15 +7,16 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from frontier_lab import tasks
+from frontier_lab.methods import merging
+from frontier_lab.texts import prompt_tasks
 from frontier_lab.zoo import gpt2
 
 
-@pytest.mark.parametrize("task", list(tasks.TASKS))
+@pytest.mark.parametrize("task", list(prompt_tasks.TASKS))
 def test_examples_repeat_themselves_and_parts_do_not_overlap(task: str) -> None:
-    parts = {part: tasks.examples(task, part, 60, 3) for part in ("train", "validation", "test")}
-    assert parts["test"] == tasks.examples(task, "test", 60, 3)
-    assert parts["test"] != tasks.examples(task, "test", 60, 4)
+    parts = {part: prompt_tasks.examples(task, part, 60, 3) for part in ("train", "validation", "test")}
+    assert parts["test"] == prompt_tasks.examples(task, "test", 60, 3)
+    assert parts["test"] != prompt_tasks.examples(task, "test", 60, 4)
     prompts = {part: {e.prompt for e in found} for part, found in parts.items()}
     assert not prompts["train"] & prompts["validation"]
     assert not prompts["train"] & prompts["test"]
@@ -24,7 +25,7 @@ def test_examples_repeat_themselves_and_parts_do_not_overlap(task: str) -> None:
 
 
 def test_sums_are_right() -> None:
-    for example in tasks.examples("arithmetic", "train", 100, 0):
+    for example in prompt_tasks.examples("arithmetic", "train", 100, 0):
         a, b = example.prompt.rstrip("=").split("+")
         assert int(a) + int(b) == int(example.answer[::-1])
 
@@ -32,7 +33,7 @@ def test_sums_are_right() -> None:
 def test_letters_are_reversed_raised_or_sorted() -> None:
     done = {"rev": lambda w: w[::-1], "up": lambda w: [x.upper() for x in w], "sort": sorted}
     names = set()
-    for example in tasks.examples("strings", "train", 100, 0):
+    for example in prompt_tasks.examples("strings", "train", 100, 0):
         name, *word = example.prompt.rstrip("=").split()
         names.add(name)
         assert example.answer.split() == done[name](word)
@@ -41,7 +42,7 @@ def test_letters_are_reversed_raised_or_sorted() -> None:
 
 def test_style_follows_its_rules() -> None:
     generator = np.random.default_rng(0)
-    found = {e.prompt: e.answer for e in (tasks.style(generator) for _ in range(20_000))}
+    found = {e.prompt: e.answer for e in (prompt_tasks.style(generator) for _ in range(20_000))}
     assert found["you go to the city ="] == " thou goest unto the city"
     assert found["your king speaks to the ark ="] == " thy king speaketh unto the ark"
     for prompt, answer in found.items():
@@ -59,7 +60,7 @@ def model() -> GPT2LMHeadModel:
 
 def test_exact_scoring_in_one_pass_is_greedy_generation(model: GPT2LMHeadModel) -> None:
     tokenizer = gpt2.build_tokenizer()
-    prompts = [e.prompt for e in tasks.examples("arithmetic", "train", 6, 0)]
+    prompts = [e.prompt for e in prompt_tasks.examples("arithmetic", "train", 6, 0)]
     batch = []
     for number, prompt in enumerate(prompts):
         ids = tokenizer(prompt, return_tensors="pt").input_ids
@@ -69,18 +70,20 @@ def test_exact_scoring_in_one_pass_is_greedy_generation(model: GPT2LMHeadModel) 
         batch.append((ids[0].tolist(), said if number % 2 == 0 else [said[0], (said[1] + 1) % 512]))
     longest = max(len(p) + len(a) for p, a in batch)
     ids = torch.zeros(len(batch), longest, dtype=torch.long)
-    labels = torch.full_like(ids, tasks.IGNORED)
+    labels = torch.full_like(ids, prompt_tasks.IGNORED)
     for row, (prompt_ids, answer) in enumerate(batch):
         ids[row, : len(prompt_ids) + 2] = torch.tensor(prompt_ids + answer)
         labels[row, len(prompt_ids) : len(prompt_ids) + 2] = torch.tensor(answer)
-    assert tasks.exact(model, ids, labels) == 0.5
+    assert prompt_tasks.exact(model, ids, labels) == 0.5
 
 
 def test_only_the_answer_and_its_end_are_scored() -> None:
     tokenizer = gpt2.build_tokenizer()
-    ids, labels = tasks.encode(tokenizer, [tasks.Example("1+2=", "3"), tasks.Example("10+20=", "30")])
+    ids, labels = prompt_tasks.encode(
+        tokenizer, [prompt_tasks.Example("1+2=", "3"), prompt_tasks.Example("10+20=", "30")]
+    )
     assert ids.shape == labels.shape == (2, 9)
-    scored = [ids[row][labels[row] != tasks.IGNORED].tolist() for row in range(2)]
+    scored = [ids[row][labels[row] != prompt_tasks.IGNORED].tolist() for row in range(2)]
     assert [tokenizer.decode(row) for row in scored] == ["3<|endoftext|>", "30<|endoftext|>"]
 
 
@@ -89,60 +92,60 @@ B = {"w": torch.tensor([0.0, 1.0, 4.0]), "b": torch.tensor([3.0])}
 
 
 def test_average_and_task_arithmetic_agree_where_they_must() -> None:
-    torch.testing.assert_close(tasks.average([A, B])["w"], torch.tensor([0.5, 0.5, 3.0]))
-    vectors = [tasks.task_vector(A, A), tasks.task_vector(A, B)]
-    for name, tensor in tasks.average([A, B]).items():
-        torch.testing.assert_close(tasks.add(A, vectors, 0.5)[name], tensor)
-    torch.testing.assert_close(tasks.add(A, vectors, 1.0)["w"], B["w"])
+    torch.testing.assert_close(merging.average([A, B])["w"], torch.tensor([0.5, 0.5, 3.0]))
+    vectors = [merging.task_vector(A, A), merging.task_vector(A, B)]
+    for name, tensor in merging.average([A, B]).items():
+        torch.testing.assert_close(merging.add(A, vectors, 0.5)[name], tensor)
+    torch.testing.assert_close(merging.add(A, vectors, 1.0)["w"], B["w"])
 
 
 def test_slerp_keeps_the_ends_the_length_and_survives_zeros() -> None:
     for t, end in ((0.0, A), (1.0, B)):
-        for name, tensor in tasks.slerp(A, B, t).items():
+        for name, tensor in merging.slerp(A, B, t).items():
             torch.testing.assert_close(tensor, end[name])
     unit = {"w": torch.tensor([1.0, 0.0])}, {"w": torch.tensor([0.0, 1.0])}
-    torch.testing.assert_close(tasks.slerp(*unit, 0.5)["w"], torch.full((2,), 0.5**0.5))
+    torch.testing.assert_close(merging.slerp(*unit, 0.5)["w"], torch.full((2,), 0.5**0.5))
     zero = {"w": torch.zeros(3)}
-    torch.testing.assert_close(tasks.slerp(zero, zero, 0.3)["w"], torch.zeros(3))
+    torch.testing.assert_close(merging.slerp(zero, zero, 0.3)["w"], torch.zeros(3))
     opposite = {"w": -unit[0]["w"]}
-    assert tasks.slerp(unit[0], opposite, 0.25)["w"].isfinite().all()
+    assert merging.slerp(unit[0], opposite, 0.25)["w"].isfinite().all()
 
 
 def test_ties_trims_elects_and_averages_what_agrees() -> None:
     one = {"w": torch.tensor([4.0, -1.0, 0.1, 2.0])}
     other = {"w": torch.tensor([2.0, 3.0, -0.2, 0.1])}
-    merged = tasks.ties([one, other], 0.75)["w"]
+    merged = merging.ties([one, other], 0.75)["w"]
     # Trimmed to three entries each: [4, -1, 0, 2] and [2, 3, -0.2, 0].
     torch.testing.assert_close(merged, torch.tensor([3.0, 3.0, -0.2, 2.0]))
-    torch.testing.assert_close(tasks.ties([one], 1.0)["w"], one["w"])
+    torch.testing.assert_close(merging.ties([one], 1.0)["w"], one["w"])
 
 
 def test_dare_drops_a_share_and_keeps_the_mean() -> None:
     vector = {"w": torch.ones(100_000)}
-    dropped = tasks.dare(vector, 0.9, 0)["w"]
+    dropped = merging.dare(vector, 0.9, 0)["w"]
     assert (dropped == 0).float().mean().item() == pytest.approx(0.9, abs=0.01)
     assert dropped.mean().item() == pytest.approx(1, abs=0.05)
-    assert torch.equal(tasks.dare(vector, 0.0, 0)["w"], vector["w"])
-    assert torch.equal(dropped, tasks.dare(vector, 0.9, 0)["w"])
+    assert torch.equal(merging.dare(vector, 0.0, 0)["w"], vector["w"])
+    assert torch.equal(dropped, merging.dare(vector, 0.9, 0)["w"])
 
 
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="task: got 'chess', wanted one of arithmetic, strings, style"):
-        tasks.examples("chess", "test", 1, 0)
+        prompt_tasks.examples("chess", "test", 1, 0)
     with pytest.raises(ValueError, match=r"states: got 'w' of shapes \(3,\) and \(2,\)"):
-        tasks.average([A, {"w": torch.zeros(2), "b": torch.zeros(1)}])
+        merging.average([A, {"w": torch.zeros(2), "b": torch.zeros(1)}])
     with pytest.raises(ValueError, match="states: got 'b' in one but not in another"):
-        tasks.slerp(A, {"w": A["w"]}, 0.5)
+        merging.slerp(A, {"w": A["w"]}, 0.5)
     with pytest.raises(ValueError, match="vectors: got none"):
-        tasks.add(A, [], 1.0)
+        merging.add(A, [], 1.0)
     with pytest.raises(ValueError, match="density: got 0, wanted more than 0 and at most 1"):
-        tasks.trim(A, 0)
+        merging.trim(A, 0)
     with pytest.raises(ValueError, match="drop: got 1, wanted at least 0 and less than 1"):
-        tasks.dare(A, 1, 0)
+        merging.dare(A, 1, 0)
 
 
 def test_parts_are_of_the_stated_size() -> None:
     generator = np.random.default_rng(0)
-    parts = [tasks.part_of(tasks.addition(generator).prompt) for _ in range(5000)]
+    parts = [prompt_tasks.part_of(prompt_tasks.addition(generator).prompt) for _ in range(5000)]
     assert parts.count("train") / 5000 == pytest.approx(0.8, abs=0.03)
     assert parts.count("test") / 5000 == pytest.approx(0.1, abs=0.02)

@@ -10,8 +10,11 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertForMaskedLM, BertTokenizer
 
-from frontier_lab import corpus, zoo
-from frontier_lab.zoo import bert, masked_text
+from frontier_lab import zoo
+from frontier_lab.storage.files import sha256
+from frontier_lab.texts import corpus
+from frontier_lab.zoo import bert
+from frontier_lab.zoo.training import masked_text
 
 FOLDER = zoo.CHECKPOINTS / bert.NAME
 ENTRY = zoo.manifest()[bert.NAME]
@@ -79,6 +82,6 @@ def test_the_recipe_resumes_bit_for_bit(tmp_path: Path) -> None:
     whole = bert.run(0, tmp_path / "whole", tmp_path / "a", short)
     bert.run(0, tmp_path / "parts", tmp_path / "b", short, stop_at=3)
     assert bert.run(0, tmp_path / "parts", tmp_path / "b", short) == whole
-    assert zoo.sha256(tmp_path / "whole" / "model.safetensors") == zoo.sha256(
+    assert sha256(tmp_path / "whole" / "model.safetensors") == sha256(
         tmp_path / "parts" / "model.safetensors"
     )

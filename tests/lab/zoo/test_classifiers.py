@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from frontier_lab import scripture, zoo
+from frontier_lab import zoo
+from frontier_lab.storage.files import sha256
+from frontier_lab.texts import bible_books
 from frontier_lab.zoo import classifiers
 
 FOLDER = zoo.CHECKPOINTS / classifiers.NAME
@@ -57,7 +59,7 @@ def test_the_committed_weights_have_the_committed_accuracy() -> None:
         )
         assert not any(report.values())
         assert type(model).__name__ == ENTRY["parts"][name]["class"]
-        assert tuple(model.config.id2label.values()) == scripture.GROUPS
+        assert tuple(model.config.id2label.values()) == bible_books.GROUPS
         tokenizer = AutoTokenizer.from_pretrained(FOLDER / name)
         assert len(tokenizer) == classifiers.VOCABULARIES[name] == model.config.vocab_size
         tokens.add(tuple(tokenizer(" ".join(texts[:9])).input_ids))
@@ -76,6 +78,6 @@ def test_the_recipe_resumes_bit_for_bit(name: str, tmp_path: Path) -> None:
     classifiers.run(name, 0, tmp_path / "parts", tmp_path / "b", short, stop_at=2)
     _, resumed = classifiers.run(name, 0, tmp_path / "parts", tmp_path / "b", short)
     assert resumed == whole
-    assert zoo.sha256(tmp_path / "whole" / "model.safetensors") == zoo.sha256(
+    assert sha256(tmp_path / "whole" / "model.safetensors") == sha256(
         tmp_path / "parts" / "model.safetensors"
     )

@@ -11,13 +11,16 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, GPT2LMHeadModel, GPT2Tokenizer
 
-from frontier_lab import hub, tasks, zoo
+from frontier_lab import hub, zoo
+from frontier_lab.methods import merging
+from frontier_lab.storage.files import sha256
+from frontier_lab.texts import prompt_tasks
 from frontier_lab.zoo import gpt2
 
 FOLDER = zoo.CHECKPOINTS / gpt2.NAME
 ENTRY = zoo.manifest()[gpt2.NAME]
 FINDINGS: dict[str, dict[str, list[float]]] = ENTRY["findings"]
-FULL = ["", *tasks.TASKS]
+FULL = ["", *prompt_tasks.TASKS]
 
 
 def found(task: str, condition: str, seed: int) -> float:
@@ -31,16 +34,20 @@ def test_the_entry_is_the_recipes() -> None:
     assert ENTRY["tuning"] == json.loads(json.dumps({name: vars(run) for name, run in runs.items()}))
     assert ENTRY["lora"] == gpt2.LORA
     assert ENTRY["steps"] == gpt2.STEPS
-    assert set(ENTRY["parts"]) == {*tasks.TASKS, *(f"lora-{task}" for task in tasks.TASKS), "medium"}
+    assert set(ENTRY["parts"]) == {
+        *prompt_tasks.TASKS,
+        *(f"lora-{task}" for task in prompt_tasks.TASKS),
+        "medium",
+    }
     joint = FINDINGS["joint score"]
     for condition, values in joint.items():
         for seed, value in enumerate(values):
-            mean = sum(found(task, condition, seed) for task in tasks.TASKS) / len(tasks.TASKS)
+            mean = sum(found(task, condition, seed) for task in prompt_tasks.TASKS) / len(prompt_tasks.TASKS)
             assert value == pytest.approx(mean, abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", gpt2.SEEDS)
-@pytest.mark.parametrize("task", list(tasks.TASKS))
+@pytest.mark.parametrize("task", list(prompt_tasks.TASKS))
 @pytest.mark.parametrize("kind", ["tuned", "LoRA"])
 def test_tuning_teaches_its_task(kind: str, task: str, seed: int) -> None:
     tuned, base = found(task, f"{kind} on {task}", seed), found(task, "base", seed)
@@ -50,7 +57,7 @@ def test_tuning_teaches_its_task(kind: str, task: str, seed: int) -> None:
 @pytest.mark.parametrize("seed", gpt2.SEEDS)
 def test_each_fine_tune_forgets_the_other_tasks_and_no_merge_brings_them_together(seed: int) -> None:
     joint = FINDINGS["joint score"]
-    best = max(joint[f"tuned on {task}"][seed] for task in tasks.TASKS)
+    best = max(joint[f"tuned on {task}"][seed] for task in prompt_tasks.TASKS)
     assert 0.3 < best < 0.5
     for rule in ("average", "task arithmetic", "TIES"):
         assert joint[rule][seed] < best - 0.1
@@ -68,10 +75,10 @@ def test_the_committed_weights_have_the_committed_scores(part: str) -> None:
     assert isinstance(model, GPT2LMHeadModel)
     for task, (ids, labels) in gpt2.held_out(tokenizer, "test").items():
         condition = f"tuned on {part}" if part else "base"
-        assert tasks.exact(model, ids, labels) == pytest.approx(found(task, condition, 0), abs=0.03)
+        assert prompt_tasks.exact(model, ids, labels) == pytest.approx(found(task, condition, 0), abs=0.03)
 
 
-@pytest.mark.parametrize("task", list(tasks.TASKS))
+@pytest.mark.parametrize("task", list(prompt_tasks.TASKS))
 def test_the_adapter_on_the_base_has_the_committed_score(task: str) -> None:
     folder = FOLDER / f"lora-{task}"
     settings = json.loads((folder / "adapter_config.json").read_text("utf8"))
@@ -90,16 +97,18 @@ def test_the_adapter_on_the_base_has_the_committed_score(task: str) -> None:
             # GPT-2 keeps its matrices transposed.
             module.weight += (up.float() @ down.float()).T * settings["lora_alpha"] / settings["r"]
     ids, labels = gpt2.held_out(AutoTokenizer.from_pretrained(folder), "test")[task]
-    assert tasks.exact(model, ids, labels) == pytest.approx(found(task, f"LoRA on {task}", 0), abs=0.03)
+    assert prompt_tasks.exact(model, ids, labels) == pytest.approx(
+        found(task, f"LoRA on {task}", 0), abs=0.03
+    )
 
 
 def test_merging_again_gives_the_committed_scores() -> None:
     base = hub.load(str(FOLDER))
-    tuned = {task: hub.load(str(FOLDER / task)) for task in tasks.TASKS}
+    tuned = {task: hub.load(str(FOLDER / task)) for task in prompt_tasks.TASKS}
     test = gpt2.held_out(AutoTokenizer.from_pretrained(FOLDER), "test")
-    vectors = [tasks.task_vector(gpt2.state(base), gpt2.state(model)) for model in tuned.values()]
+    vectors = [merging.task_vector(gpt2.state(base), gpt2.state(model)) for model in tuned.values()]
     coefficient = FINDINGS["coefficient chosen on validation"]["task arithmetic"][0]
-    merged = tasks.add(gpt2.state(base), vectors, coefficient)
+    merged = merging.add(gpt2.state(base), vectors, coefficient)
     base.load_state_dict(merged, strict=False)
     assert gpt2.scores(base, test)["joint"] == pytest.approx(
         FINDINGS["joint score"]["task arithmetic"][0], abs=0.03
@@ -111,7 +120,7 @@ def test_the_larger_model_has_other_shapes() -> None:
     assert medium.config.n_layer > base.config.n_layer
     assert medium.config.n_embd > base.config.n_embd
     with pytest.raises(ValueError, match="states: got"):
-        tasks.average([gpt2.state(base), gpt2.state(medium)])
+        merging.average([gpt2.state(base), gpt2.state(medium)])
     log = json.loads((FOLDER / "log.json").read_text("utf8"))["medium"][0]
     assert log[-1]["val_loss"] < log[0]["val_loss"] - 2
 
@@ -133,7 +142,7 @@ def test_the_recipe_resumes_bit_for_bit(kind: str, tmp_path: Path) -> None:
     go("parts", stop_at=2)
     assert go("parts") == whole
     hashes = [
-        [zoo.sha256(file) for file in sorted((tmp_path / "out" / name).glob("*.safetensors"))]
+        [sha256(file) for file in sorted((tmp_path / "out" / name).glob("*.safetensors"))]
         for name in ("whole", "parts")
     ]
     assert hashes[0] == hashes[1] != []

@@ -11,6 +11,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from frontier_lab import hub, zoo
+from frontier_lab.storage.files import sha256
 from frontier_lab.zoo import induction
 
 FOLDER = zoo.CHECKPOINTS / induction.NAME
@@ -90,4 +91,4 @@ def test_the_recipe_resumes_bit_for_bit(tmp_path: Path) -> None:
     induction.run(0, tmp_path / "parts", tmp_path / "b", short, stop_at=3)
     assert induction.run(0, tmp_path / "parts", tmp_path / "b", short) == whole
     a, b = (tmp_path / part / "6" / "model.safetensors" for part in ("whole", "parts"))
-    assert zoo.sha256(a) == zoo.sha256(b)
+    assert sha256(a) == sha256(b)

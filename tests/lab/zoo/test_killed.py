@@ -14,16 +14,17 @@ from typing import Any
 
 import pytest
 
-from frontier_lab import zoo
+from frontier_lab.storage.files import sha256
 
 PROGRAM = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from frontier_lab import zoo
-from frontier_lab.zoo import __main__ as program, labelled
-zoo.CHECKPOINTS, zoo.MANIFEST = Path(sys.argv[1]), Path(sys.argv[1]).with_suffix(".json")
-labelled.SCHEDULE = replace(labelled.SCHEDULE, steps=60, log_every=10)
+from frontier_lab.storage import checkpoints
+from frontier_lab.zoo import __main__ as program
+from frontier_lab.zoo.families import multi_label
+checkpoints.CHECKPOINTS, checkpoints.MANIFEST = Path(sys.argv[1]), Path(sys.argv[1]).with_suffix(".json")
+multi_label.SCHEDULE = replace(multi_label.SCHEDULE, steps=60, log_every=10)
 sys.argv = ["zoo", "sentiment", "toxicity"]
 program.main()
 """
@@ -45,7 +46,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
 def result(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     """The hash of every file, and the manifest."""
     root = folder / "checkpoints"
-    files = {str(file.relative_to(root)): zoo.sha256(file) for file in root.rglob("*") if file.is_file()}
+    files = {str(file.relative_to(root)): sha256(file) for file in root.rglob("*") if file.is_file()}
     return files, json.loads(root.with_suffix(".json").read_text("utf8"))
 
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from frontier_lab.zoo import harness
-from frontier_lab.zoo.harness import Schedule, train
+from frontier_lab.zoo.training import loop
+from frontier_lab.zoo.training.loop import Schedule, train
 
 SCHEDULE = Schedule(steps=6, batch_size=4, warmup=2, log_every=3, snapshots=(0, 3))
 RECIPE = {"seed": 0}
@@ -95,8 +95,8 @@ def test_a_killed_process_loses_nothing_that_was_logged(kill_at: int, tmp_path: 
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import torch; torch.set_num_threads(1)
 from pathlib import Path
-import test_harness
-test_harness.run(Path({str(tmp_path / "killed")!r}), kill_at={kill_at})
+import test_loop
+test_loop.run(Path({str(tmp_path / "killed")!r}), kill_at={kill_at})
 """
     killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -118,7 +118,7 @@ def test_a_kill_between_state_and_log_does_not_tear_them_apart(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(harness, "write_json", killed)
+        patch.setattr(loop, "write_json", killed)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "torn", schedule=schedule)  # the state of step 4 is there, its log is not
     resumed, resumed_log, _ = run(tmp_path / "torn", schedule=schedule)
@@ -180,7 +180,7 @@ def test_the_logged_training_loss_is_the_mean_since_the_last_entry(tmp_path: Pat
 
 def test_the_router_and_vectors_do_not_decay() -> None:
     model = Tiny()
-    groups = harness._optimizer(model, SCHEDULE).param_groups
+    groups = loop._optimizer(model, SCHEDULE).param_groups
     names = {id(p): n for n, p in model.named_parameters()}
     decay = {names[id(p)]: group["weight_decay"] for group in groups for p in group["params"]}
     assert decay == {
@@ -204,12 +204,12 @@ def test_the_rate_warms_up_and_falls_to_a_tenth() -> None:
 
 def test_json_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "log.json"
-    harness.write_json(target, [1])
+    loop.write_json(target, [1])
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(harness.os, "replace", killed)
+    monkeypatch.setattr(loop.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        harness.write_json(target, [2])
+        loop.write_json(target, [2])
     assert json.loads(target.read_text("utf8")) == [1]

@@ -11,7 +11,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from frontier_lab import hub, routing, zoo
+from frontier_lab import hub, zoo
+from frontier_lab.methods import routing
+from frontier_lab.storage.files import sha256
 from frontier_lab.zoo import mixtral
 
 FILE_LIMIT, TOTAL_LIMIT = 2 * 1024**2, 25 * 1024**2
@@ -37,7 +39,7 @@ def test_every_recipe_has_an_entry_and_a_folder() -> None:
 
 @pytest.mark.parametrize("name", zoo.RECIPES)
 def test_the_files_are_those_of_the_manifest(name: str) -> None:
-    assert {path: zoo.sha256(file) for path, file in files(name).items()} == MANIFEST[name]["files"]
+    assert {path: sha256(file) for path, file in files(name).items()} == MANIFEST[name]["files"]
 
 
 @pytest.mark.parametrize("name", zoo.RECIPES)

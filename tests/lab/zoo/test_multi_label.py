@@ -10,9 +10,13 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
-from frontier_lab import labelled_text, zoo
-from frontier_lab.labelled_text import Labelled
-from frontier_lab.zoo import labelled, sentiment, toxicity
+from frontier_lab import zoo
+from frontier_lab.methods import classification
+from frontier_lab.storage.files import sha256
+from frontier_lab.texts import labelled_text
+from frontier_lab.texts.labelled_text import Labelled
+from frontier_lab.zoo import sentiment, toxicity
+from frontier_lab.zoo.families import multi_label
 
 TASKS = {recipe.NAME: recipe.TASK for recipe in (sentiment, toxicity)}
 
@@ -57,33 +61,33 @@ def test_parts_hold_back_what_they_say(draw: object) -> None:
 
 def test_auroc_counts_pairs() -> None:
     labels = torch.tensor([0, 0, 1, 1])
-    assert labelled_text.auroc(torch.tensor([0.1, 0.2, 0.3, 0.4]), labels) == 1
-    assert labelled_text.auroc(torch.tensor([0.4, 0.3, 0.2, 0.1]), labels) == 0
-    assert labelled_text.auroc(torch.tensor([0.1, 0.3, 0.2, 0.4]), labels) == 0.75
-    assert labelled_text.auroc(torch.zeros(4), labels) == 0.5
+    assert classification.auroc(torch.tensor([0.1, 0.2, 0.3, 0.4]), labels) == 1
+    assert classification.auroc(torch.tensor([0.4, 0.3, 0.2, 0.1]), labels) == 0
+    assert classification.auroc(torch.tensor([0.1, 0.3, 0.2, 0.4]), labels) == 0.75
+    assert classification.auroc(torch.zeros(4), labels) == 0.5
     with pytest.raises(ValueError, match="labels: got one class only, wanted both"):
-        labelled_text.auroc(torch.zeros(4), torch.ones(4))
+        classification.auroc(torch.zeros(4), torch.ones(4))
 
 
 def test_a_bag_of_words_learns_words_and_no_order() -> None:
     plain = [Labelled("good x", (1,)), Labelled("bad x", (0,))] * 20
-    words = labelled_text.BagOfWords(plain)
+    words = classification.BagOfWords(plain)
     assert (words(["x good", "bad", "x new bad"]) > 0.5).flatten().tolist() == [True, False, False]
     order = [Labelled("a b", (1,)), Labelled("b a", (0,))] * 20
-    assert labelled_text.BagOfWords(order)(["a b"]).item() == pytest.approx(0.5, abs=1e-3)
+    assert classification.BagOfWords(order)(["a b"]).item() == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", list(TASKS))
 def test_the_entry_is_the_recipes(name: str) -> None:
     entry = zoo.manifest()[name]
-    assert entry["schedule"] == json.loads(json.dumps(vars(labelled.SCHEDULE)))
+    assert entry["schedule"] == json.loads(json.dumps(vars(multi_label.SCHEDULE)))
     assert tuple(entry["labels"]) == TASKS[name].labels
     log = json.loads((zoo.CHECKPOINTS / name / "log.json").read_text("utf8"))
     ends = [run[-1]["accuracy"] for run in log]
     assert ends == pytest.approx(findings(name)["accuracy, seen"]["model"], abs=2e-3)
 
 
-@pytest.mark.parametrize("seed", labelled.SEEDS)
+@pytest.mark.parametrize("seed", multi_label.SEEDS)
 def test_sentiment_knows_order_but_no_new_word(seed: int) -> None:
     found = findings("sentiment")
     assert found["accuracy, seen"]["model"][seed] > 0.9
@@ -92,7 +96,7 @@ def test_sentiment_knows_order_but_no_new_word(seed: int) -> None:
     assert found["accuracy, words"]["model"][seed] < 0.75
 
 
-@pytest.mark.parametrize("seed", labelled.SEEDS)
+@pytest.mark.parametrize("seed", multi_label.SEEDS)
 def test_toxicity_is_known_in_seen_templates_and_less_in_unseen_ones(seed: int) -> None:
     found = findings("toxicity")
     assert found["macro AUROC, seen"]["model"][seed] > 0.98
@@ -114,19 +118,19 @@ def test_the_committed_weights_have_the_committed_numbers(name: str) -> None:
     assert tokenizer.get_vocab() == task.tokenizer().get_vocab()
     for part in ("seen", "unseen", "words"):
         sentences = task.sentences(part)
-        probabilities = labelled.probabilities(model.eval(), tokenizer, [s.text for s in sentences])
-        for measure, value in labelled.measures(probabilities, sentences).items():
+        probabilities = multi_label.probabilities(model.eval(), tokenizer, [s.text for s in sentences])
+        for measure, value in multi_label.measures(probabilities, sentences).items():
             assert value == pytest.approx(findings(name)[f"{measure}, {part}"]["model"][0], abs=0.01)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(TASKS))
 def test_the_recipe_resumes_bit_for_bit(name: str, tmp_path: Path) -> None:
-    short = replace(labelled.SCHEDULE, steps=4, batch_size=4, log_every=2)
-    _, whole = labelled.run(TASKS[name], 0, tmp_path / "whole", tmp_path / "a", short)
-    labelled.run(TASKS[name], 0, tmp_path / "parts", tmp_path / "b", short, stop_at=2)
-    _, resumed = labelled.run(TASKS[name], 0, tmp_path / "parts", tmp_path / "b", short)
+    short = replace(multi_label.SCHEDULE, steps=4, batch_size=4, log_every=2)
+    _, whole = multi_label.run(TASKS[name], 0, tmp_path / "whole", tmp_path / "a", short)
+    multi_label.run(TASKS[name], 0, tmp_path / "parts", tmp_path / "b", short, stop_at=2)
+    _, resumed = multi_label.run(TASKS[name], 0, tmp_path / "parts", tmp_path / "b", short)
     assert resumed == whole
-    assert zoo.sha256(tmp_path / "whole" / "model.safetensors") == zoo.sha256(
+    assert sha256(tmp_path / "whole" / "model.safetensors") == sha256(
         tmp_path / "parts" / "model.safetensors"
     )

@@ -14,9 +14,12 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from frontier_lab import hub, sequence_tasks, zoo
-from frontier_lab.zoo import architectures, sweep
-from frontier_lab.zoo.windows import Windows
+from frontier_lab import hub, zoo
+from frontier_lab.methods import memory
+from frontier_lab.storage.files import sha256
+from frontier_lab.texts.windows import Windows
+from frontier_lab.zoo import sweep
+from frontier_lab.zoo.families import peers
 
 PEERS = ("llama_peer", "mamba", "retnet", "rwkv", "s4d")
 TASKS = ("language", "recall", "copy")
@@ -74,8 +77,8 @@ def test_the_settings_are_the_best_of_a_search_that_went_on_past_them(name: str,
 
 def test_trials_are_measured_on_other_sequences_than_those_reported() -> None:
     for task in ("recall", "copy"):
-        reported = architectures.held_out(task)
-        for size, (ids, _) in architectures.held_out(task, architectures.TRIAL_SEED).items():
+        reported = peers.held_out(task)
+        for size, (ids, _) in peers.held_out(task, peers.TRIAL_SEED).items():
             assert not torch.equal(ids, reported[size][0])
 
 
@@ -90,15 +93,15 @@ def test_every_folder_loads_as_the_class_that_the_recipe_names(name: str, task: 
             assert getattr(model.config, key) == value, key
     kept = MANIFEST[name] if task == "language" else MANIFEST[name]["parts"][task]
     for tokens, wanted in kept["state_bytes"].items():
-        assert sequence_tasks.state_bytes(model, int(tokens)) == wanted
+        assert memory.state_bytes(model, int(tokens)) == wanted
 
 
 @pytest.mark.parametrize("name", PEERS)
 def test_the_log_ends_where_the_findings_are(name: str) -> None:
     log = json.loads((zoo.CHECKPOINTS / name / "log.json").read_text("utf8"))
     for task in TASKS:
-        schedule = architectures.SCHEDULES[task]
-        assert len(log[task]) == len(architectures.SEEDS)
+        schedule = peers.SCHEDULES[task]
+        assert len(log[task]) == len(peers.SEEDS)
         for entries in log[task]:
             assert [e["step"] for e in entries] == list(range(0, schedule.steps + 1, schedule.log_every))
     ends = [entries[-1]["val_loss"] for entries in log["language"]]
@@ -112,8 +115,8 @@ def test_the_log_ends_where_the_findings_are(name: str) -> None:
 @torch.no_grad()
 def test_the_committed_language_model_has_the_committed_loss(name: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(zoo.CHECKPOINTS / name)
-    held_out = Windows(tokenizer, "validation", architectures.MIXTURE)
-    ids, _ = held_out.fixed(architectures.VALIDATION_WINDOWS, architectures.SCHEDULES["language"].context)
+    held_out = Windows(tokenizer, "validation", peers.MIXTURE)
+    ids, _ = held_out.fixed(peers.VALIDATION_WINDOWS, peers.SCHEDULES["language"].context)
     loss = hub.load(str(folder(name, "language")))(input_ids=ids, labels=ids).loss.item()
     # Weights were rounded to half precision after they were measured.
     assert loss == pytest.approx(findings(name, "validation loss", "language")[0], abs=0.01)
@@ -124,8 +127,8 @@ def test_the_committed_language_model_has_the_committed_loss(name: str) -> None:
 @torch.no_grad()
 def test_the_committed_parts_have_the_committed_accuracy(name: str, task: str) -> None:
     model = hub.load(str(folder(name, task)))
-    condition, (ids, labels) = next(iter(architectures.held_out(task).items()))
-    accuracy = sequence_tasks.answer_accuracy(model(input_ids=ids).logits, labels)
+    condition, (ids, labels) = next(iter(peers.held_out(task).items()))
+    accuracy = memory.answer_accuracy(model(input_ids=ids).logits, labels)
     assert accuracy == pytest.approx(findings(name, f"{task} accuracy", condition)[0], abs=0.02)
 
 
@@ -133,7 +136,7 @@ def test_the_committed_parts_have_the_committed_accuracy(name: str, task: str) -
 @torch.no_grad()
 def test_the_trained_models_say_the_same_step_by_step(name: str) -> None:
     model = hub.load(str(folder(name, "language")))
-    ids = torch.randint(0, architectures.VOCABULARY, (2, 100))
+    ids = torch.randint(0, peers.VOCABULARY, (2, 100))
     state, rows = None, []
     for t in range(ids.shape[1]):
         logits, state = model.step(ids[:, t], state)
@@ -143,13 +146,13 @@ def test_the_trained_models_say_the_same_step_by_step(name: str) -> None:
 
 @pytest.mark.parametrize("name", PEERS)
 def test_every_language_model_learned_more_than_which_tokens_are_frequent(name: str) -> None:
-    start = math.log(architectures.VOCABULARY)
+    start = math.log(peers.VOCABULARY)
     assert all(loss < start - 2 for loss in findings(name, "validation loss", "language"))
 
 
 def test_the_language_models_rank_the_same_with_every_seed() -> None:
     # After so few tokens: a short convolution or a token shift helps at once, attention has to learn its own.
-    for seed in range(len(architectures.SEEDS)):
+    for seed in range(len(peers.SEEDS)):
         loss = {name: findings(name, "validation loss", "language")[seed] for name in PEERS}
         assert min(loss, key=loss.__getitem__) == "mamba"
         assert loss["mamba"] < min(loss[name] for name in PEERS if name != "mamba") - 0.2
@@ -166,14 +169,14 @@ def test_recall_separates_attention_from_states_of_fixed_size() -> None:
 
 @pytest.mark.parametrize("name", ["mamba", "retnet"])
 def test_a_state_of_fixed_size_holds_fewer_pairs_the_more_are_shown(name: str) -> None:
-    for seed in range(len(architectures.SEEDS)):
-        few, *_, many = (findings(name, "recall accuracy", f"{n} pairs")[seed] for n in architectures.PAIRS)
+    for seed in range(len(peers.SEEDS)):
+        few, *_, many = (findings(name, "recall accuracy", f"{n} pairs")[seed] for n in peers.PAIRS)
         assert few > many
 
 
 def test_copying_goes_on_beyond_the_trained_lengths_where_no_position_is_rotated() -> None:
     for name in PEERS:
-        eight, *_, longest = (findings(name, "copy accuracy", f"{n} symbols") for n in architectures.LENGTHS)
+        eight, *_, longest = (findings(name, "copy accuracy", f"{n} symbols") for n in peers.LENGTHS)
         assert min(eight) > max(longest)
     for name in ("llama_peer", "retnet"):
         assert max(findings(name, "copy accuracy", "32 symbols")) < 0.1
@@ -193,19 +196,16 @@ def test_a_part_is_trained_again_and_the_others_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = {
-        task: replace(schedule, steps=2, warmup=1, log_every=1)
-        for task, schedule in architectures.SCHEDULES.items()
+        task: replace(schedule, steps=2, warmup=1, log_every=1) for task, schedule in peers.SCHEDULES.items()
     }
-    monkeypatch.setattr(architectures, "SCHEDULES", short)
+    monkeypatch.setattr(peers, "SCHEDULES", short)
     entry = recipe("s4d").assemble(tmp_path / "work", tmp_path / "fresh", ("recall",))
     committed = zoo.CHECKPOINTS / "s4d"
     kept = {file.relative_to(committed) for file in committed.rglob("*") if file.is_file()}
     assert {
         file.relative_to(tmp_path / "fresh") for file in (tmp_path / "fresh").rglob("*") if file.is_file()
     } == kept
-    changed = {
-        str(file) for file in kept if zoo.sha256(committed / file) != zoo.sha256(tmp_path / "fresh" / file)
-    }
+    changed = {str(file) for file in kept if sha256(committed / file) != sha256(tmp_path / "fresh" / file)}
     assert changed == {"log.json", "recall/model.safetensors"}
     logs, before = (
         json.loads((place / "log.json").read_text("utf8")) for place in (tmp_path / "fresh", committed)
@@ -225,9 +225,9 @@ def test_a_part_is_trained_again_and_the_others_are_kept(
 @pytest.mark.parametrize("task", TASKS)
 def test_a_run_resumes_bit_for_bit(name: str, task: Any, tmp_path: Path) -> None:
     peer = recipe(name).PEER
-    short = replace(architectures.SCHEDULES[task], steps=4, batch_size=2, context=16, warmup=2, log_every=2)
-    whole = architectures.run(peer, task, 0, tmp_path / "whole", tmp_path / "a", short)
-    architectures.run(peer, task, 0, tmp_path / "parts", tmp_path / "b", short, stop_at=2)
-    assert architectures.run(peer, task, 0, tmp_path / "parts", tmp_path / "b", short) == whole
+    short = replace(peers.SCHEDULES[task], steps=4, batch_size=2, context=16, warmup=2, log_every=2)
+    whole = peers.run(peer, task, 0, tmp_path / "whole", tmp_path / "a", short)
+    peers.run(peer, task, 0, tmp_path / "parts", tmp_path / "b", short, stop_at=2)
+    assert peers.run(peer, task, 0, tmp_path / "parts", tmp_path / "b", short) == whole
     files = [tmp_path / part / "model.safetensors" for part in ("whole", "parts")]
-    assert zoo.sha256(files[0]) == zoo.sha256(files[1])
+    assert sha256(files[0]) == sha256(files[1])

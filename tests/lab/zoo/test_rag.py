@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, BartForConditionalGeneration, DPRContextEncoder, DPRQuestionEncoder
 
-from frontier_lab import facts, hub, zoo
+from frontier_lab import hub, zoo
+from frontier_lab.texts import facts
 from frontier_lab.zoo import dpr, reader
-from frontier_lab.zoo.harness import Schedule
+from frontier_lab.zoo.training.loop import Schedule
 
 QUESTION, CTX = (f"facebook/dpr-{part}_encoder-single-nq-base" for part in ("question", "ctx"))
 SHORT = Schedule(steps=4, batch_size=4, context=80, warmup=2, log_every=2)

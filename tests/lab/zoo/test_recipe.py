@@ -10,9 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from frontier_lab import hub, zoo
+from frontier_lab.storage import checkpoints
+from frontier_lab.storage.checkpoints import committed
+from frontier_lab.storage.files import sha256
 from frontier_lab.zoo import __main__ as rebuild
 from frontier_lab.zoo import mixtral
-from frontier_lab.zoo.harness import Schedule
+from frontier_lab.zoo.training.loop import Schedule
 
 SHORT = Schedule(steps=6, batch_size=2, context=16, warmup=2, log_every=3, snapshots=(0, 3))
 
@@ -54,7 +57,7 @@ def test_the_model_resumes_bit_for_bit(run: str, tmp_path: Path) -> None:
     assert resumed == whole
     for step in (3, 6):
         a, b = (tmp_path / part / f"{run}-{step}" / "model.safetensors" for part in ("whole", "parts"))
-        assert zoo.sha256(a) == zoo.sha256(b)
+        assert sha256(a) == sha256(b)
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_rebuilding_replaces_checkpoint_and_manifest_and_repeats_itself(
     assert not (own_checkpoints / "mixtral" / "snapshots" / stale.name).exists()
     first = zoo.manifest()["mixtral"]
     assert first["schedule"]["steps"] == SHORT.steps
-    hub.committed.cache_clear()
+    committed.cache_clear()
     assert hub.path("mistralai/Mixtral-8x7B-v0.1") == str(own_checkpoints / "mixtral")
     assert {(s.run, s.step) for s in hub.snapshots()} == {(run, n) for run in mixtral.RUNS for n in (0, 3, 6)}
     for snapshot in hub.snapshots():
@@ -91,13 +94,13 @@ def test_a_rebuilt_model_that_strays_replaces_nothing(
     small_recipe: Path, own_checkpoints: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rebuild.rebuild("mixtral", small_recipe)
-    before = {file: zoo.sha256(file) for file in own_checkpoints.rglob("*") if file.is_file()}
-    manifest = zoo.MANIFEST.read_bytes()
+    before = {file: sha256(file) for file in own_checkpoints.rglob("*") if file.is_file()}
+    manifest = checkpoints.MANIFEST.read_bytes()
     monkeypatch.setattr(mixtral, "SCHEDULE", replace(SHORT, learning_rate=0.5))
     with pytest.raises(SystemExit, match=r"error: mixtral, balanced: more than 0\.05 away; nothing replaced"):
         rebuild.rebuild("mixtral", small_recipe)
-    assert {file: zoo.sha256(file) for file in before} == before
-    assert zoo.MANIFEST.read_bytes() == manifest
+    assert {file: sha256(file) for file in before} == before
+    assert checkpoints.MANIFEST.read_bytes() == manifest
 
 
 def test_an_unknown_recipe_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,12 @@ import torch
 from transformers import AutoTokenizer, BloomForCausalLM, LlamaForCausalLM, PreTrainedModel
 
 from frontier_lab import hub, zoo
-from frontier_lab.long_context import loss_by_position, recall
-from frontier_lab.zoo import bloom, llama, short_context
-from frontier_lab.zoo.harness import Schedule
-from frontier_lab.zoo.recipe import SEEDS
+from frontier_lab.methods.long_context import loss_by_position, recall
+from frontier_lab.storage.files import sha256
+from frontier_lab.zoo import bloom, llama
+from frontier_lab.zoo.families import short_context
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import SEEDS
 
 MANIFEST = zoo.manifest()
 FINDINGS = {name: MANIFEST[name]["findings"] for name in ("llama", "bloom")}
@@ -35,7 +37,7 @@ def test_both_models_have_the_same_text_tokens_schedule_and_size() -> None:
     assert theirs["parameters"] == pytest.approx(ours["parameters"], rel=0.05)
     assert 350_000 <= ours["parameters"] <= 500_000
     files = [zoo.CHECKPOINTS / name / "tokenizer.json" for name in ("llama", "bloom", "llama/yarn")]
-    assert len({zoo.sha256(file) for file in files}) == 1
+    assert len({sha256(file) for file in files}) == 1
 
 
 def test_inside_the_trained_length_both_recall_everything() -> None:
@@ -109,7 +111,7 @@ def tokenizer() -> Any:
 def test_two_processes_would_build_the_committed_tokenizer(tokenizer: Any, tmp_path: Path) -> None:
     short_context.build_tokenizer().save_pretrained(tmp_path)
     for file in ("tokenizer.json", "tokenizer_config.json"):
-        assert zoo.sha256(tmp_path / file) == MANIFEST["llama"]["files"][file]
+        assert sha256(tmp_path / file) == MANIFEST["llama"]["files"][file]
     text = "And God said, Let there be light: hacker n. [originally, someone who makes furniture with an axe]"
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert len(tokenizer) == short_context.VOCABULARY

@@ -14,8 +14,9 @@ import transformers
 from transformers import AutoTokenizer
 
 from frontier_lab import hub, zoo
-from frontier_lab.zoo import bigbird, longformer, sparse_encoders
-from frontier_lab.zoo.masked_text import IGNORED
+from frontier_lab.zoo import bigbird, longformer
+from frontier_lab.zoo.families import sparse_encoders
+from frontier_lab.zoo.training.masked_text import IGNORED
 
 RECIPES = (longformer, bigbird)
 MANIFEST = zoo.manifest()

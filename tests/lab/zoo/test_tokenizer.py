@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from frontier_lab import corpus, hub, zoo
+from frontier_lab import hub, zoo
+from frontier_lab.storage.files import sha256
+from frontier_lab.texts import corpus
 from frontier_lab.zoo import mixtral
 
 BUILD = (
@@ -30,7 +32,7 @@ def test_two_processes_build_the_committed_file(tmp_path: Path) -> None:
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         subprocess.run([sys.executable, "-c", BUILD, str(tmp_path / seed)], check=True, env=environment)
     for file in ("tokenizer.json", "tokenizer_config.json"):
-        built = {zoo.sha256(tmp_path / seed / file) for seed in ("1", "2")}
+        built = {sha256(tmp_path / seed / file) for seed in ("1", "2")}
         assert built == {zoo.manifest()["mixtral"]["files"][file]}
 
 

@@ -2,7 +2,7 @@
 
 Three domains so that it can be measured what the experts of a mixture specialise in: scripture (King James
 Bible), hacker lore (the Jargon File) and classical Chinese poems (three hundred Tang, one hundred Song).
-Sources, licences and hashes stand in ``corpus.json``; ``frontier_lab.corpus.build`` says exactly how the
+Sources, licences and hashes stand in ``corpus.json``; ``texts.corpus.build`` says exactly how the
 files were made.
 """
 

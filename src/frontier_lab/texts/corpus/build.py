@@ -1,6 +1,7 @@
 """Make the committed corpus from three Debian packages: bible-kjv-text, dict-jargon and fortunes-zh.
 
-``apt-get install bible-kjv bible-kjv-text dict-jargon fortunes-zh && python -m frontier_lab.corpus.build``
+``apt-get install bible-kjv bible-kjv-text dict-jargon fortunes-zh``, then
+``python -m frontier_lab.texts.corpus.build``.
 """
 
 from __future__ import annotations

@@ -15,11 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerBase
 
-from frontier_lab import labelled_text
-from frontier_lab.labelled_text import Labelled, Part
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import fingerprint, word_piece
+from frontier_lab.methods import classification
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import labelled_text
+from frontier_lab.texts.labelled_text import Labelled, Part
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.tokenizers import fingerprint, word_piece
 
 VOCABULARY = 450
 SENTENCES = 6000
@@ -91,7 +93,7 @@ def measures(found: Tensor, sentences: list[Labelled]) -> dict[str, float]:
     columns = range(wanted.shape[1])
     return {
         "accuracy": ((found > 0.5) == wanted.bool()).float().mean().item(),
-        "macro AUROC": sum(labelled_text.auroc(found[:, c], wanted[:, c]) for c in columns) / len(columns),
+        "macro AUROC": sum(classification.auroc(found[:, c], wanted[:, c]) for c in columns) / len(columns),
     }
 
 
@@ -154,7 +156,7 @@ def assemble(task: Task, work: Path, target: Path, *, can: str, cannot: str) -> 
     tokenizer = task.tokenizer()
     parts: list[Part] = [part for part in labelled_text.PARTS if part != "train"]
     held_out = {part: task.sentences(part) for part in parts}
-    words = labelled_text.BagOfWords(task.sentences("train"))
+    words = classification.BagOfWords(task.sentences("train"))
     findings: dict[str, dict[str, list[float]]] = {}
     logs = []
 
@@ -177,7 +179,7 @@ def assemble(task: Task, work: Path, target: Path, *, can: str, cannot: str) -> 
     write_json(target / "log.json", logs, indent=None)
     return entry(
         model,
-        text="sentences of ours from templates and word lists (frontier_lab.labelled_text)",
+        text="sentences of ours from templates and word lists (frontier_lab.texts.labelled_text)",
         tokenizer=f"WordPiece, {len(tokenizer)} tokens, trained on the same sentences",
         schedule=SCHEDULE,
         val_loss={"seen templates": logs[0][-1]["val_loss"]},

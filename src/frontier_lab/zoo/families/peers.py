@@ -24,12 +24,15 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from frontier_lab import corpus, sequence_tasks, zoo
+from frontier_lab.methods import memory
 from frontier_lab.models import selective_scan, wkv
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_fallback_bpe, fingerprint
-from frontier_lab.zoo.windows import Windows
+from frontier_lab.storage import checkpoints
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import corpus, sequence_tasks
+from frontier_lab.texts.windows import Windows
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.training.tokenizers import byte_fallback_bpe, fingerprint
 
 Task = Literal["language", "recall", "copy"]
 
@@ -69,7 +72,7 @@ TASKS: tuple[Task, ...] = ("language", "recall", "copy")
 TOLERANCE: Mapping[str, float] = {"language": 0.05, "recall": 0.3, "copy": 0.3}
 """Nats between machines. Recall and copying are learned at a step that rounding moves."""
 
-SETTINGS = Path(__file__).with_name("sweep.json")
+SETTINGS = checkpoints.MANIFEST.with_name("sweep.json")
 """What ``frontier_lab.zoo.sweep`` tried for every peer and task, and what it chose."""
 
 
@@ -172,7 +175,7 @@ def accuracies(model: nn.Module, sets: Mapping[str, tuple[Tensor, Tensor]]) -> d
     for name, (ids, labels) in sets.items():
         out = model(input_ids=ids, labels=labels)
         losses.append(out.loss.item())
-        found[name] = round(sequence_tasks.answer_accuracy(out.logits, labels), 4)
+        found[name] = round(memory.answer_accuracy(out.logits, labels), 4)
     return {"val_loss": round(float(np.mean(losses)), 5), "accuracy": found}
 
 
@@ -271,7 +274,7 @@ def assemble(peer: Peer, work: Path, target: Path, tasks: Sequence[Task] = TASKS
     and the logs of all tasks and seeds in ``log.json``. What is not among ``tasks`` is taken from the
     committed checkpoint.
     """
-    committed = zoo.CHECKPOINTS / peer.name
+    committed = checkpoints.CHECKPOINTS / peer.name
     kept = json.loads((committed / "log.json").read_text("utf8")) if set(tasks) != set(TASKS) else {}
     logs = {
         task: [run(peer, task, seed, work / "weights" / task, work / f"{task}-{seed}") for seed in SEEDS]
@@ -293,7 +296,7 @@ def assemble(peer: Peer, work: Path, target: Path, tasks: Sequence[Task] = TASKS
         model = peer.model_class(peer.config(task))
         parts[task] = {
             **described(model),
-            "state_bytes": {str(n): sequence_tasks.state_bytes(model.eval(), n) for n in (32, 128)},
+            "state_bytes": {str(n): memory.state_bytes(model.eval(), n) for n in (32, 128)},
         }
     build_tokenizer().save_pretrained(target)
     write_json(target / "log.json", logs, indent=None)
@@ -304,7 +307,8 @@ def assemble(peer: Peer, work: Path, target: Path, tasks: Sequence[Task] = TASKS
 
     return entry(
         model,
-        text="King James Bible, Jargon File (frontier_lab.corpus); for recall and copying, random sequences",
+        text="King James Bible, Jargon File (frontier_lab.texts.corpus); "
+        "for recall and copying, random sequences",
         tokenizer=f"byte-fallback BPE, {VOCABULARY} tokens, trained on the same text",
         schedule=replace(SCHEDULES["language"], learning_rate=peer.found("language")["rate"]),
         val_loss={task: logs[task][0][-1]["val_loss"] for task in SCHEDULES},
@@ -319,6 +323,6 @@ def assemble(peer: Peer, work: Path, target: Path, tasks: Sequence[Task] = TASKS
         mixture=MIXTURE,
         settings={task: peer.found(task) for task in SCHEDULES},
         steps={task: schedule.steps for task, schedule in SCHEDULES.items()},
-        state_bytes={str(n): sequence_tasks.state_bytes(model.eval(), n) for n in (32, 128)},
+        state_bytes={str(n): memory.state_bytes(model.eval(), n) for n in (32, 128)},
         parts=parts,
     )

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from frontier_lab import corpus
-from frontier_lab.long_context import ROWS, Ledger, loss_by_position, recall, row, token_losses
-from frontier_lab.zoo.harness import Schedule, train
-from frontier_lab.zoo.vocabulary import byte_fallback_bpe, fingerprint
-from frontier_lab.zoo.windows import Windows
+from frontier_lab.methods.long_context import loss_by_position, recall, token_losses
+from frontier_lab.texts import corpus
+from frontier_lab.texts.ledgers import ROWS, Ledger, row
+from frontier_lab.texts.windows import Windows
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.tokenizers import byte_fallback_bpe, fingerprint
 
 VOCABULARY = 1024
 CHARACTERS = 128
@@ -34,7 +35,7 @@ BUCKETS = ((0, 64), (64, 128), (128, 256), (256, 512))
 DISTANCES = (30, 60, 120, 240, 480)
 LONG_WINDOWS = 64
 NEEDLES = 64
-TEXT = "King James Bible, Jargon File (frontier_lab.corpus); ledgers (frontier_lab.long_context)"
+TEXT = "King James Bible, Jargon File (frontier_lab.texts.corpus); ledgers (frontier_lab.texts.ledgers)"
 
 
 def tokenizer_text() -> list[str]:

@@ -21,12 +21,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from frontier_lab import zoo
-from frontier_lab.long_context import ROWS, Ledger
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.masked_text import IGNORED, Sentences, guess, mask
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import fingerprint
+from frontier_lab.storage import checkpoints
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts.ledgers import ROWS, Ledger
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.masked_text import IGNORED, Sentences, guess, mask
+from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.tokenizers import fingerprint
 
 VOCABULARY = 1024
 MIXTURE = {"bible": 0.5, "jargon": 0.5}
@@ -307,7 +308,8 @@ def assemble(
     findings["chance"] = {"one value of a label": [1 / len(next(iter(ROWS.values())))] * len(SEEDS)}
     return entry(
         encoder.model_class(encoder.config()),
-        text="King James Bible, Jargon File (frontier_lab.corpus); one row of a ledger, again and again",
+        text="King James Bible, Jargon File (frontier_lab.texts.corpus); "
+        "one row of a ledger, again and again",
         schedule=SCHEDULE,
         val_loss={"masked": logs[0][-1]["val_loss"]},
         findings=findings,
@@ -320,4 +322,4 @@ def assemble(
 
 def describe(encoder: Encoder, words: Mapping[str, str], _: list[Any]) -> dict[str, Any]:
     """The committed entry with other ``words``: ``can`` and ``cannot``."""
-    return {**zoo.manifest()[encoder.name], **words}
+    return {**checkpoints.manifest()[encoder.name], **words}

@@ -20,6 +20,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from frontier_lab.storage.files import write_json
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -51,13 +53,6 @@ class Schedule:
             return self.learning_rate * (step + 1) / self.warmup
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.learning_rate * (0.55 + 0.45 * math.cos(math.pi * progress))
-
-
-def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
-    """Write JSON so that a kill leaves either the old file or the new one; ``indent=None`` for long logs."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_text(json.dumps(value, ensure_ascii=False, indent=indent) + "\n", "utf8")
-    os.replace(partial, path)
 
 
 def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.AdamW:

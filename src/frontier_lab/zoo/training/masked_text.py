@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from frontier_lab import corpus
+from frontier_lab.texts import corpus
 
 IGNORED = -100
 """Label of a position that is not to be guessed."""

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from frontier_lab.zoo.harness import Schedule
+from frontier_lab.zoo.training.loop import Schedule
 
 SEEDS = (0, 1, 2)
 """Seed 0 is committed as weights; the others show the spread."""
