@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from frontier_kernels import ops
+from frontier_kernels.checks import FLOATS, check_device
 from frontier_kernels.ops import library, run, sum_dtype
-from frontier_kernels.router import FLOATS, check_device
 from frontier_kernels.score_normalization import normalized_retention, normalized_retention_step
 from frontier_kernels.xpos import query_factors, retain_in_segments
 
