@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from frontier_kernels.checks import FLOATS
 from frontier_kernels.ops import CUDA, NOT_COMPILED, library, why_no_cuda
-from frontier_kernels.router import FLOATS
 
 PATHS = {
     "scalar": "products in portable C++",

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from frontier_kernels import ops
+from frontier_kernels.checks import FLOATS, check_device
 from frontier_kernels.ops import sum_dtype
 from frontier_kernels.packing import FEW_TOKENS, PackedWeights
 from frontier_kernels.router import (
-    FLOATS,
     Routing,
     Scoring,
     check_choice,
-    check_device,
     expert_capacity,
     route,
     update_expert_bias,

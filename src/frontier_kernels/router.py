@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from frontier_kernels import ops
+from frontier_kernels.checks import FLOATS, check_device
 from frontier_kernels.ops import library, run, sum_dtype
 
-FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 Scoring = Literal["softmax", "sigmoid"]
 
 
@@ -43,18 +43,6 @@ class Routing(NamedTuple):
     slot_to_row: Tensor
     row_to_slot: Tensor
     dropped: Tensor
-
-
-def check_device(name: str, tensor: Tensor) -> None:
-    """Raise unless the operators take tensors on this device; the message says why they do not."""
-    kind = tensor.device.type
-    if kind == "cpu" or (kind == "cuda" and ops.CUDA):
-        return
-    wanted = "cpu or cuda" if ops.CUDA else "cpu"
-    reason = f" ({ops.why_no_cuda()})" if kind == "cuda" else ""
-    raise ValueError(
-        f"{name}: got a tensor on {tensor.device}, wanted {wanted}: this build has no {kind} kernels{reason}"
-    )
 
 
 def check_logits(logits: Tensor) -> None:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 import frontier_kernels as fk
 from frontier_kernels import reference
+from frontier_kernels.checks import FLOATS
 from frontier_kernels.ops import sum_dtype
-from frontier_kernels.router import FLOATS
 
 EXAMPLES = int(os.environ.get("FRONTIER_FUZZ", "200"))
 """Half for each operator."""
