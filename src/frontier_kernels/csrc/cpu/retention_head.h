@@ -1,10 +1,10 @@
-// What retention asks of a processor: one head of one sequence, forward and backward; see retention_chunks.h.
+// One head of one sequence, and where its gradients go: what retention hands to a processor's kernels.
 
 #pragma once
 
 #include <cstdint>
 
-#include "gemm.h"
+#include "kernel_table.h"
 
 namespace frontier {
 
@@ -30,19 +30,5 @@ struct Gradients {
   double* decay_sum;
   S* initial;
 };
-
-template <typename S>
-struct Retain {
-  // o [T, V] with the strides of v, and the last state [K, V]; `initial` may be null, and be the last state.
-  void (*forward)(const Sequence<S>&, const S* initial, void* o, S* state, Scratch<S>& memory);
-  void (*backward)(const Sequence<S>&, const S* initial, const Gradients<S>&, Scratch<S>& memory);
-  // One step of decoding: state [K, V] in place, o [V] = scale q state; `lost` is the decay less one.
-  void (*step)(const S* q, const S* k, const S* v, S* state, S* o, S lost, S scale, int64_t key,
-               int64_t value);
-};
-
-// For the instruction set that kernels() chooses.
-template <typename S>
-const Retain<S>& retain();
 
 }  // namespace frontier
