@@ -19,7 +19,7 @@ from setuptools import setup
 from torch.utils import cpp_extension
 
 CSRC = Path("src/frontier_kernels/csrc")
-SOURCES = sorted(str(path) for path in CSRC.glob("*.cpp"))
+SOURCES = sorted(str(path) for path in (*CSRC.glob("*.cpp"), *CSRC.glob("cpu/*.cpp")))
 CUDA_SOURCES = sorted(str(path) for path in (CSRC / "cuda").glob("*.cu"))
 HEADERS = sorted(str(path) for path in CSRC.rglob("*.h"))
 TARGET = "0x020a000000000000"

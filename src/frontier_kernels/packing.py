@@ -11,7 +11,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from frontier_kernels import ops
 
 FEW_TOKENS = 4
-"""An expert with no more rows reads its weights as they lie: DOT_ROWS in csrc/cpu/kernels.h."""
+"""An expert with no more rows reads its weights as they lie: DOT_ROWS in csrc/cpu/gemm.inc.h."""
 
 
 class PackedWeights:

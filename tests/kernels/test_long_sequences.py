@@ -178,12 +178,12 @@ def narrowing(source: Path) -> list[str]:
 @pytest.mark.skipif(not shutil.which("g++"), reason="reads the warnings of g++")
 def test_no_index_is_kept_in_fewer_than_64_bits(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.cpp"
-    wrong.write_text('#include "cpu/plan.h"\nint f(const torch::stable::Tensor& t) { return t.numel(); }\n')
+    wrong.write_text('#include "common/checks.h"\nint f(const torch::stable::Tensor& t) { return t.numel(); }\n')
     assert len(narrowing(wrong)) == 1
-    for source in sorted(CSRC.glob("*.cpp")):
+    for source in sorted(CSRC.rglob("*.cpp")):
         assert narrowing(source) == []
     counters = re.compile(r"\b(?:int|unsigned|int32_t|uint32_t) (\w+) = 0; \1 < ([\w.()>-]+)")
-    for source in (*CSRC.glob("*.cpp"), *CSRC.glob("cpu/*.h")):
+    for source in (*CSRC.rglob("*.cpp"), *CSRC.glob("cpu/*.h"), *CSRC.glob("common/*.h")):
         # A loop over lanes, or rows of a tile, may count in an int: its bound is a constant in capitals.
         for _, bound in counters.findall(source.read_text("utf8")):
             assert re.fullmatch(r"[A-Z_]+|\d+", bound), f"{source.name}: {bound}"

@@ -76,6 +76,6 @@ def test_the_readme_lists_what_the_functions_take() -> None:
 def test_the_readme_knows_every_variable_and_every_path() -> None:
     rows = table("Environment variables")
     assert code(rows["`FRONTIER_KERNELS_ISA`"]) == set(PATHS)
-    sources = [ROOT / "setup.py", *(ROOT / "src/frontier_kernels").rglob("*.py"), *CSRC.glob("*.cpp")]
+    sources = [ROOT / "setup.py", *(ROOT / "src/frontier_kernels").rglob("*.py"), *CSRC.rglob("*.cpp")]
     read = {name for path in sources for name in re.findall(r"\"(FRONTIER_KERNELS_\w+)\"", path.read_text())}
     assert read == {name for name in code(" ".join(rows)) if name.startswith("FRONTIER")}

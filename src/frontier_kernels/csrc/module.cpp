@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string>
 
-#include "cpu/gemm.h"
+#include "cpu/kernel_table.h"
 
 // setup.py gives the word as it is, because a string would have to survive the shell.
 #define FRONTIER_TEXT_OF(word) #word
@@ -84,6 +84,17 @@ STABLE_TORCH_LIBRARY(frontier_kernels, m) {
       "moe_mlp_backward(Tensor grad, Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor? b_in, "
       "Tensor? b_out, Tensor pre, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, str activation) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "retention(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor? initial_state, Tensor? cu_seqlens, "
+      "int chunk_size, float scale) -> (Tensor, Tensor)");
+  m.def(
+      "retention_backward(Tensor? grad, Tensor? grad_state, Tensor q, Tensor k, Tensor v, Tensor log_decay, "
+      "Tensor? initial_state, Tensor? cu_seqlens, int chunk_size, float scale, bool decay) "
+      "-> (Tensor, Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "retention_step(Tensor q, Tensor k, Tensor v, Tensor(a!) state, Tensor log_decay, float scale) "
+      "-> Tensor");
+  m.def("gemm_peak(str dtype, int size, int rounds) -> float");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(frontier_kernels, CompositeExplicitAutograd, m) {

@@ -19,8 +19,8 @@
 #include <string>
 #include <tuple>
 
-#include "../cpu/activation.h"
-#include "../cpu/plan.h"
+#include "../common/activations.h"
+#include "../common/checks.h"
 #include "device.h"
 #include "gather.h"
 #include "grouped_products.h"

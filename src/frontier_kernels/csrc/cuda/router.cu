@@ -17,7 +17,7 @@
 #include <string>
 #include <tuple>
 
-#include "../cpu/plan.h"
+#include "../common/checks.h"
 #include "device.h"
 #include "vector.h"
 
@@ -102,7 +102,7 @@ struct Choice {
   double factor;
 };
 
-constexpr double kSmallestSum = 1e-20;  // as in ../router.cpp
+constexpr double kSmallestSum = 1e-20;  // as in ../cpu/router.cpp
 
 template <typename T, typename S>
 __global__ void choose(const T* logits, const S* bias, S* weights, int64_t* experts, int64_t tokens,

@@ -1,9 +1,13 @@
-// Products of two bfloat16 factors on AVX-512-BF16: gemm.cpp includes this file after kernels.h, in the
-// namespace of AVX-512 within one of its own, with TARGET widened by avx512bf16.
+// Products of two bfloat16 factors on AVX-512-BF16: kernels_avx512.cpp includes this file after
+// kernels.inc.h, in the same namespace, with TARGET widened by avx512bf16.
 //
 // vdpbf16ps adds the products of two neighbours of k to a float at once. So a number of a panel is a pair
-// (k, k + 1), an odd last one paired with zero; the blocks, the panels and the tiles are those of kernels.h
+// (k, k + 1), an odd last one paired with zero; the blocks, the panels and the tiles are those of gemm.inc.h
 // with half as many steps, and a row that runs along k is packed as 32-bit words that are there already.
+
+#ifndef REAL
+#error "bf16_pairs.inc.h wants what kernels.inc.h wants, and that file before it"
+#endif
 
 constexpr int64_t PAIRS = 2 * LANES;  // halves of a vector of pairs
 
@@ -54,7 +58,7 @@ constexpr std::array<Tile, ROWS> pair_tiles_of(std::index_sequence<R...>) {
   return {pair_tile<R + 1>...};
 }
 
-// As pack_along and pack_across in kernels.h, two steps of k in a number.
+// As pack_along and pack_across in gemm.inc.h, two steps of k in a number.
 TARGET void pack_pairs_along(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k,
                              int64_t wide, REAL* to) {
   for (int64_t i0 = 0; i0 < wide; i0 += LANES) {
@@ -152,4 +156,14 @@ TARGET int64_t packed_size_pairs(Element element, int64_t n, int64_t k) {
 TARGET void pack_as_pairs(const Factor& b, int64_t n, int64_t k, REAL* to) {
   if (b.element == Element::bfloat16) return pack_all<Pair>(b, n, k, to);
   pack(b, n, k, to);
+}
+
+// The kernels of AVX-512 with these products in place of its own.
+constexpr KernelTable<REAL> kernel_table_with_pairs(const char* name) {
+  KernelTable<REAL> table = kernel_table(name);
+  table.pairs = true;
+  table.multiply = multiply_pairs;
+  table.packed_size = packed_size_pairs;
+  table.pack = pack_as_pairs;
+  return table;
 }

@@ -1,8 +1,8 @@
-// What the expert network asks of a processor: dense products and activations, as a table of functions.
+// What the operators ask of a processor: dense products, activations and retention, as a table of functions.
 //
-// gemm.cpp compiles kernels.h once for each instruction set and picks a table at run time, so the library
-// itself asks for no more than the compiler's default and loads anywhere. Sums run over k in an order that
-// depends on the sizes alone, so a result does not depend on the number of threads.
+// kernels.inc.h is compiled once for each instruction set and kernel_table.cpp picks a table at run time, so
+// the library itself asks for no more than the compiler's default and loads anywhere. Sums run over k in an
+// order that depends on the sizes alone, so a result does not depend on the number of threads.
 
 #pragma once
 
@@ -14,7 +14,7 @@
 #include <memory>
 #include <type_traits>
 
-#include "activation.h"
+#include "../common/activations.h"
 
 namespace frontier {
 
@@ -28,6 +28,13 @@ template <typename T>
 constexpr Element ELEMENT = std::is_same_v<T, BFloat16> ? Element::bfloat16
                             : std::is_same_v<T, Half>   ? Element::float16
                                                         : Element::real;
+
+template <typename S>
+class Scratch;
+template <typename S>
+struct Sequence;
+template <typename S>
+struct Gradients;
 
 // One factor of a product, read while it is packed. In memory it is rows of `stride` elements, taken in the
 // order of `slots` where there is one: row r is slots[r] / top_k. The right factor may come with the panels
@@ -51,7 +58,7 @@ struct Factor {
 };
 
 template <typename S>
-struct Kernels {
+struct KernelTable {
   const char* name;
   // Whether a product of two bfloat16 factors runs on instructions of its own, faster than on floats.
   bool pairs;
@@ -70,12 +77,19 @@ struct Kernels {
   // Between sums and halves in memory; see convert.
   void (*widen)(Element element, const void* from, S* to, int64_t count);
   void (*narrow)(Element element, const S* from, void* to, int64_t count);
+  // Retention of one head of one sequence; see retention_head.h. o [T, V] with the strides of v, and the last
+  // state [K, V]; `initial` may be null, and be the last state.
+  void (*retention_forward)(const Sequence<S>&, const S* initial, void* o, S* state, Scratch<S>& memory);
+  void (*retention_backward)(const Sequence<S>&, const S* initial, const Gradients<S>&, Scratch<S>& memory);
+  // One step of decoding: state [K, V] in place, o [V] = scale q state; `lost` is the decay less one.
+  void (*retention_step)(const S* q, const S* k, const S* v, S* state, S* o, S lost, S scale, int64_t key,
+                         int64_t value);
 };
 
 // The table of this machine, chosen once; FRONTIER_KERNELS_ISA=scalar, avx2, avx512 or avx512bf16 asks for
 // another.
 template <typename S>
-const Kernels<S>& kernels();
+const KernelTable<S>& kernels();
 
 // Copies numbers into sums or sums into numbers, rounded to nearest even.
 template <typename T, typename S>

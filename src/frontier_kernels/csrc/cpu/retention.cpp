@@ -30,10 +30,10 @@
 #include <tuple>
 #include <vector>
 
-#include "cpu/dispatch.h"
-#include "cpu/gemm.h"
-#include "cpu/plan.h"
-#include "cpu/retain.h"
+#include "../common/checks.h"
+#include "../common/dtypes.h"
+#include "kernel_table.h"
+#include "retention_head.h"
 
 namespace {
 
@@ -166,8 +166,8 @@ std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, con
       for (int64_t task = begin; task < end; ++task) {
         const frontier::Sequence<S> one = head_of(n, task, pq, pk, pv, pg, scale);
         T* out = po + (n.starts[task / n.heads] * n.heads + task % n.heads) * n.value;
-        frontier::retain<S>().forward(one, first_state ? first_state + task * size : nullptr, out,
-                                      ps + task * size, memory);
+        frontier::kernels<S>().retention_forward(one, first_state ? first_state + task * size : nullptr, out,
+                                                 ps + task * size, memory);
       }
       memory.shrink(kKept);
     });
@@ -227,8 +227,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
             decay && !n.per_token ? &head_decay[task] : nullptr,
             out_initial ? out_initial + task * size : nullptr,
         };
-        frontier::retain<S>().backward(one, first_state ? first_state + task * size : nullptr, gradients,
-                                       memory);
+        frontier::kernels<S>().retention_backward(one, first_state ? first_state + task * size : nullptr,
+                                                  gradients, memory);
       }
       memory.shrink(kKept);
     });
@@ -279,7 +279,7 @@ Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in
         const S lost = std::expm1(pg[per_batch ? task : task % heads]);
         const T *tq = pq + task * key, *tk = pk + task * key, *tv = pv + task * value;
         S* s = ps + task * key * value;
-        const auto& step = frontier::retain<S>().step;
+        const auto& step = frontier::kernels<S>().retention_step;
         if constexpr (std::is_same_v<T, S>) {
           step(tq, tk, tv, s, po + task * value, lost, static_cast<S>(scale), key, value);
         } else {
@@ -297,19 +297,6 @@ Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in
 }
 
 }  // namespace
-
-STABLE_TORCH_LIBRARY_FRAGMENT(frontier_kernels, m) {
-  m.def(
-      "retention(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor? initial_state, Tensor? cu_seqlens, "
-      "int chunk_size, float scale) -> (Tensor, Tensor)");
-  m.def(
-      "retention_backward(Tensor? grad, Tensor? grad_state, Tensor q, Tensor k, Tensor v, Tensor log_decay, "
-      "Tensor? initial_state, Tensor? cu_seqlens, int chunk_size, float scale, bool decay) "
-      "-> (Tensor, Tensor, Tensor, Tensor, Tensor)");
-  m.def(
-      "retention_step(Tensor q, Tensor k, Tensor v, Tensor(a!) state, Tensor log_decay, float scale) "
-      "-> Tensor");
-}
 
 STABLE_TORCH_LIBRARY_IMPL(frontier_kernels, CPU, m) {
   m.impl("retention", TORCH_BOX(&retention));

@@ -5,9 +5,9 @@
 // while it packs them, the activation follows on the pre-activations, and the second product leaves its
 // result in row order; a last pass sums every token's k rows in slot order. No atomics and no index_add, so
 // the same input gives the same bits for any number of threads. Arithmetic: 2 T k D H (1 + gated) + 2 T k H D
-// FLOP forward, twice that backward; gemm.h says what does it. Every touched weight is read once for each 448
-// of its expert's rows, and packed then; with few rows that is most of the time, so inference may pack the
-// weights once (pack_weights) and read the panels (moe_mlp_packed).
+// FLOP forward, twice that backward; kernel_table.h says what does it. Every touched weight is read once for
+// each 448 of its expert's rows, and packed then; with few rows that is most of the time, so inference may
+// pack the weights once (pack_weights) and read the panels (moe_mlp_packed).
 //
 // Saved for backward are the inputs, the pre-activations and the routing, not the experts' outputs: with u =
 // dy W_out and A = act(pre), the gradient of a routing weight is <dy, A W_out^T + b_out> = <u, A> + <dy,
@@ -26,10 +26,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "cpu/activation.h"
-#include "cpu/dispatch.h"
-#include "cpu/gemm.h"
-#include "cpu/plan.h"
+#include "../common/activations.h"
+#include "../common/checks.h"
+#include "../common/dtypes.h"
+#include "kernel_table.h"
 
 namespace {
 
@@ -175,7 +175,7 @@ struct Shape {
   }
 };
 
-// A matrix in memory as a factor of a product; see gemm.h.
+// A matrix in memory as a factor of a product; see kernel_table.h.
 template <typename T>
 Factor factor(const T* data, int64_t stride, bool along_k, const int64_t* slots = nullptr,
               int64_t top_k = 1) {
@@ -332,7 +332,7 @@ Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_
     const T* bi = b_in ? b_in->const_data_ptr<T>() : nullptr;
     const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
     T* pp = pre ? (*pre)->mutable_data_ptr<T>() : nullptr;
-    const frontier::Kernels<S>& run = frontier::kernels<S>();
+    const frontier::KernelTable<S>& run = frontier::kernels<S>();
     const auto ys = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
     if (pp) std::fill(pp + start[n.experts] * n.inner, pp + n.rows * n.inner, T(0));
     for_kept<T>([&](auto kept_zero) {
@@ -430,7 +430,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     T *di = dw_in.mutable_data_ptr<T>(), *dout = dw_out.mutable_data_ptr<T>();
     T* dbi = b_in ? db_in.mutable_data_ptr<T>() : nullptr;
     T* dbo = b_out ? db_out.mutable_data_ptr<T>() : nullptr;
-    const frontier::Kernels<S>& run = frontier::kernels<S>();
+    const frontier::KernelTable<S>& run = frontier::kernels<S>();
     const auto dxs = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
     for_kept<T>([&](auto kept_zero) {
       using P = decltype(kept_zero);

@@ -23,9 +23,9 @@
 #include <tuple>
 #include <vector>
 
-#include "cpu/dispatch.h"
-#include "cpu/gemm.h"
-#include "cpu/plan.h"
+#include "../common/checks.h"
+#include "../common/dtypes.h"
+#include "kernel_table.h"
 
 namespace {
 

@@ -1,8 +1,7 @@
-// Retention of one head for one instruction set, chunk by chunk: gemm.cpp includes this file after kernels.h,
-// in the same namespace.
+// Retention of one head for one instruction set, chunk by chunk. Part of kernels.inc.h.
 //
 // retention.cpp has the formulas. Of a chunk of n steps, scores are kept with the key's step first, P^T [n,
-// n], because a tile of queries then reads its factors side by side: tiles are those of kernels.h, ROWS x 2
+// n], because a tile of queries then reads its factors side by side: tiles are those of gemm.inc.h, ROWS x 2
 // LANES sums in registers, but nothing is packed. K and V are read as rows, Q, and dO backward, lie once more
 // transposed. The fade and the scale are applied to a tile of scores before it is stored; a tile of outputs
 // starts from q S, fades, and goes on over the earlier steps, and its last ROWS steps, those on the diagonal,
@@ -11,6 +10,10 @@
 //
 // A chunk of 64 steps of 64 features works on 100 kB, which stay in L2 while the sequence is walked, and does
 // 1.6 MFLOP forward, 3.9 backward.
+
+#ifndef REAL
+#error "retention_chunks.inc.h is a part of kernels.inc.h, which says what has to be defined"
+#endif
 
 struct Product {  // a times b over `steps`, b(p, :) at b + p b_step
   int64_t steps;

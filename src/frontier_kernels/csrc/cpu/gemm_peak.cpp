@@ -1,4 +1,4 @@
-// How fast the products of cpu/gemm.h can go: the yardstick of `make bench`, and of nothing else.
+// How fast the products of kernel_table.h can go: the yardstick of `make bench`, and of nothing else.
 //
 // Every thread multiplies square matrices of its own, C = A B, small enough to stay in its caches, so what is
 // measured is packing and the micro-kernel on the path that every other operator takes, without gathers,
@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "cpu/dispatch.h"
-#include "cpu/gemm.h"
+#include "../common/dtypes.h"
+#include "kernel_table.h"
 
 namespace frontier {
 namespace {
@@ -70,10 +70,6 @@ double gemm_peak(std::string dtype, int64_t size, int64_t rounds) {
 
 }  // namespace
 }  // namespace frontier
-
-STABLE_TORCH_LIBRARY_FRAGMENT(frontier_kernels, m) {
-  m.def("gemm_peak(str dtype, int size, int rounds) -> float");
-}
 
 STABLE_TORCH_LIBRARY_IMPL(frontier_kernels, CompositeExplicitAutograd, m) {
   m.impl("gemm_peak", TORCH_BOX(&frontier::gemm_peak));
