@@ -1,10 +1,10 @@
 // Pictures of heads: small ones for the grid and a large one, on canvases because they have up to a quarter of a million cells,
 // and the scatter and the exported figure as drawings.
-import { dimmed, headOf, lensValue, matrixOf, shown, type Head, type Reading, type State } from "./attention_analyzer_state";
-import type { AnalyzerStrings } from "./attention_analyzer_strings";
-import { KINDS, METRICS, type Metric } from "./attention_patterns";
-import { chart } from "./base/chart";
-import { svg, type Drawing, type Shape } from "./base/shapes";
+import { dimmed, headOf, lensValue, matrixOf, shown, type Head, type Reading, type State } from "./state";
+import type { AnalyzerStrings } from "./strings";
+import { KINDS, METRICS, type Metric } from "./patterns";
+import { chart } from "../base/chart";
+import { svg, type Drawing, type Shape } from "../base/shapes";
 
 export type Matrix = ArrayLike<number>;
 

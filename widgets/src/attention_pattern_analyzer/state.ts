@@ -1,10 +1,10 @@
 // From trait values to what is drawn: readings checked and unpacked once, the reader's choices kept within their ranges.
-import type { AnyModel } from "./afm";
-import { ofArrays, unpack, type PackedWeights } from "./attention_packing";
-import { cellsOf, kindOf, measure, METRICS, rollout, valueWeighted, type KindName, type Metric } from "./attention_patterns";
-import { float32, fromBase64 } from "./base/bytes";
-import type { AnalyzerStrings } from "./attention_analyzer_strings";
-import type { Pass, TinyModel } from "./tiny_model";
+import type { AnyModel } from "../base/afm";
+import { ofArrays, unpack, type PackedWeights } from "./packing";
+import { cellsOf, kindOf, measure, METRICS, rollout, valueWeighted, type KindName, type Metric } from "./patterns";
+import { float32, fromBase64 } from "../base/bytes";
+import type { AnalyzerStrings } from "./strings";
+import type { Pass, TinyModel } from "../reader/model";
 
 export type Weighting = "raw" | "value" | "rollout";
 export const WEIGHTINGS: readonly Weighting[] = ["raw", "value", "rollout"];

@@ -1,6 +1,6 @@
-import type { Lens, Removal, Weighting } from "./attention_analyzer_state";
-import type { KindName, Metric } from "./attention_patterns";
-import type { Language } from "./base/strings";
+import type { Lens, Removal, Weighting } from "./state";
+import type { KindName, Metric } from "./patterns";
+import type { Language } from "../base/strings";
 
 type AnyKind = KindName | "mixed";
 

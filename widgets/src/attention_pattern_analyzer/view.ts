@@ -1,24 +1,24 @@
-// AttentionPatternAnalyzer's view: DOM, events and updates. Numbers come from attention_patterns, pictures from attention_analyzer_draw.
-import type { AnyModel, RenderProps } from "./afm";
-import { difference, drawFigure, drawScatter, extent, inkOf, kindFill, paint, PLOT, thumbnail } from "./attention_analyzer_draw";
+// AttentionPatternAnalyzer's view: DOM, events and updates. Numbers come from patterns.ts, pictures from draw.ts.
+import type { AnyModel, RenderProps } from "../base/afm";
+import { difference, drawFigure, drawScatter, extent, inkOf, kindFill, paint, PLOT, thumbnail } from "./draw";
 import {
   ablationOf, CHOICES, DATA_TRAITS, defaults, dimmed, headOf, LENSES, lensValue, matrixOf, missing, readData, readState, REMOVALS, shown, typedReading, WEIGHTINGS, type Head, type Reading, type State,
-} from "./attention_analyzer_state";
-import { lensName, STRINGS, type AnalyzerStrings } from "./attention_analyzer_strings";
-import { KINDS, METRICS } from "./attention_patterns";
-import { button, check, choice, range, select } from "./base/controls";
-import { h, setAttribute, setText } from "./base/dom";
-import { roving, setTabStop } from "./base/keyboard";
-import { liveSummary } from "./base/messages";
-import { mount, type Kind } from "./base/mount";
-import { toCsv } from "./base/save";
-import { picture } from "./base/shapes";
-import type { Language } from "./base/strings";
-import { dataTable, type TableData } from "./base/table";
-import { tools } from "./base/tools";
-import { followWidth } from "./base/width";
-import { nextTokens, readingOf, sentencePanel } from "./sentence_panel";
-import { largest } from "./tiny_model";
+} from "./state";
+import { lensName, STRINGS, type AnalyzerStrings } from "./strings";
+import { KINDS, METRICS } from "./patterns";
+import { button, check, choice, range, select } from "../base/controls";
+import { h, setAttribute, setText } from "../base/dom";
+import { roving, setTabStop } from "../base/keyboard";
+import { liveSummary } from "../base/messages";
+import { mount, type Kind } from "../base/mount";
+import { toCsv } from "../base/save";
+import { picture } from "../base/shapes";
+import type { Language } from "../base/strings";
+import { dataTable, type TableData } from "../base/table";
+import { tools } from "../base/toolbar";
+import { followWidth } from "../base/width";
+import { nextTokens, readingOf, sentencePanel } from "../reader/sentence_panel";
+import { largest } from "../reader/model";
 
 /** Cells of a small picture across, and of the strip's longest list of names. */
 const THUMB = 24;

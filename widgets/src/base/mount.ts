@@ -1,5 +1,5 @@
 // The life of a component in its element: built, updated when traits change, built anew in another language, ended.
-import type { AnyModel, RenderProps } from "../afm";
+import type { AnyModel, RenderProps } from "./afm";
 import { h } from "./dom";
 import { keepKeys } from "./keyboard";
 import { errorBox } from "./messages";

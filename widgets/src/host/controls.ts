@@ -1,6 +1,6 @@
 // The few stock ipywidgets that a page needs around a figure. Their values move in the page; Python callbacks cannot.
-import { h, setText, uniqueId } from "./base/dom";
-import type { HostModel } from "./host_models";
+import { h, setText, uniqueId } from "../base/dom";
+import type { HostModel } from "./models";
 
 type Control = (model: HostModel, el: HTMLElement) => void;
 

@@ -1,8 +1,8 @@
 // The kernel-free host: a classic script, because a browser refuses module scripts and fetch on file://. Components are
 // ES modules in the registry `window.frontierComponents` and are imported from Blob URLs.
-import { Host, type Registry } from "./host_page";
-import css from "./host.css";
-import { Modules } from "./host_modules";
+import { Host, type Registry } from "./page";
+import css from "./style.css";
+import { Modules } from "./modules";
 
 declare global {
   interface Window {

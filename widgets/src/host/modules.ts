@@ -1,6 +1,6 @@
 // AFM modules: imported once for each source text, initialised once for each model, rendered once for each view.
-import type { AnyModule, Cleanup, Experimental, WidgetDefinition } from "./afm";
-import type { HostModel } from "./host_models";
+import type { AnyModule, Cleanup, Experimental, WidgetDefinition } from "../base/afm";
+import type { HostModel } from "./models";
 
 export interface LoadedModule {
   widget: WidgetDefinition;

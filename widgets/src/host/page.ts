@@ -1,10 +1,10 @@
 // Brings a page's figures to life: the widgets saved in its notebook and every <div data-component="Name">.
-import { errorBox } from "./base/messages";
-import { h } from "./base/dom";
-import { BOXES, CONTROLS } from "./host_controls";
-import { HostModel, type SavedModel, SavedState } from "./host_models";
-import { Modules } from "./host_modules";
-import { ReaderError, say, TEXTS } from "./host_texts";
+import { errorBox } from "../base/messages";
+import { h } from "../base/dom";
+import { BOXES, CONTROLS } from "./controls";
+import { HostModel, type SavedModel, SavedState } from "./models";
+import { Modules } from "./modules";
+import { ReaderError, say, TEXTS } from "./texts";
 
 /** One entry of `window.frontierComponents`. */
 export interface Component {

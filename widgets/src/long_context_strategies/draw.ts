@@ -1,10 +1,10 @@
 // Drawings of LongContextStrategies: the mask and its reach, rotations, measured curves, costs, and all of one topic as a file.
-import { cost, crossover, MACHINE, MODELS, recurrentCost, shared, type Cost, type Model, type Recurrent } from "./attention_cost";
-import { PATTERN, type Pattern } from "./attention_masks";
-import { chart, powers, type Line } from "./base/chart";
-import { svg, type Drawing, type Shape } from "./base/shapes";
-import { inGroup, SHOWN_METHODS, type State } from "./long_context_state";
-import type { LongContextStrings } from "./long_context_strings";
+import { cost, crossover, MACHINE, MODELS, recurrentCost, shared, type Cost, type Model, type Recurrent } from "./cost";
+import { PATTERN, type Pattern } from "./masks";
+import { chart, powers, type Line } from "../base/chart";
+import { svg, type Drawing, type Shape } from "../base/shapes";
+import { inGroup, SHOWN_METHODS, type State } from "./state";
+import type { LongContextStrings } from "./strings";
 import { alibiSlopes, alibiWindow, closest, frequencies, resolution, similarity, temperature, turns, type Method, type Rotary } from "./rotary";
 
 const hue = (i: number): string => `var(--fw-e${[0, 5, 2, 3, 4, 1, 7][i % 7]})`;

@@ -1,6 +1,6 @@
 // Which tokens each token sees: eight patterns of attention, without DOM. The Python twin, where the settings are
 // explained, is frontier_widgets/attention_masks.py; tests/golden/attention_masks.json holds both to the same numbers.
-import { draws } from "./base/draws";
+import { draws } from "../base/draws";
 
 export const KINDS = ["full", "causal", "window", "dilated", "global", "random", "strided", "sinks"] as const;
 export type Kind = (typeof KINDS)[number];

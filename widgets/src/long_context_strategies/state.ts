@@ -1,8 +1,8 @@
 // From trait values to what LongContextStrategies shows: data checked once, choices kept within their ranges.
-import type { AnyModel } from "./afm";
-import { KINDS, layersToSee, meanPathLength, visible, type Kind, type Pattern } from "./attention_masks";
-import { MODELS, RIVALS, SHARINGS, type Retrieval, type Rival, type Sharing } from "./attention_cost";
-import type { LongContextStrings } from "./long_context_strings";
+import type { AnyModel } from "../base/afm";
+import { KINDS, layersToSee, meanPathLength, visible, type Kind, type Pattern } from "./masks";
+import { MODELS, RIVALS, SHARINGS, type Retrieval, type Rival, type Sharing } from "./cost";
+import type { LongContextStrings } from "./strings";
 import { METHODS, ROTARY, type Method, type Rotary } from "./rotary";
 
 export const TOPICS = ["mask", "position", "measured", "cost"] as const;

@@ -1,23 +1,23 @@
 // LongContextStrategies' view: DOM, events and updates. Numbers come from the mathematics, drawings from long_context_draw.
-import type { AnyModel, RenderProps } from "./afm";
-import { KINDS } from "./attention_masks";
-import { breakEven, MACHINE, MODELS, read, right, RIVALS, SHARINGS, type Cost } from "./attention_cost";
-import { button, check, choice, range } from "./base/controls";
-import { h, setAttribute, setText, uniqueId } from "./base/dom";
-import { liveSummary } from "./base/messages";
-import { mount, type Kind as Component } from "./base/mount";
-import { player } from "./base/player";
-import { toCsv } from "./base/save";
-import { picture, type Drawing } from "./base/shapes";
-import type { Language } from "./base/strings";
-import { dataTable, type TableData } from "./base/table";
-import { tools } from "./base/tools";
-import { followWidth } from "./base/width";
+import type { AnyModel, RenderProps } from "../base/afm";
+import { KINDS } from "./masks";
+import { breakEven, MACHINE, MODELS, read, right, RIVALS, SHARINGS, type Cost } from "./cost";
+import { button, check, choice, range } from "../base/controls";
+import { h, setAttribute, setText, uniqueId } from "../base/dom";
+import { liveSummary } from "../base/messages";
+import { mount, type Kind as Component } from "../base/mount";
+import { player } from "../base/player";
+import { toCsv } from "../base/save";
+import { picture, type Drawing } from "../base/shapes";
+import type { Language } from "../base/strings";
+import { dataTable, type TableData } from "../base/table";
+import { tools } from "../base/toolbar";
+import { followWidth } from "../base/width";
 import {
   atFullSize, bill, bytes, conditions, contextOf, drawAlibi, drawAll, drawDecay, drawLoss, drawMask, drawMemory, drawRecall, drawSharpness, drawStrip, drawTime, drawWaves, LENGTHS, methodRows, percent, seconds, short, type Bill,
-} from "./long_context_draw";
-import { CHOICES, DATA_TRAITS, defaults, GROUPS, INITIAL, readData, readState, ropes, SHOWN_METHODS, TOPICS, type Data, type State, type Topic } from "./long_context_state";
-import { STRINGS, type LongContextStrings } from "./long_context_strings";
+} from "./draw";
+import { CHOICES, DATA_TRAITS, defaults, GROUPS, INITIAL, readData, readState, ropes, SHOWN_METHODS, TOPICS, type Data, type State, type Topic } from "./state";
+import { STRINGS, type LongContextStrings } from "./strings";
 import { alibiSlopes, alibiWindow, frequencies, turns } from "./rotary";
 
 /** Which settings each pattern has. */

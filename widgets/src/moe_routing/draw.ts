@@ -1,8 +1,8 @@
 // SVG of the bins, the load, the history, and of the whole figure for export. Colours are CSS variables of the theme.
-import { svg, type Drawing, type Shape } from "./base/shapes";
-import { ablationOf, scoresOf, shown, type Data, type State } from "./moe_routing_state";
-import { route, type TokenPath } from "./moe_routing_math";
-import type { Strings } from "./moe_routing_strings";
+import { svg, type Drawing, type Shape } from "../base/shapes";
+import { ablationOf, scoresOf, shown, type Data, type State } from "./state";
+import { route, type TokenPath } from "./math";
+import type { Strings } from "./strings";
 
 /** Columns that the table, the bins and the load share: a gutter for labels, then one column for each expert. */
 export interface Columns {

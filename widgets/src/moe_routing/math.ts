@@ -1,7 +1,7 @@
 // Top-k routing with capacity, without DOM, in flat arrays. The Python twin is frontier_widgets/moe_routing_math.py;
 // tests/golden/moe_routing.json holds both to the same numbers.
 
-import { draws } from "./base/draws";
+import { draws } from "../base/draws";
 
 export interface RoutingOptions {
   topK: number;

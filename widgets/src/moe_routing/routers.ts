@@ -1,5 +1,5 @@
 // Ways to choose experts, side by side on the same router scores. The Python twin is frontier_widgets/routers.py.
-import { draws } from "./base/draws";
+import { draws } from "../base/draws";
 
 export const ROUTERS = ["switch", "top2", "noisy", "expert_choice", "loss_free", "shared"] as const;
 export type RouterName = (typeof ROUTERS)[number];

@@ -1,6 +1,6 @@
 // Total and active parameters of mixture-of-experts models. The Python twin is frontier_widgets/moe_sizes.py;
 // tests/golden/moe_sizes.json holds both to the same numbers.
-import published from "../frontier_widgets/data/mixtures.json";
+import published from "../../frontier_widgets/data/mixtures.json";
 
 export interface Mixture {
   /** Layers that have a mixture; the others are in `other`. */

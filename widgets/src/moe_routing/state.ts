@@ -1,8 +1,8 @@
 // From trait values to what is drawn: data checked once, the reader's choices kept within their ranges.
-import type { AnyModel } from "./afm";
-import { float32, fromBase64 } from "./base/bytes";
-import { route, type Routing, type RoutingOptions } from "./moe_routing_math";
-import type { Strings } from "./moe_routing_strings";
+import type { AnyModel } from "../base/afm";
+import { float32, fromBase64 } from "../base/bytes";
+import { route, type Routing, type RoutingOptions } from "./math";
+import type { Strings } from "./strings";
 
 export interface Snapshot {
   run: string;

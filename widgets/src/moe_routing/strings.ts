@@ -1,4 +1,4 @@
-import type { Language } from "./base/strings";
+import type { Language } from "../base/strings";
 
 const zh = {
   title: "混合专家路由",

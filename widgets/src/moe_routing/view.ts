@@ -1,24 +1,24 @@
-// MoERouting's view: DOM, events and updates. Numbers come from moe_routing_math, drawings from moe_routing_draw.
-import type { AnyModel, RenderProps } from "./afm";
-import { button, check, choice, range } from "./base/controls";
-import { h, setAttribute, setText, uniqueId } from "./base/dom";
-import { roving, setTabStop } from "./base/keyboard";
-import { liveSummary } from "./base/messages";
-import { mount, type Kind } from "./base/mount";
-import { player } from "./base/player";
-import { toCsv } from "./base/save";
-import { picture } from "./base/shapes";
-import type { Language } from "./base/strings";
-import { dataTable, type TableData } from "./base/table";
-import { tools } from "./base/tools";
-import { followWidth } from "./base/width";
-import { columns, drawAblation, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, drawPath, history, segments, signed, specialisation } from "./moe_routing_draw";
-import { expertParallel, mutualInformation, shuffledInformation, tokenPath, tokensOf, type TokenPath } from "./moe_routing_math";
-import { ablationOf, CHOICES, DATA_TRAITS, defaults, readData, readState, scoresOf, shown, type Data, type State } from "./moe_routing_state";
-import { STRINGS, type Strings } from "./moe_routing_strings";
-import { sizesPanel, sizesTitle } from "./moe_sizes_panel";
+// MoERouting's view: DOM, events and updates. Numbers come from math.ts, drawings from draw.ts.
+import type { AnyModel, RenderProps } from "../base/afm";
+import { button, check, choice, range } from "../base/controls";
+import { h, setAttribute, setText, uniqueId } from "../base/dom";
+import { roving, setTabStop } from "../base/keyboard";
+import { liveSummary } from "../base/messages";
+import { mount, type Kind } from "../base/mount";
+import { player } from "../base/player";
+import { toCsv } from "../base/save";
+import { picture } from "../base/shapes";
+import type { Language } from "../base/strings";
+import { dataTable, type TableData } from "../base/table";
+import { tools } from "../base/toolbar";
+import { followWidth } from "../base/width";
+import { columns, drawAblation, drawBins, drawFigure, drawHistory, drawLoad, drawMatrix, drawPath, history, segments, signed, specialisation } from "./draw";
+import { expertParallel, mutualInformation, shuffledInformation, tokenPath, tokensOf, type TokenPath } from "./math";
+import { ablationOf, CHOICES, DATA_TRAITS, defaults, readData, readState, scoresOf, shown, type Data, type State } from "./state";
+import { STRINGS, type Strings } from "./strings";
+import { sizesPanel, sizesTitle } from "./sizes_panel";
 import { compareRouters, ROUTERS } from "./routers";
-import { readingOf, sentencePanel } from "./sentence_panel";
+import { readingOf, sentencePanel } from "../reader/sentence_panel";
 
 const STAGES = 6;
 /** How the numbers follow from the bars: f filled, P outlined, n assignments. */

@@ -1,7 +1,7 @@
 // Where a component gets the book's checkpoints from: a script beside the page, or the kernel. Never before it is asked.
-import type { AnyModel } from "./afm";
-import { fromBase64 } from "./base/bytes";
-import { TinyModel, type Checkpoint } from "./tiny_model";
+import type { AnyModel } from "../base/afm";
+import { fromBase64 } from "../base/bytes";
+import { TinyModel, type Checkpoint } from "./model";
 
 declare global {
   interface Window {

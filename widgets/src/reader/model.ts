@@ -1,8 +1,8 @@
 // The book's Llama- and Mixtral-class checkpoints, run in the browser: weights of a safetensors file, no kernel, no network.
 // Written by hand because general runtimes (ONNX, transformers.js) are WebAssembly of many megabytes that a page on file://
 // cannot load, and show neither router logits nor attentions. widgets/tests/golden/tiny_model.json holds PyTorch's numbers.
-import { draws } from "./base/draws";
-import { Tokenizer, type TokenizerFile } from "./tiny_tokenizer";
+import { draws } from "../base/draws";
+import { Tokenizer, type TokenizerFile } from "./tokenizer";
 
 export interface Config {
   model_type: string;

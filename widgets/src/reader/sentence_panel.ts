@@ -1,10 +1,10 @@
 // The reader's own sentence: typed, read by the model in the page, continued by it. One panel for every component that shows a model.
-import type { AnyModel } from "./afm";
-import { button } from "./base/controls";
-import { h, setText, uniqueId } from "./base/dom";
-import type { Language } from "./base/strings";
+import type { AnyModel } from "../base/afm";
+import { button } from "../base/controls";
+import { h, setText, uniqueId } from "../base/dom";
+import type { Language } from "../base/strings";
 import { loadModel } from "./checkpoints";
-import { largest, softmax, type Pass, type TinyModel } from "./tiny_model";
+import { largest, softmax, type Pass, type TinyModel } from "./model";
 
 /** Tokens read of a sentence: what a figure can still show. */
 const LONGEST = 96;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import golden from "./golden/attention_patterns.json";
-import { close } from "./close";
-import { ofArrays, unpack } from "../src/attention_packing";
-import { fromBase64 } from "../src/base/bytes";
-import { cellsOf, isDelimiter, kindOf, measure, METRICS, rollout, targets, valueWeighted } from "../src/attention_patterns";
+import golden from "../golden/attention_patterns.json";
+import { close } from "../close";
+import { ofArrays, unpack } from "../../src/attention_pattern_analyzer/packing";
+import { fromBase64 } from "../../src/base/bytes";
+import { cellsOf, isDelimiter, kindOf, measure, METRICS, rollout, targets, valueWeighted } from "../../src/attention_pattern_analyzer/patterns";
 
 describe("heads are measured as by the numpy twin", () => {
   it.each(golden.map((vector) => [JSON.stringify(vector.setting), vector] as const))("%s", (_, vector) => {

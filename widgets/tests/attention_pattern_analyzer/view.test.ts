@@ -1,15 +1,15 @@
 // The component's view on its published data, without a browser; what canvases show is tested in one.
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import inductionConfig from "../../src/frontier_lab/checkpoints/induction/config.json";
-import inductionTokenizer from "../../src/frontier_lab/checkpoints/induction/tokenizer.json";
-import inductionWeights from "../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
-import data from "../frontier_widgets/data/attention_pattern_analyzer.json";
-import { difference, extent, thumbnail } from "../src/attention_analyzer_draw";
-import { readData, readState, shown, type Reading } from "../src/attention_analyzer_state";
-import { STRINGS } from "../src/attention_analyzer_strings";
-import widget, { defaults } from "../src/attention_pattern_analyzer";
-import { KINDS } from "../src/attention_patterns";
-import { HostModel } from "../src/host_models";
+import inductionConfig from "../../../src/frontier_lab/checkpoints/induction/config.json";
+import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/tokenizer.json";
+import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
+import data from "../../frontier_widgets/data/attention_pattern_analyzer.json";
+import { difference, extent, thumbnail } from "../../src/attention_pattern_analyzer/draw";
+import { readData, readState, shown, type Reading } from "../../src/attention_pattern_analyzer/state";
+import { STRINGS } from "../../src/attention_pattern_analyzer/strings";
+import widget, { defaults } from "../../src/attention_pattern_analyzer/view";
+import { KINDS } from "../../src/attention_pattern_analyzer/patterns";
+import { HostModel } from "../../src/host/models";
 
 const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
 const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));

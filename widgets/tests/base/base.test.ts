@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { float32, fromBase64, fromHex } from "../src/base/bytes";
-import { h, uniqueId } from "../src/base/dom";
-import { keepKeys, roving, setTabStop } from "../src/base/keyboard";
-import { toCsv } from "../src/base/save";
-import { canvas, svg, toElement, type Drawing } from "../src/base/shapes";
-import { pickLanguage } from "../src/base/strings";
-import { dataTable } from "../src/base/table";
-import { STRINGS as LONG_CONTEXT } from "../src/long_context_strings";
-import { STRINGS } from "../src/moe_routing_strings";
-import { BASE_STRINGS } from "../src/base/strings";
+import { float32, fromBase64, fromHex } from "../../src/base/bytes";
+import { h, uniqueId } from "../../src/base/dom";
+import { keepKeys, roving, setTabStop } from "../../src/base/keyboard";
+import { toCsv } from "../../src/base/save";
+import { canvas, svg, toElement, type Drawing } from "../../src/base/shapes";
+import { pickLanguage } from "../../src/base/strings";
+import { dataTable } from "../../src/base/table";
+import { STRINGS as LONG_CONTEXT } from "../../src/long_context_strategies/strings";
+import { STRINGS } from "../../src/moe_routing/strings";
+import { BASE_STRINGS } from "../../src/base/strings";
 
 describe("bytes", () => {
   it("reads float32 at any offset", () => {

@@ -1,9 +1,9 @@
 // The kernel-free host against saved ipywidgets states and <div data-component>.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { AnyModule, RenderProps } from "../src/afm";
-import { HostModel, SavedState } from "../src/host_models";
-import { Modules } from "../src/host_modules";
-import { Host } from "../src/host_page";
+import type { AnyModule, RenderProps } from "../../src/base/afm";
+import { HostModel, SavedState } from "../../src/host/models";
+import { Modules } from "../../src/host/modules";
+import { Host } from "../../src/host/page";
 
 const counter: AnyModule = {
   default: {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import golden from "./golden/attention_cost.json";
-import { close } from "./close";
-import { breakEven, cost, crossover, kept, MACHINE, modelOf, MODELS, read, recurrentCost, right, RIVALS, shared, stateNumbers, type Sharing } from "../src/attention_cost";
-import type { Pattern } from "../src/attention_masks";
+import golden from "../golden/attention_cost.json";
+import { close } from "../close";
+import { breakEven, cost, crossover, kept, MACHINE, modelOf, MODELS, read, recurrentCost, right, RIVALS, shared, stateNumbers, type Sharing } from "../../src/long_context_strategies/cost";
+import type { Pattern } from "../../src/long_context_strategies/masks";
 
 describe("costs agree with the Python twin", () => {
   it.each(golden.map((vector, i) => [`${i}: ${vector.pattern.kind}, ${vector.sharing}`, vector] as const))("%s", (_, vector) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import golden from "./golden/attention_masks.json";
-import { close } from "./close";
-import { count, inLastRow, layersToSee, meanPathLength, PATTERN, visible, type Pattern } from "../src/attention_masks";
+import golden from "../golden/attention_masks.json";
+import { close } from "../close";
+import { count, inLastRow, layersToSee, meanPathLength, PATTERN, visible, type Pattern } from "../../src/long_context_strategies/masks";
 
 const N = golden[0].rows.length;
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import golden from "./golden/rotary.json";
-import { close } from "./close";
-import { alibiSlopes, alibiWindow, closest, frequencies, ramp, resolution, similarity, temperature, turns, type Method, type Rotary } from "../src/rotary";
+import golden from "../golden/rotary.json";
+import { close } from "../close";
+import { alibiSlopes, alibiWindow, closest, frequencies, ramp, resolution, similarity, temperature, turns, type Method, type Rotary } from "../../src/long_context_strategies/rotary";
 
 describe("rotations agree with the numpy twin", () => {
   it.each(golden.map((vector) => [`${vector.rotary.method}, ${vector.rotary.head_dim}`, vector] as const))("%s", (_, vector) => {

@@ -1,13 +1,13 @@
 // The component's view on its published data, without a browser.
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import data from "../frontier_widgets/data/long_context_strategies.json";
-import { RIVALS } from "../src/attention_cost";
-import { KINDS } from "../src/attention_masks";
-import { HostModel } from "../src/host_models";
-import { bill, bytes, contextOf, percent, reached, seconds, short } from "../src/long_context_draw";
-import { CHOICES, GROUPS, inGroup, INITIAL, readData, readState, TOPICS } from "../src/long_context_state";
-import { STRINGS } from "../src/long_context_strings";
-import widget, { defaults, fromAddress, toAddress } from "../src/long_context_strategies";
+import data from "../../frontier_widgets/data/long_context_strategies.json";
+import { RIVALS } from "../../src/long_context_strategies/cost";
+import { KINDS } from "../../src/long_context_strategies/masks";
+import { HostModel } from "../../src/host/models";
+import { bill, bytes, contextOf, percent, reached, seconds, short } from "../../src/long_context_strategies/draw";
+import { CHOICES, GROUPS, inGroup, INITIAL, readData, readState, TOPICS } from "../../src/long_context_strategies/state";
+import { STRINGS } from "../../src/long_context_strategies/strings";
+import widget, { defaults, fromAddress, toAddress } from "../../src/long_context_strategies/view";
 
 const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import golden from "./golden/moe_routing.json";
-import mixtures from "./golden/moe_sizes.json";
-import ways from "./golden/token_path.json";
-import { close } from "./close";
-import { expertParallel, mutualInformation, route, shuffledInformation, tokenPath, tokensOf } from "../src/moe_routing_math";
-import { MIXTURES, sizes } from "../src/moe_sizes";
-import { compareRouters, ROUTERS } from "../src/routers";
+import golden from "../golden/moe_routing.json";
+import mixtures from "../golden/moe_sizes.json";
+import ways from "../golden/token_path.json";
+import { close } from "../close";
+import { expertParallel, mutualInformation, route, shuffledInformation, tokenPath, tokensOf } from "../../src/moe_routing/math";
+import { MIXTURES, sizes } from "../../src/moe_routing/sizes";
+import { compareRouters, ROUTERS } from "../../src/moe_routing/routers";
 
 describe("route agrees with the numpy twin", () => {
   it.each(golden.map((vector) => [JSON.stringify(vector.options), vector] as const))("%s", (_, vector) => {

@@ -1,9 +1,9 @@
 // The component's view on its published data, without a browser.
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import data from "../frontier_widgets/data/moe_routing.json";
-import { HostModel } from "../src/host_models";
-import widget, { defaults } from "../src/moe_routing";
-import { nearestSnapshot, shown } from "../src/moe_routing_state";
+import data from "../../frontier_widgets/data/moe_routing.json";
+import { HostModel } from "../../src/host/models";
+import widget, { defaults } from "../../src/moe_routing/view";
+import { nearestSnapshot, shown } from "../../src/moe_routing/state";
 
 const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
 

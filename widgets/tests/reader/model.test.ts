@@ -1,18 +1,18 @@
 // The model in the page against PyTorch's numbers on twenty sentences, and its tokenizer against the library's.
 import { beforeAll, describe, expect, it } from "vitest";
-import inductionWeights from "../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
-import llamaWeights from "../../src/frontier_lab/checkpoints/llama/model.safetensors?inline";
-import mixtralWeights from "../../src/frontier_lab/checkpoints/mixtral/model.safetensors?inline";
-import inductionConfig from "../../src/frontier_lab/checkpoints/induction/config.json";
-import llamaConfig from "../../src/frontier_lab/checkpoints/llama/config.json";
-import mixtralConfig from "../../src/frontier_lab/checkpoints/mixtral/config.json";
-import inductionTokenizer from "../../src/frontier_lab/checkpoints/induction/tokenizer.json";
-import llamaTokenizer from "../../src/frontier_lab/checkpoints/llama/tokenizer.json";
-import mixtralTokenizer from "../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
-import { float32, fromBase64 } from "../src/base/bytes";
-import { softmax, TinyModel, type Checkpoint, type Config, type Off } from "../src/tiny_model";
-import type { TokenizerFile } from "../src/tiny_tokenizer";
-import golden from "./golden/tiny_model.json";
+import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
+import llamaWeights from "../../../src/frontier_lab/checkpoints/llama/model.safetensors?inline";
+import mixtralWeights from "../../../src/frontier_lab/checkpoints/mixtral/model.safetensors?inline";
+import inductionConfig from "../../../src/frontier_lab/checkpoints/induction/config.json";
+import llamaConfig from "../../../src/frontier_lab/checkpoints/llama/config.json";
+import mixtralConfig from "../../../src/frontier_lab/checkpoints/mixtral/config.json";
+import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/tokenizer.json";
+import llamaTokenizer from "../../../src/frontier_lab/checkpoints/llama/tokenizer.json";
+import mixtralTokenizer from "../../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
+import { float32, fromBase64 } from "../../src/base/bytes";
+import { softmax, TinyModel, type Checkpoint, type Config, type Off } from "../../src/reader/model";
+import type { TokenizerFile } from "../../src/reader/tokenizer";
+import golden from "../golden/tiny_model.json";
 
 interface Golden {
   text: string;

@@ -1,16 +1,16 @@
 // A sentence that the reader types: read by the model in the page, with weights from a script or from the kernel.
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import config from "../../src/frontier_lab/checkpoints/mixtral/config.json";
-import tokenizer from "../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
-import weights from "../../src/frontier_lab/checkpoints/mixtral/model.safetensors?inline";
-import data from "../frontier_widgets/data/moe_routing.json";
-import { fromBase64 } from "../src/base/bytes";
-import { HostModel } from "../src/host_models";
-import golden from "./golden/tiny_model.json";
+import config from "../../../src/frontier_lab/checkpoints/mixtral/config.json";
+import tokenizer from "../../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
+import weights from "../../../src/frontier_lab/checkpoints/mixtral/model.safetensors?inline";
+import data from "../../frontier_widgets/data/moe_routing.json";
+import { fromBase64 } from "../../src/base/bytes";
+import { HostModel } from "../../src/host/models";
+import golden from "../golden/tiny_model.json";
 
 const BASE64 = weights.slice(weights.indexOf(",") + 1);
 const SENTENCE = golden.mixtral.sentences[0] as Required<(typeof golden.mixtral.sentences)[0]>;
-type Widget = typeof import("../src/moe_routing");
+type Widget = typeof import("../../src/moe_routing/view");
 let moe: Widget;
 
 beforeAll(() => {
@@ -19,7 +19,7 @@ beforeAll(() => {
 });
 beforeEach(async () => {
   vi.resetModules(); // models are loaded once for each module
-  moe = await import("../src/moe_routing");
+  moe = await import("../../src/moe_routing/view");
   document.documentElement.setAttribute("lang", "en");
 });
 afterEach(() => {
