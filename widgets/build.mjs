@@ -10,14 +10,26 @@ const components = JSON.parse(readFileSync(join(here, "frontier_widgets", "compo
 const outdir = process.argv[2] ?? join(here, "frontier_widgets", "static");
 // Two folders may be given: where the figures' bundles go, and the one of other people's libraries that pictures in a frame need.
 const lab = process.argv[3] ?? join(here, "..", "src", "frontier_lab");
-const shared = { bundle: true, minify: true, target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning" };
+const shared = {
+  bundle: true,
+  minify: true,
+  target: "es2022",
+  charset: "utf8",
+  legalComments: "none",
+  logLevel: "warning",
+};
 
 await Promise.all([
   // A figure's folder names its bundle; its style sheet lies beside its entry.
   ...Object.values(components).flatMap(({ entry }) => {
     const [folder, name] = [join(here, dirname(entry)), basename(dirname(entry))];
     return [
-      build({ ...shared, format: "esm", entryPoints: [join(here, entry)], outfile: join(outdir, `${name}.js`) }),
+      build({
+        ...shared,
+        format: "esm",
+        entryPoints: [join(here, entry)],
+        outfile: join(outdir, `${name}.js`),
+      }),
       build({ ...shared, entryPoints: [join(folder, "style.css")], outfile: join(outdir, `${name}.css`) }),
     ];
   }),
@@ -42,5 +54,11 @@ await Promise.all([
     },
     outfile: join(lab, "bertviz_libraries.js"),
   }),
-  build({ ...shared, format: "iife", loader: { ".css": "text" }, entryPoints: [join(here, "src/host/index.ts")], outfile: join(outdir, "host.js") }),
+  build({
+    ...shared,
+    format: "iife",
+    loader: { ".css": "text" },
+    entryPoints: [join(here, "src/host/index.ts")],
+    outfile: join(outdir, "host.js"),
+  }),
 ]);

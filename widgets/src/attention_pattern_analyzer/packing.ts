@@ -18,10 +18,12 @@ export interface PackedWeights extends Shape {
 
 function whole(shape: Shape, row: PackedWeights["row"]): PackedWeights {
   return {
-    ...shape, row,
+    ...shape,
+    row,
     matrix: (layer, head) => {
       const found = new Float32Array(shape.length * shape.size);
-      for (let t = 0; t < shape.length; t++) row(layer, head, t, (s, weight) => (found[t * shape.size + s] = weight));
+      for (let t = 0; t < shape.length; t++)
+        row(layer, head, t, (s, weight) => (found[t * shape.size + s] = weight));
       return found;
     },
   };
@@ -39,7 +41,10 @@ export function ofArrays(layers: readonly ArrayLike<number>[], shape: Shape): Pa
 export function unpack(form: string, causal: boolean, bytes: DataView, shape: Shape): PackedWeights {
   const { layers, heads, length, size } = shape;
   const rows = layers * heads * length;
-  const wrong = (wanted: number): Error => new Error(`attention has ${bytes.byteLength} bytes, and ${form} weights [${[layers, heads, length, size].join(", ")}] need ${wanted}`);
+  const wrong = (wanted: number): Error =>
+    new Error(
+      `attention has ${bytes.byteLength} bytes, and ${form} weights [${[layers, heads, length, size].join(", ")}] need ${wanted}`,
+    );
   if (form === "dense") {
     const cells = causal ? (length * (length + 1)) / 2 : length * size;
     if (bytes.byteLength !== layers * heads * cells) throw wrong(layers * heads * cells);
@@ -60,6 +65,7 @@ export function unpack(form: string, causal: boolean, bytes: DataView, shape: Sh
   if (bytes.byteLength !== rows + 3 * entries) throw wrong(rows + 3 * entries);
   return whole(shape, (layer, head, token, each) => {
     const row = (layer * heads + head) * length + token;
-    for (let i = starts[row]; i < starts[row + 1]; i++) each(bytes.getUint16(rows + 2 * i, true), bytes.getUint8(rows + 2 * entries + i) / 255);
+    for (let i = starts[row]; i < starts[row + 1]; i++)
+      each(bytes.getUint16(rows + 2 * i, true), bytes.getUint8(rows + 2 * entries + i) / 255);
   });
 }

@@ -1,6 +1,15 @@
 // What an attention head does, in numbers. Twin of frontier_widgets/attention_patterns.py, where every definition is explained.
 
-export const KINDS = ["previous", "induction", "first", "self", "duplicate", "delimiter", "local", "uniform"] as const;
+export const KINDS = [
+  "previous",
+  "induction",
+  "first",
+  "self",
+  "duplicate",
+  "delimiter",
+  "local",
+  "uniform",
+] as const;
 export type KindName = (typeof KINDS)[number];
 export const METRICS = [...KINDS, "entropy", "distance", "sink"] as const;
 export type Metric = (typeof METRICS)[number];
@@ -36,14 +45,22 @@ export function targets(kind: KindName, tokens: readonly string[], row: number, 
 
 function isTarget(kind: KindName, tokens: readonly string[], t: number, s: number): boolean {
   switch (kind) {
-    case "previous": return s === t - 1;
-    case "self": return s === t;
-    case "first": return s === 0 && t > 0;
-    case "duplicate": return s !== t && tokens[s] === tokens[t];
-    case "induction": return s > 0 && s !== t && s - 1 !== t && tokens[s - 1] === tokens[t];
-    case "delimiter": return s > 0 && isDelimiter(tokens[s]);
-    case "local": return s !== t && Math.abs(s - t) <= REACH;
-    default: throw new Error(`kind is ${kind}, wanted one of ${KINDS.slice(0, -1).join(", ")}`);
+    case "previous":
+      return s === t - 1;
+    case "self":
+      return s === t;
+    case "first":
+      return s === 0 && t > 0;
+    case "duplicate":
+      return s !== t && tokens[s] === tokens[t];
+    case "induction":
+      return s > 0 && s !== t && s - 1 !== t && tokens[s - 1] === tokens[t];
+    case "delimiter":
+      return s > 0 && isDelimiter(tokens[s]);
+    case "local":
+      return s !== t && Math.abs(s - t) <= REACH;
+    default:
+      throw new Error(`kind is ${kind}, wanted one of ${KINDS.slice(0, -1).join(", ")}`);
   }
 }
 
@@ -63,20 +80,23 @@ export interface Cells {
 }
 
 export function cellsOf(tokens: readonly string[], causal: boolean, keys: number | null = null): Cells {
-  const kinds = keys !== null ? [] : KINDS.slice(0, -1).map((kind) => {
-    const rows: number[] = [];
-    const columns: number[][] = [];
-    let base = 0;
-    tokens.forEach((_, t) => {
-      const found = targets(kind, tokens, t, causal);
-      const seen = causal ? t + 1 : tokens.length;
-      if (!found.length || found.length === seen) return;
-      rows.push(t);
-      columns.push(found);
-      base += found.length / seen;
-    });
-    return { rows, columns, base: base / rows.length };
-  });
+  const kinds =
+    keys !== null
+      ? []
+      : KINDS.slice(0, -1).map((kind) => {
+          const rows: number[] = [];
+          const columns: number[][] = [];
+          let base = 0;
+          tokens.forEach((_, t) => {
+            const found = targets(kind, tokens, t, causal);
+            const seen = causal ? t + 1 : tokens.length;
+            if (!found.length || found.length === seen) return;
+            rows.push(t);
+            columns.push(found);
+            base += found.length / seen;
+          });
+          return { rows, columns, base: base / rows.length };
+        });
   return { tokens, keys, causal, kinds };
 }
 
@@ -120,14 +140,20 @@ export function measure(weights: Weights, cells: Cells): Float64Array {
 /** What a head is by its metrics. */
 export function kindOf(metrics: ArrayLike<number>): KindName | "mixed" {
   let best = -1;
-  for (let k = 0; k < 6; k++) if (metrics[k] >= THRESHOLD && (best < 0 || metrics[k] > metrics[best])) best = k;
+  for (let k = 0; k < 6; k++)
+    if (metrics[k] >= THRESHOLD && (best < 0 || metrics[k] > metrics[best])) best = k;
   if (best >= 0) return KINDS[best];
   if (metrics[KINDS.indexOf("local")] >= THRESHOLD) return "local";
   return metrics[KINDS.indexOf("uniform")] >= EVEN ? "uniform" : "mixed";
 }
 
 /** Attention followed through the layers, [T · T] after each; `layers` holds each layer's heads, [H · T · T]. */
-export function rollout(layers: readonly Weights[], heads: number, length: number, residual = 0.5): Float64Array[] {
+export function rollout(
+  layers: readonly Weights[],
+  heads: number,
+  length: number,
+  residual = 0.5,
+): Float64Array[] {
   let now = new Float64Array(length * length);
   for (let t = 0; t < length; t++) now[t * length + t] = 1;
   return layers.map((weights) => {
@@ -147,7 +173,12 @@ export function rollout(layers: readonly Weights[], heads: number, length: numbe
 }
 
 /** Attention times the length of what it brings, each row again of sum 1; a row that brings nothing stays zero. */
-export function valueWeighted(weights: Weights, norms: ArrayLike<number>, length: number, size: number): Float64Array {
+export function valueWeighted(
+  weights: Weights,
+  norms: ArrayLike<number>,
+  length: number,
+  size: number,
+): Float64Array {
   const found = new Float64Array(length * size);
   for (let t = 0; t < length; t++) {
     let sum = 0;

@@ -52,7 +52,9 @@ function checkbox(model: HostModel, el: HTMLElement): void {
 function dropdown(model: HostModel, el: HTMLElement): void {
   const select = h("select");
   bind(model, ["_options_labels", "index", "disabled"], () => {
-    select.replaceChildren(...(model.get("_options_labels") as string[]).map((label) => h("option", {}, label)));
+    select.replaceChildren(
+      ...(model.get("_options_labels") as string[]).map((label) => h("option", {}, label)),
+    );
     select.selectedIndex = (model.get("index") as number | null) ?? -1;
     select.disabled = Boolean(model.get("disabled"));
   });
@@ -68,11 +70,14 @@ function toggleButtons(model: HostModel, el: HTMLElement): void {
     setText(legend, text(model, "description"));
     const labels = model.get("_options_labels") as string[];
     if (box.querySelectorAll("input").length !== labels.length) {
-      box.replaceChildren(legend, ...labels.map((label, i) => {
-        const input = h("input", { type: "radio", name });
-        input.addEventListener("change", () => model.set("index", i));
-        return h("label", {}, input, label);
-      }));
+      box.replaceChildren(
+        legend,
+        ...labels.map((label, i) => {
+          const input = h("input", { type: "radio", name });
+          input.addEventListener("change", () => model.set("index", i));
+          return h("label", {}, input, label);
+        }),
+      );
     }
     box.querySelectorAll("input").forEach((input, i) => (input.checked = i === model.get("index")));
   });
@@ -85,7 +90,10 @@ function plainText(model: HostModel, el: HTMLElement): void {
   const place = h("div", { class: "fwh-text" });
   bind(model, ["value"], () => {
     const value = text(model, "value");
-    setText(place, isHtml ? (new DOMParser().parseFromString(value, "text/html").body.textContent ?? "") : value);
+    setText(
+      place,
+      isHtml ? (new DOMParser().parseFromString(value, "text/html").body.textContent ?? "") : value,
+    );
   });
   el.append(place);
 }
@@ -100,4 +108,8 @@ export const CONTROLS: Record<string, Control> = {
   HTMLModel: plainText,
 };
 
-export const BOXES: Record<string, string> = { BoxModel: "fwh-hbox", HBoxModel: "fwh-hbox", VBoxModel: "fwh-vbox" };
+export const BOXES: Record<string, string> = {
+  BoxModel: "fwh-hbox",
+  HBoxModel: "fwh-hbox",
+  VBoxModel: "fwh-vbox",
+};

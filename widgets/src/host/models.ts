@@ -17,7 +17,15 @@ export interface SavedModel {
 
 function same(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
-  if (typeof a !== "object" || typeof b !== "object" || !a || !b || a instanceof DataView || b instanceof DataView) return false;
+  if (
+    typeof a !== "object" ||
+    typeof b !== "object" ||
+    !a ||
+    !b ||
+    a instanceof DataView ||
+    b instanceof DataView
+  )
+    return false;
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
@@ -26,7 +34,10 @@ export class HostModel implements AnyModel {
   #values: Record<string, unknown>;
   #listeners = new Map<string, Set<Listener>>();
 
-  constructor(values: Record<string, unknown>, lookup: (id: string) => HostModel | undefined = () => undefined) {
+  constructor(
+    values: Record<string, unknown>,
+    lookup: (id: string) => HostModel | undefined = () => undefined,
+  ) {
     this.#values = values;
     this.widget_manager = {
       get_model: async (id) => {

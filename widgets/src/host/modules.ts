@@ -8,7 +8,8 @@ export interface LoadedModule {
 }
 
 const experimental: Experimental = {
-  invoke: (name) => Promise.reject(new Error(`"${name}" asks Python for an answer, and this page runs without a kernel`)),
+  invoke: (name) =>
+    Promise.reject(new Error(`"${name}" asks Python for an answer, and this page runs without a kernel`)),
 };
 
 /** A Blob URL can be imported on http and on file:// alike, where a module file or fetch() is blocked. */
@@ -41,7 +42,8 @@ export class Modules {
   }
 
   async #evaluate(source: string): Promise<LoadedModule> {
-    if (/^\s*https?:\/\//.test(source)) throw new Error(`the module lies at ${source.trim()}: a page loads nothing from elsewhere`);
+    if (/^\s*https?:\/\//.test(source))
+      throw new Error(`the module lies at ${source.trim()}: a page loads nothing from elsewhere`);
     const module = await this.#import(source);
     const widget = typeof module.default === "function" ? await module.default() : module.default;
     if (!widget) throw new Error("the module has no default export with render()");
@@ -57,14 +59,23 @@ export class Modules {
   }
 
   /** Show the module's view of `model` in `el` until `signal` aborts; `life` outlives the view and ends the model. */
-  async render(widget: WidgetDefinition, model: HostModel, el: HTMLElement, signal: AbortSignal, life: AbortSignal): Promise<void> {
+  async render(
+    widget: WidgetDefinition,
+    model: HostModel,
+    el: HTMLElement,
+    signal: AbortSignal,
+    life: AbortSignal,
+  ): Promise<void> {
     const finish = (cleanup: void | Cleanup, at: AbortSignal): void => {
       if (typeof cleanup !== "function") return;
       if (at.aborted) void cleanup();
       else at.addEventListener("abort", () => void cleanup(), { once: true });
     };
     if (!this.#initialised.has(model)) {
-      this.#initialised.set(model, (async () => finish(await widget.initialize?.({ model, signal: life, experimental }), life))());
+      this.#initialised.set(
+        model,
+        (async () => finish(await widget.initialize?.({ model, signal: life, experimental }), life))(),
+      );
     }
     await this.#initialised.get(model);
     finish(await widget.render?.({ model, el, signal, experimental }), signal);

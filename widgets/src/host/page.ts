@@ -34,17 +34,20 @@ export class Host {
   /** Mount everything under `page`; one figure that fails says so in its place and leaves the others alone. */
   async start(page: Document | HTMLElement): Promise<void> {
     const jobs: Promise<void>[] = [];
-    for (const el of page.querySelectorAll<HTMLElement>("[data-component]")) jobs.push(this.#guard(el, () => this.#place(el)));
+    for (const el of page.querySelectorAll<HTMLElement>("[data-component]"))
+      jobs.push(this.#guard(el, () => this.#place(el)));
     const markers = [...page.querySelectorAll<HTMLScriptElement>(VIEW)];
     if (markers.length) {
       const state = this.#savedState(page);
       for (const marker of markers) {
         const el = h("div", { class: "fwh-view" });
         marker.after(el);
-        jobs.push(this.#guard(el, async () => {
-          const { model_id } = JSON.parse(marker.textContent ?? "{}") as { model_id: string };
-          await this.#view(await state, model_id, el);
-        }));
+        jobs.push(
+          this.#guard(el, async () => {
+            const { model_id } = JSON.parse(marker.textContent ?? "{}") as { model_id: string };
+            await this.#view(await state, model_id, el);
+          }),
+        );
       }
     }
     await Promise.all(jobs);
@@ -92,14 +95,19 @@ export class Host {
     } catch (error) {
       throw new ReaderError(TEXTS.props(name, error instanceof Error ? error.message : String(error)));
     }
-    if (typeof value !== "object" || value === null || Array.isArray(value)) throw new ReaderError(TEXTS.props(name, text));
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      throw new ReaderError(TEXTS.props(name, text));
     return value as Record<string, unknown>;
   }
 
   // ---- widgets saved in the page's notebook -------------------------------------------------------------
 
   #componentOf(saved: SavedModel): Component | undefined {
-    return this.#registry[String(saved.state._anywidget_id ?? "").split(".").at(-1) ?? ""];
+    return this.#registry[
+      String(saved.state._anywidget_id ?? "")
+        .split(".")
+        .at(-1) ?? ""
+    ];
   }
 
   /** Puts back what the page left to the registry: a figure's published data. */
@@ -110,7 +118,8 @@ export class Host {
       const component = saved.model_module === "anywidget" ? this.#componentOf(saved) : undefined;
       const wanted = saved.state.data_sha256;
       if (!component || !wanted) continue;
-      if (wanted !== component.data_sha256) throw new ReaderError(TEXTS.data(String(saved.state._anywidget_id)));
+      if (wanted !== component.data_sha256)
+        throw new ReaderError(TEXTS.data(String(saved.state._anywidget_id)));
       const { defaults } = await this.#modules.load(component.esm);
       saved.state = { ...defaults(component.data), ...saved.state };
     }
@@ -133,15 +142,23 @@ export class Host {
     } else if (saved.model_name in BOXES) {
       const box = h("div", { class: BOXES[saved.model_name] });
       el.append(box);
-      await Promise.all((model.get("children") as unknown[]).map((child) => {
-        const part = h("div");
-        box.append(part);
-        return this.#view(state, String(child).replace(/^IPY_MODEL_/, ""), part);
-      }));
+      await Promise.all(
+        (model.get("children") as unknown[]).map((child) => {
+          const part = h("div");
+          box.append(part);
+          return this.#view(state, String(child).replace(/^IPY_MODEL_/, ""), part);
+        }),
+      );
     } else if (saved.model_name in CONTROLS) {
       CONTROLS[saved.model_name](model, el);
     } else {
-      el.append(h("div", { class: "fwh-message" }, h("p", {}, say(TEXTS.kernel(saved.model_name.replace(/Model$/, ""))))));
+      el.append(
+        h(
+          "div",
+          { class: "fwh-message" },
+          h("p", {}, say(TEXTS.kernel(saved.model_name.replace(/Model$/, "")))),
+        ),
+      );
     }
   }
 }

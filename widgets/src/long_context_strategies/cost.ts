@@ -41,10 +41,17 @@ export interface Machine {
 
 type Sizes = (typeof known.models)["Llama-2-7B"];
 
-export const modelOf = ({ kv_heads, head_dim, value_dim, ...same }: Sizes): Model => ({ ...same, kvHeads: kv_heads, headDim: head_dim, valueDim: value_dim });
+export const modelOf = ({ kv_heads, head_dim, value_dim, ...same }: Sizes): Model => ({
+  ...same,
+  kvHeads: kv_heads,
+  headDim: head_dim,
+  valueDim: value_dim,
+});
 
 /** Published configurations, by name. */
-export const MODELS: Record<string, Model> = Object.fromEntries(Object.entries(known.models).map(([name, sizes]) => [name, modelOf(sizes)]));
+export const MODELS: Record<string, Model> = Object.fromEntries(
+  Object.entries(known.models).map(([name, sizes]) => [name, modelOf(sizes)]),
+);
 
 /** NVIDIA H100 SXM, bfloat16 without sparsity. */
 export const MACHINE: Machine = known.machine;
@@ -70,7 +77,8 @@ export interface Retrieval {
 }
 
 /** Numbers that a token leaves in the cache of one layer. */
-export const kept = (model: Model): number => model.latent || model.kvHeads * (model.headDim + model.valueDim);
+export const kept = (model: Model): number =>
+  model.latent || model.kvHeads * (model.headDim + model.valueDim);
 
 /** The same model with another way to share keys and values, its other sizes unchanged. */
 export function shared(model: Model, sharing: Sharing): Model {
@@ -95,12 +103,18 @@ export function cost(model: Model, pattern: Pattern, n: number, bytesEach: numbe
   const attention = model.layers * model.heads * cells * pair;
   const others = 2 * model.active * n;
   const seen = inLastRow(pattern, n);
-  const nextOperations = 2 * model.active + model.layers * model.heads * seen * (model.latent ? 4 * model.latent : pair);
+  const nextOperations =
+    2 * model.active + model.layers * model.heads * seen * (model.latent ? 4 * model.latent : pair);
   const cache = Math.floor(model.layers * keptTokens(pattern, n) * kept(model) * bytesEach);
   const moved = (model.active + model.layers * seen * kept(model)) * bytesEach;
   const weights = Math.floor(model.parameters * bytesEach);
   return {
-    cells, share: cells / n ** 2, attention, others, cache, weights,
+    cells,
+    share: cells / n ** 2,
+    attention,
+    others,
+    cache,
+    weights,
     prefill: Math.max((attention + others) / machine.operations, weights / machine.bandwidth),
     decode: Math.max(nextOperations / machine.operations, moved / machine.bandwidth),
     fits: weights + cache <= machine.memory,
@@ -111,27 +125,43 @@ export function cost(model: Model, pattern: Pattern, n: number, bytesEach: numbe
 export function stateNumbers(width: number, rival: Rival): number {
   const channels = 2 * width;
   switch (rival) {
-    case "mamba": return channels * (16 + 4);
-    case "mamba2": return channels * 128 + (channels + 2 * 8 * 128) * 4;
-    case "retnet": return 256 * channels;
-    default: return 5 * width;
+    case "mamba":
+      return channels * (16 + 4);
+    case "mamba2":
+      return channels * 128 + (channels + 2 * 8 * 128) * 4;
+    case "retnet":
+      return 256 * channels;
+    default:
+      return 5 * width;
   }
 }
 
 /** Cost of a recurrent model with the layers, the width and the parameters of `model`. */
-export function recurrentCost(model: Model, rival: Rival, n: number, bytesEach: number, machine: Machine): Recurrent {
+export function recurrentCost(
+  model: Model,
+  rival: Rival,
+  n: number,
+  bytesEach: number,
+  machine: Machine,
+): Recurrent {
   const numbers = model.layers * stateNumbers(model.width, rival);
   const each = 2 * model.active + 5 * numbers;
   const moved = (model.active + 2 * numbers) * bytesEach;
   return {
-    state: Math.floor(numbers * bytesEach), operations: each * n,
+    state: Math.floor(numbers * bytesEach),
+    operations: each * n,
     prefill: Math.max((each * n) / machine.operations, (model.parameters * bytesEach) / machine.bandwidth),
     decode: Math.max(each / machine.operations, moved / machine.bandwidth),
   };
 }
 
 /** Fewest tokens whose keys and values are more than the rival's state; undefined if `longest` are not. */
-export function crossover(model: Model, pattern: Pattern, rival: Rival, longest = 1 << 20): number | undefined {
+export function crossover(
+  model: Model,
+  pattern: Pattern,
+  rival: Rival,
+  longest = 1 << 20,
+): number | undefined {
   const state = stateNumbers(model.width, rival);
   const more = (n: number): boolean => keptTokens(pattern, n) * kept(model) > state;
   if (!more(longest)) return undefined;
@@ -152,7 +182,14 @@ export const read = ({ passages, chunk, question }: Retrieval): number => passag
 export const right = ({ found, answered }: Retrieval): number => found * answered;
 
 /** Longest text, in tokens, that may be read whole at `budget` times the operations of retrieval. */
-export function breakEven(model: Model, pattern: Pattern, retrieval: Retrieval, budget: number, machine: Machine, longest = 1 << 20): number {
+export function breakEven(
+  model: Model,
+  pattern: Pattern,
+  retrieval: Retrieval,
+  budget: number,
+  machine: Machine,
+  longest = 1 << 20,
+): number {
   const operations = (n: number): number => {
     const one = cost(model, pattern, n, 2, machine);
     return one.attention + one.others;

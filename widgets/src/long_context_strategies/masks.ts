@@ -17,13 +17,25 @@ export interface Pattern {
   sinks: number;
 }
 
-export const PATTERN: Pattern = { kind: "causal", causal: true, window: 8, dilation: 2, anchors: 1, random: 2, seed: 0, stride: 8, sinks: 4 };
+export const PATTERN: Pattern = {
+  kind: "causal",
+  causal: true,
+  window: 8,
+  dilation: 2,
+  anchors: 1,
+  random: 2,
+  seed: 0,
+  stride: 8,
+  sinks: 4,
+};
 
 /** No token sees a later one. */
-export const forward = ({ kind, causal }: Pattern): boolean => kind === "causal" || kind === "sinks" || (kind !== "full" && causal);
+export const forward = ({ kind, causal }: Pattern): boolean =>
+  kind === "causal" || kind === "sinks" || (kind !== "full" && causal);
 
 /** Steps of the dilation that a window goes back, and on if it is not causal. */
-export const reachOf = (pattern: Pattern): number => (forward(pattern) ? pattern.window - 1 : pattern.window >> 1);
+export const reachOf = (pattern: Pattern): number =>
+  forward(pattern) ? pattern.window - 1 : pattern.window >> 1;
 
 /** 1 where the token of a row sees that of a column, [n · n]. */
 export function visible(pattern: Pattern, n: number): Uint8Array {
@@ -39,7 +51,8 @@ export function visible(pattern: Pattern, n: number): Uint8Array {
       let sees = true;
       if (kind === "window") sees = far <= reach;
       else if (kind === "dilated") sees = far <= reach * dilation && far % dilation === 0;
-      else if (kind === "global" || kind === "random") sees = far <= reach || key < anchors || query < anchors;
+      else if (kind === "global" || kind === "random")
+        sees = far <= reach || key < anchors || query < anchors;
       else if (kind === "strided") sees = far < stride || far % stride === 0;
       else if (kind === "sinks") sees = far <= reach || key < sinks;
       row[key] = sees ? 1 : 0;
@@ -48,7 +61,8 @@ export function visible(pattern: Pattern, n: number): Uint8Array {
       const hidden: number[] = [];
       for (let key = 0; key < end; key++) if (!row[key]) hidden.push(key);
       const number = draws(pattern.seed, query);
-      for (let left = Math.min(pattern.random, hidden.length); left > 0; left--) row[hidden.splice(Math.floor(number() * hidden.length), 1)[0]] = 1;
+      for (let left = Math.min(pattern.random, hidden.length); left > 0; left--)
+        row[hidden.splice(Math.floor(number() * hidden.length), 1)[0]] = 1;
     }
   }
   return mask;
@@ -88,7 +102,8 @@ export function count(pattern: Pattern, n: number): number {
   if (kind === "global") return seen;
   if (one) return seen + ramp(random, n - reach - a);
   if (n - 1 - 2 * reach - a >= random) return seen + (n - a) * random;
-  for (let row = a; row < n; row++) seen += Math.min(random, Math.max(0, row - reach - a) + Math.max(0, n - 1 - row - reach));
+  for (let row = a; row < n; row++)
+    seen += Math.min(random, Math.max(0, row - reach - a) + Math.max(0, n - 1 - row - reach));
   return seen;
 }
 
@@ -125,10 +140,12 @@ function layersFrom(seen: Int32Array[], from: number): Int32Array {
   let front = [from];
   for (let layer = 1; front.length; layer++) {
     const next: number[] = [];
-    for (const query of front) for (const key of seen[query]) if (found[key] < 0) {
-      found[key] = layer;
-      next.push(key);
-    }
+    for (const query of front)
+      for (const key of seen[query])
+        if (found[key] < 0) {
+          found[key] = layer;
+          next.push(key);
+        }
     front = next;
   }
   return found;
@@ -144,9 +161,11 @@ export function meanPathLength(mask: Uint8Array, n: number): { mean: number; sha
   const seen = neighbours(mask, n);
   let pairs = 0;
   let sum = 0;
-  for (let from = 0; from < n; from++) for (const layers of layersFrom(seen, from)) if (layers > 0) {
-    pairs++;
-    sum += layers;
-  }
+  for (let from = 0; from < n; from++)
+    for (const layers of layersFrom(seen, from))
+      if (layers > 0) {
+        pairs++;
+        sum += layers;
+      }
   return { mean: pairs ? sum / pairs : 0, share: pairs / Math.max(1, n * (n - 1)) };
 }

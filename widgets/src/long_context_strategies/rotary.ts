@@ -1,7 +1,16 @@
 // Rotary positions and their extensions, and ALiBi, without DOM. The Python twin, where the settings are explained and
 // cited, is frontier_widgets/rotary.py; tests/golden/rotary.json holds both to the same numbers.
 
-export const METHODS = ["default", "linear", "ntk", "dynamic", "by_parts", "yarn", "llama3", "longrope"] as const;
+export const METHODS = [
+  "default",
+  "linear",
+  "ntk",
+  "dynamic",
+  "by_parts",
+  "yarn",
+  "llama3",
+  "longrope",
+] as const;
 export type Method = (typeof METHODS)[number];
 
 export interface Rotary {
@@ -20,16 +29,30 @@ export interface Rotary {
   factors: readonly number[];
 }
 
-export const ROTARY: Rotary = { method: "default", headDim: 64, base: 10000, trained: 2048, factor: 1, length: null, betaFast: 32, betaSlow: 1, low: 1, high: 4, factors: [] };
+export const ROTARY: Rotary = {
+  method: "default",
+  headDim: 64,
+  base: 10000,
+  trained: 2048,
+  factor: 1,
+  length: null,
+  betaFast: 32,
+  betaSlow: 1,
+  low: 1,
+  high: 4,
+  factors: [],
+};
 
 const clip = (value: number): number => Math.min(1, Math.max(0, value));
 
 /** The base that stretches the slowest pair by the whole factor and leaves the fastest alone. */
-export const ntkBase = (base: number, factor: number, headDim: number): number => base * factor ** (headDim / (headDim - 2));
+export const ntkBase = (base: number, factor: number, headDim: number): number =>
+  base * factor ** (headDim / (headDim - 2));
 
 /** Pairs between which "by_parts" and "yarn" go from untouched to stretched by the whole factor. */
 export function ramp({ headDim, base, trained, betaFast, betaSlow }: Rotary): [number, number] {
-  const pair = (turns: number): number => (headDim * Math.log(trained / (turns * 2 * Math.PI))) / (2 * Math.log(base));
+  const pair = (turns: number): number =>
+    (headDim * Math.log(trained / (turns * 2 * Math.PI))) / (2 * Math.log(base));
   const first = Math.max(Math.floor(pair(betaFast)), 0);
   const last = Math.min(Math.ceil(pair(betaSlow)), headDim - 1);
   return [first, last === first ? last + 0.001 : last];
@@ -48,7 +71,8 @@ export function frequencies(rotary: Rotary): Float64Array {
     if (method === "linear") return plain / factor;
     if (method === "llama3") return stretched(clip(((trained * plain) / (2 * Math.PI) - low) / (high - low)));
     if (method === "longrope") return read > trained ? plain / rotary.factors[pair] : plain;
-    if (method === "by_parts" || method === "yarn") return stretched(1 - clip((pair - first) / (last - first)));
+    if (method === "by_parts" || method === "yarn")
+      return stretched(1 - clip((pair - first) / (last - first)));
     return plain;
   });
 }
@@ -61,7 +85,8 @@ export function temperature({ method, factor, trained }: Rotary): number {
 }
 
 /** How often each pair goes round within so many tokens; below 1 it never comes back. */
-export const turns = (speeds: Float64Array, tokens: number): Float64Array => speeds.map((speed) => (speed * tokens) / (2 * Math.PI));
+export const turns = (speeds: Float64Array, tokens: number): Float64Array =>
+  speeds.map((speed) => (speed * tokens) / (2 * Math.PI));
 
 /** What is left of equal query and key at a distance: the mean of cos(distance · speed). */
 export function similarity(speeds: Float64Array, distance: number): number {
@@ -88,8 +113,10 @@ export function closest(speeds: Float64Array, tokens: number): { distance: numbe
 export function alibiSlopes(heads: number): Float64Array {
   const power = 2 ** Math.floor(Math.log2(heads));
   return Float64Array.from({ length: heads }, (_, head) =>
-    head < power ? 2 ** ((-8 / power) * (head + 1)) : 2 ** ((-4 / power) * (2 * (head - power) + 1)));
+    head < power ? 2 ** ((-8 / power) * (head + 1)) : 2 ** ((-4 / power) * (2 * (head - power) + 1)),
+  );
 }
 
 /** Tokens after which each head's bias has taken so many nats: what lies farther hardly counts. */
-export const alibiWindow = (slopes: Float64Array, nats: number): Float64Array => slopes.map((slope) => nats / slope);
+export const alibiWindow = (slopes: Float64Array, nats: number): Float64Array =>
+  slopes.map((slope) => nats / slope);

@@ -15,7 +15,9 @@ export type Group = (typeof GROUPS)[number];
 /** The group of a condition by its name; the base stands in both groups of RoPE, to be compared with. */
 export function inGroup(name: string, group: Group): boolean {
   if (name.startsWith("alibi")) return group === "alibi" || (group === "untuned" && name === "alibi");
-  return name === "base" ? group !== "alibi" : name.endsWith("_tuned") === (group === "tuned") && group !== "alibi";
+  return name === "base"
+    ? group !== "alibi"
+    : name.endsWith("_tuned") === (group === "tuned") && group !== "alibi";
 }
 
 /** Methods of the figure: LongRoPE's factors come from a search, not from a formula that a slider could move. */
@@ -79,13 +81,68 @@ export interface State {
   story: number;
 }
 
-export const CHOICES = ["topic", "view", "kind", "causal", "window", "dilation", "anchors", "random", "seed", "stride", "sinks", "tokens", "layers", "method", "scale", "rope", "model", "sharing", "length", "wide", "bytes_each", "chunk", "passages", "found", "budget", "rival", "group", "story"];
+export const CHOICES = [
+  "topic",
+  "view",
+  "kind",
+  "causal",
+  "window",
+  "dilation",
+  "anchors",
+  "random",
+  "seed",
+  "stride",
+  "sinks",
+  "tokens",
+  "layers",
+  "method",
+  "scale",
+  "rope",
+  "model",
+  "sharing",
+  "length",
+  "wide",
+  "bytes_each",
+  "chunk",
+  "passages",
+  "found",
+  "budget",
+  "rival",
+  "group",
+  "story",
+];
 export const DATA_TRAITS = ["curves", "config"];
 
 /** Initial values of the choices, the same in Python. */
 export const INITIAL: Record<string, unknown> = {
-  topic: "mask", view: "figure", kind: "window", causal: true, window: 8, dilation: 2, anchors: 1, random: 2, seed: 0, stride: 8, sinks: 4,
-  tokens: 48, layers: 1, method: "linear", scale: 4, rope: "measured", model: "Llama-3.1-8B", sharing: "own", length: 131072, wide: 4096, bytes_each: 2, chunk: 256, passages: 5, found: 0.9, budget: 8, rival: "none", group: "untuned", story: -1,
+  topic: "mask",
+  view: "figure",
+  kind: "window",
+  causal: true,
+  window: 8,
+  dilation: 2,
+  anchors: 1,
+  random: 2,
+  seed: 0,
+  stride: 8,
+  sinks: 4,
+  tokens: 48,
+  layers: 1,
+  method: "linear",
+  scale: 4,
+  rope: "measured",
+  model: "Llama-3.1-8B",
+  sharing: "own",
+  length: 131072,
+  wide: 4096,
+  bytes_each: 2,
+  chunk: 256,
+  passages: 5,
+  found: 0.9,
+  budget: 8,
+  rival: "none",
+  group: "untuned",
+  story: -1,
 };
 
 interface Published {
@@ -114,14 +171,26 @@ export function readData(model: AnyModel, text: LongContextStrings): Data {
   const buckets = (config.buckets ?? []) as [number, number][];
   const distances = (config.distances ?? []) as number[];
   for (const [name, curve] of Object.entries(curves)) {
-    for (const [what, wanted] of [["loss", buckets.length], ["recall", distances.length]] as const) {
+    for (const [what, wanted] of [
+      ["loss", buckets.length],
+      ["recall", distances.length],
+    ] as const) {
       const rows = curve[what] ?? [];
-      if (rows.length !== 0 && rows.length !== wanted) throw new Error(text.bad.curve(name, what, rows.length, wanted));
+      if (rows.length !== 0 && rows.length !== wanted)
+        throw new Error(text.bad.curve(name, what, rows.length, wanted));
     }
   }
   return {
-    trained: config.trained as number, headDim: config.head_dim as number, base: config.base as number, heads: config.heads as number, factor: config.factor as number,
-    buckets, distances, curves, model: (config.model ?? {}) as Record<string, unknown>, alibi: (config.alibi_model ?? {}) as Record<string, unknown>,
+    trained: config.trained as number,
+    headDim: config.head_dim as number,
+    base: config.base as number,
+    heads: config.heads as number,
+    factor: config.factor as number,
+    buckets,
+    distances,
+    curves,
+    model: (config.model ?? {}) as Record<string, unknown>,
+    alibi: (config.alibi_model ?? {}) as Record<string, unknown>,
   };
 }
 
@@ -148,29 +217,51 @@ export function readState(model: AnyModel, data: Data): State {
     return Math.min(high, Math.max(low, isNumber(value) ? value : (INITIAL[name] as number)));
   };
   const pattern: Pattern = {
-    kind: oneOf<Kind>(model.get("kind"), KINDS, "window"), causal: model.get("causal") !== false,
-    window: whole("window", 1, 1 << 20), dilation: whole("dilation", 1, 64), anchors: whole("anchors", 0, 1 << 20), random: whole("random", 0, 4096),
-    seed: whole("seed", 0, 9999), stride: whole("stride", 1, 1 << 20), sinks: whole("sinks", 0, 1 << 20),
+    kind: oneOf<Kind>(model.get("kind"), KINDS, "window"),
+    causal: model.get("causal") !== false,
+    window: whole("window", 1, 1 << 20),
+    dilation: whole("dilation", 1, 64),
+    anchors: whole("anchors", 0, 1 << 20),
+    random: whole("random", 0, 4096),
+    seed: whole("seed", 0, 9999),
+    stride: whole("stride", 1, 1 << 20),
+    sinks: whole("sinks", 0, 1 << 20),
   };
   const tokens = whole("tokens", 8, 96);
   const mask = visible(pattern, tokens);
   const rope = oneOf(model.get("rope"), Object.keys(ropes(data)), "measured");
   const { headDim, base, trained } = ropes(data)[rope];
   return {
-    data, pattern, tokens, mask,
+    data,
+    pattern,
+    tokens,
+    mask,
     topic: oneOf(model.get("topic"), TOPICS, "mask"),
     group: oneOf(model.get("group"), GROUPS, "untuned"),
     table: model.get("view") === "table",
     layers: whole("layers", 1, 96),
     seenAfter: layersToSee(mask, tokens),
     path: meanPathLength(mask, tokens),
-    rotary: { ...ROTARY, method: oneOf<Method>(model.get("method"), SHOWN_METHODS, "linear"), headDim, base, trained, factor: real("scale", 1, 32) },
+    rotary: {
+      ...ROTARY,
+      method: oneOf<Method>(model.get("method"), SHOWN_METHODS, "linear"),
+      headDim,
+      base,
+      trained,
+      factor: real("scale", 1, 32),
+    },
     model: oneOf(model.get("model"), Object.keys(MODELS), "Llama-3.1-8B"),
     sharing: oneOf<Sharing | "own">(model.get("sharing"), ["own", ...SHARINGS], "own"),
     length: whole("length", 512, 1 << 20),
     wide: whole("wide", 16, 1 << 17),
     bytesEach: real("bytes_each", 0.5, 4),
-    retrieval: { chunk: whole("chunk", 1, 1 << 16), passages: whole("passages", 1, 1000), question: 32, found: real("found", 0, 1), answered: 0.9 },
+    retrieval: {
+      chunk: whole("chunk", 1, 1 << 16),
+      passages: whole("passages", 1, 1000),
+      question: 32,
+      found: real("found", 0, 1),
+      answered: 0.9,
+    },
     rival: oneOf<Rival | "none">(model.get("rival"), ["none", ...RIVALS], "none"),
     budget: real("budget", 1, 1024),
     story: whole("story", -1, 99),

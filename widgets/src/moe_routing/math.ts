@@ -48,7 +48,12 @@ export interface Routing {
   zLoss: number;
 }
 
-export function route(scores: ArrayLike<number>, tokens: number, experts: number, options: RoutingOptions): Routing {
+export function route(
+  scores: ArrayLike<number>,
+  tokens: number,
+  experts: number,
+  options: RoutingOptions,
+): Routing {
   const { topK, temperature, capacityFactor, renormalize } = options;
   const assignments = tokens * topK;
   const probabilities = new Float64Array(tokens * experts);
@@ -103,7 +108,20 @@ export function route(scores: ArrayLike<number>, tokens: number, experts: number
   }
   for (const one of kept) lost += 1 - one;
   return {
-    tokens, experts, topK, probabilities, chosen, weights, kept, slots, capacity, counts, f, P, entropy, zLoss,
+    tokens,
+    experts,
+    topK,
+    probabilities,
+    chosen,
+    weights,
+    kept,
+    slots,
+    capacity,
+    counts,
+    f,
+    P,
+    entropy,
+    zLoss,
     balanceLoss: experts * balance,
     cv: assignments ? Math.sqrt(variance) : 0,
     dropFraction: assignments ? lost / assignments : 0,
@@ -111,7 +129,14 @@ export function route(scores: ArrayLike<number>, tokens: number, experts: number
 }
 
 /** Assignments, as indices into [T · k], in the order in which they take the experts' slots. */
-function fillingOrder(chosen: Int32Array, probabilities: Float64Array, tokens: number, experts: number, topK: number, priority: boolean): number[] {
+function fillingOrder(
+  chosen: Int32Array,
+  probabilities: Float64Array,
+  tokens: number,
+  experts: number,
+  topK: number,
+  priority: boolean,
+): number[] {
   if (!priority) return Array.from(chosen, (_, at) => at);
   const best = (token: number): number => probabilities[token * experts + chosen[token * topK]];
   const sure = Array.from({ length: tokens }, (_, token) => token).sort((a, b) => best(b) - best(a) || a - b);
@@ -151,7 +176,12 @@ export function mutualInformation({ chosen, topK, experts }: Routing, groups: Ar
 }
 
 /** The same after the groups were shuffled among the tokens, `times` times, in rising order: what chance alone tells. */
-export function shuffledInformation(routing: Routing, groups: ArrayLike<number>, times: number, seed = 0): Float64Array {
+export function shuffledInformation(
+  routing: Routing,
+  groups: ArrayLike<number>,
+  times: number,
+  seed = 0,
+): Float64Array {
   return Float64Array.from({ length: times }, (_, time) => {
     const shuffled = Array.from(groups);
     const next = draws(seed, time);
@@ -198,14 +228,28 @@ export interface TokenPath {
 }
 
 /** The way of one token through all layers, whose scores are [T · E] each. */
-export function tokenPath(layers: ArrayLike<number>[], token: number, tokens: number, experts: number, options: RoutingOptions): TokenPath {
-  const routed = layers.map((scores) => route(Array.from({ length: experts }, (_, e) => scores[token * experts + e]), 1, experts, { ...options, capacityFactor: 0 }));
+export function tokenPath(
+  layers: ArrayLike<number>[],
+  token: number,
+  tokens: number,
+  experts: number,
+  options: RoutingOptions,
+): TokenPath {
+  const routed = layers.map((scores) =>
+    route(
+      Array.from({ length: experts }, (_, e) => scores[token * experts + e]),
+      1,
+      experts,
+      { ...options, capacityFactor: 0 },
+    ),
+  );
   const first = (scores: ArrayLike<number>, at: number): number => {
     let best = 0;
     for (let e = 1; e < experts; e++) if (scores[at * experts + e] > scores[at * experts + best]) best = e;
     return best;
   };
   let alike = 0;
-  for (let other = 0; other < tokens; other++) if (layers.every((scores, l) => first(scores, other) === routed[l].chosen[0])) alike++;
+  for (let other = 0; other < tokens; other++)
+    if (layers.every((scores, l) => first(scores, other) === routed[l].chosen[0])) alike++;
   return { chosen: routed.map(({ chosen }) => chosen), weights: routed.map(({ weights }) => weights), alike };
 }

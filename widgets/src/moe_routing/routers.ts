@@ -33,7 +33,10 @@ export interface Routed {
 function normals(seed: number, count: number): Float64Array {
   const next = draws(seed, 0);
   // Box and Muller; 1 - u keeps the logarithm finite.
-  return Float64Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()));
+  return Float64Array.from(
+    { length: count },
+    () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
+  );
 }
 
 /** The highest scores of a row, best first, the lower index on a tie; a scan for each, because there are one or two. */
@@ -41,7 +44,8 @@ function best(scores: ArrayLike<number>, start: number, experts: number, count: 
   const found: number[] = [];
   while (found.length < count) {
     let top = -1;
-    for (let e = 0; e < experts; e++) if ((top < 0 || scores[start + e] > scores[start + top]) && !found.includes(e)) top = e;
+    for (let e = 0; e < experts; e++)
+      if ((top < 0 || scores[start + e] > scores[start + top]) && !found.includes(e)) top = e;
     found.push(top);
   }
   return found;
@@ -52,20 +56,29 @@ function withBias(scores: ArrayLike<number>, tokens: number, experts: number, to
   const bias = new Float64Array(experts);
   const shifted = new Float64Array(tokens * experts);
   const shift = (): void => {
-    for (let at = 0; at < shifted.length; at++) shifted[at] = 1 / (1 + Math.exp(-scores[at])) + bias[at % experts];
+    for (let at = 0; at < shifted.length; at++)
+      shifted[at] = 1 / (1 + Math.exp(-scores[at])) + bias[at % experts];
   };
   shift();
   for (let step = 0; step < BIAS_STEPS; step++) {
     const counts = new Int32Array(experts);
-    for (let token = 0; token < tokens; token++) for (const e of best(shifted, token * experts, experts, topK)) counts[e]++;
-    for (let e = 0; e < experts; e++) bias[e] += BIAS_RATE * (1 - step / BIAS_STEPS) * Math.sign(tokens * topK - counts[e] * experts);
+    for (let token = 0; token < tokens; token++)
+      for (const e of best(shifted, token * experts, experts, topK)) counts[e]++;
+    for (let e = 0; e < experts; e++)
+      bias[e] += BIAS_RATE * (1 - step / BIAS_STEPS) * Math.sign(tokens * topK - counts[e] * experts);
     shift();
   }
   return shifted;
 }
 
 /** Every router on the same scores [T · E]; slots are ceil(factor · k · T / E) for each router's own k, 0 is dropless. */
-export function compareRouters(scores: ArrayLike<number>, tokens: number, experts: number, capacityFactor: number, seed = 0): Routed[] {
+export function compareRouters(
+  scores: ArrayLike<number>,
+  tokens: number,
+  experts: number,
+  capacityFactor: number,
+  seed = 0,
+): Routed[] {
   const size = tokens * experts;
   const P = new Float64Array(experts);
   const probabilities = new Float64Array(size);
@@ -121,7 +134,11 @@ export function compareRouters(scores: ArrayLike<number>, tokens: number, expert
       spread += (f * experts - 1) ** 2 / experts;
     }
     return {
-      name, topK, counts, capacity, entropy,
+      name,
+      topK,
+      counts,
+      capacity,
+      entropy,
       balanceLoss: balance,
       cv: all ? Math.sqrt(spread) : 0,
       dropFraction: all ? dropped / all : 0,

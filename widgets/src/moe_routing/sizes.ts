@@ -33,7 +33,10 @@ export interface Sizes {
 }
 
 /** Sizes of a model with so many experts, of which a token takes `topK`, every one split into `granularity`. */
-export function sizes(mixture: Mixture, { experts = mixture.experts, topK = mixture.topK, granularity = 1 } = {}): Sizes {
+export function sizes(
+  mixture: Mixture,
+  { experts = mixture.experts, topK = mixture.topK, granularity = 1 } = {},
+): Sizes {
   const shared = mixture.other + mixture.layers * experts * granularity * mixture.router;
   const total = shared + mixture.layers * experts * mixture.expert;
   const active = shared + mixture.layers * topK * mixture.expert;

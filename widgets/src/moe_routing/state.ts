@@ -39,8 +39,31 @@ export interface State {
   routing: Routing;
 }
 
-export const CHOICES = ["run", "step", "layer", "selected_token", "selected_expert", "stage", "top_k", "temperature", "capacity_factor", "renormalize", "priority", "view"];
-export const DATA_TRAITS = ["tokens", "groups", "group_labels", "snapshots", "shape", "logits", "model", "ablation", "ablation_tokens"];
+export const CHOICES = [
+  "run",
+  "step",
+  "layer",
+  "selected_token",
+  "selected_expert",
+  "stage",
+  "top_k",
+  "temperature",
+  "capacity_factor",
+  "renormalize",
+  "priority",
+  "view",
+];
+export const DATA_TRAITS = [
+  "tokens",
+  "groups",
+  "group_labels",
+  "snapshots",
+  "shape",
+  "logits",
+  "model",
+  "ablation",
+  "ablation_tokens",
+];
 
 interface Published {
   format: number;
@@ -61,15 +84,55 @@ interface Published {
 /** Trait values for a page that has no saved state; the data set comes from the registry of components. */
 export function defaults(data: unknown): Record<string, unknown> {
   const choices = {
-    layer: 0, selected_token: 0, selected_expert: -1, stage: 5, top_k: 2, temperature: 1, capacity_factor: 0,
-    renormalize: true, priority: false, view: "figure", language: "", data_sha256: "", live: "", sentence: "",
+    layer: 0,
+    selected_token: 0,
+    selected_expert: -1,
+    stage: 5,
+    top_k: 2,
+    temperature: 1,
+    capacity_factor: 0,
+    renormalize: true,
+    priority: false,
+    view: "figure",
+    language: "",
+    data_sha256: "",
+    live: "",
+    sentence: "",
   };
   if (!data) return choices;
-  const { format, tokens, groups, group_labels, shape, snapshots, top_k, model, logits, live, ablation, ablation_tokens } = data as Published;
+  const {
+    format,
+    tokens,
+    groups,
+    group_labels,
+    shape,
+    snapshots,
+    top_k,
+    model,
+    logits,
+    live,
+    ablation,
+    ablation_tokens,
+  } = data as Published;
   if (format !== 1) throw new Error(`the data set has format ${format}, wanted 1`);
   const run = snapshots[0].run;
   const step = Math.max(...snapshots.filter((frame) => frame.run === run).map((frame) => frame.step));
-  return { ...choices, tokens, groups, group_labels, shape, snapshots, model, logits: fromBase64(logits), ablation: fromBase64(ablation), ablation_tokens, top_k, live, run, step };
+  return {
+    ...choices,
+    tokens,
+    groups,
+    group_labels,
+    shape,
+    snapshots,
+    model,
+    logits: fromBase64(logits),
+    ablation: fromBase64(ablation),
+    ablation_tokens,
+    top_k,
+    live,
+    run,
+    step,
+  };
 }
 
 function bytesOf(value: unknown): DataView | null {
@@ -84,17 +147,22 @@ export function readData(model: AnyModel, text: Strings): Data {
   if (!bytes?.byteLength || shape.length !== 4) throw new Error(text.bad.empty);
   const [frames, layers, length, experts] = shape;
   const wanted = 4 * frames * layers * length * experts;
-  if (bytes.byteLength !== wanted) throw new Error(text.bad.size(bytes.byteLength, wanted, `[${shape.join(", ")}]`));
+  if (bytes.byteLength !== wanted)
+    throw new Error(text.bad.size(bytes.byteLength, wanted, `[${shape.join(", ")}]`));
   const tokens = (model.get("tokens") as string[] | undefined) ?? [];
   if (tokens.length !== length) throw new Error(text.bad.tokens(tokens.length, length));
   const snapshots = (model.get("snapshots") as Snapshot[] | undefined) ?? [];
   if (snapshots.length !== frames) throw new Error(text.bad.snapshots(snapshots.length, frames));
   const changes = bytesOf(model.get("ablation"));
   const measured = 8 * frames * layers * experts;
-  if (changes?.byteLength && changes.byteLength !== measured) throw new Error(text.bad.ablation(changes.byteLength, measured));
+  if (changes?.byteLength && changes.byteLength !== measured)
+    throw new Error(text.bad.ablation(changes.byteLength, measured));
   const groups = (model.get("groups") as string[] | undefined) ?? [];
   return {
-    tokens, snapshots, layers, experts,
+    tokens,
+    snapshots,
+    layers,
+    experts,
     groups: groups.length === length ? groups : [],
     groupLabels: (model.get("group_labels") as Data["groupLabels"] | undefined) ?? {},
     logits: float32(bytes),
@@ -131,11 +199,15 @@ export function scoresOf(data: Data, snapshot: number, layer: number): Float32Ar
 export function ablationOf({ data, snapshot, layer }: State): { change: number; error: number }[] | null {
   if (!data.ablation.length) return null;
   const start = (snapshot * data.layers + layer) * data.experts;
-  return Array.from({ length: data.experts }, (_, e) => ({ change: data.ablation[2 * (start + e)], error: data.ablation[2 * (start + e) + 1] }));
+  return Array.from({ length: data.experts }, (_, e) => ({
+    change: data.ablation[2 * (start + e)],
+    error: data.ablation[2 * (start + e) + 1],
+  }));
 }
 
 export function readState(model: AnyModel, data: Data): State {
-  const integer = (name: string, low: number, high: number, otherwise: number): number => Math.round(clamp(model.get(name), low, high, otherwise));
+  const integer = (name: string, low: number, high: number, otherwise: number): number =>
+    Math.round(clamp(model.get(name), low, high, otherwise));
   const options: RoutingOptions = {
     topK: integer("top_k", 1, data.experts, Math.min(2, data.experts)),
     temperature: clamp(model.get("temperature"), 0.01, 100, 1),
@@ -143,11 +215,19 @@ export function readState(model: AnyModel, data: Data): State {
     renormalize: model.get("renormalize") !== false,
     priority: model.get("priority") === true,
   };
-  const snapshot = nearestSnapshot(data.snapshots, String(model.get("run") ?? ""), clamp(model.get("step"), 0, Number.MAX_SAFE_INTEGER, 0));
+  const snapshot = nearestSnapshot(
+    data.snapshots,
+    String(model.get("run") ?? ""),
+    clamp(model.get("step"), 0, Number.MAX_SAFE_INTEGER, 0),
+  );
   const layer = integer("layer", 0, data.layers - 1, 0);
   const scores = scoresOf(data, snapshot, layer);
   return {
-    data, options, snapshot, layer, scores,
+    data,
+    options,
+    snapshot,
+    layer,
+    scores,
     token: integer("selected_token", 0, data.tokens.length - 1, 0),
     expert: integer("selected_expert", -1, data.experts - 1, -1),
     stage: integer("stage", 0, 5, 5),
@@ -158,6 +238,10 @@ export function readState(model: AnyModel, data: Data): State {
 
 /** A token as it is shown: blanks and line ends become visible, and a word's leading blank goes. */
 export function shown(token: string): string {
-  const text = token.replace(/^[\u2581\u0120 ](?=.)/u, "").replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/[\u2581\u0120 ]/gu, "␣");
+  const text = token
+    .replace(/^[\u2581\u0120 ](?=.)/u, "")
+    .replace(/\n/g, "↵")
+    .replace(/\t/g, "⇥")
+    .replace(/[\u2581\u0120 ]/gu, "␣");
   return text === "" ? "∅" : text;
 }

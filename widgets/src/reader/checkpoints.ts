@@ -25,7 +25,10 @@ const loaded = new Map<string, Promise<TinyModel>>();
 export function loadModel(name: string, from: AnyModel, text: LoadStrings): Promise<TinyModel> {
   let model = loaded.get(name);
   if (!model) {
-    model = (async () => new TinyModel(await (window.frontierStatic === undefined ? fromKernel(name, from, text) : fromPage(name, text))))();
+    model = (async () =>
+      new TinyModel(
+        await (window.frontierStatic === undefined ? fromKernel(name, from, text) : fromPage(name, text)),
+      ))();
     loaded.set(name, model);
     model.catch(() => loaded.delete(name));
   }

@@ -72,7 +72,14 @@ interface Layer {
 function half(bits: number): number {
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;
-  const size = exponent === 0 ? fraction * 2 ** -24 : exponent === 31 ? (fraction ? NaN : Infinity) : (1 + fraction / 1024) * 2 ** (exponent - 15);
+  const size =
+    exponent === 0
+      ? fraction * 2 ** -24
+      : exponent === 31
+        ? fraction
+          ? NaN
+          : Infinity
+        : (1 + fraction / 1024) * 2 ** (exponent - 15);
   return bits & 0x8000 ? -size : size;
 }
 
@@ -80,7 +87,10 @@ function half(bits: number): number {
 export function readTensors(view: DataView): Map<string, { shape: number[]; values: Float32Array }> {
   const header = Number(view.getBigUint64(0, true));
   const text = new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + 8, header));
-  const entries = JSON.parse(text) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
+  const entries = JSON.parse(text) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >;
   const tensors = new Map<string, { shape: number[]; values: Float32Array }>();
   for (const [name, { dtype, shape, data_offsets }] of Object.entries(entries)) {
     if (name === "__metadata__") continue;
@@ -94,7 +104,14 @@ export function readTensors(view: DataView): Map<string, { shape: number[]; valu
 }
 
 /** to[r] = Σ matrix[r, c] · from[c], summed in double precision. */
-function product(matrix: Float32Array, from: Float32Array, start: number, columns: number, to: Float32Array, at = 0): void {
+function product(
+  matrix: Float32Array,
+  from: Float32Array,
+  start: number,
+  columns: number,
+  to: Float32Array,
+  at = 0,
+): void {
   const rows = matrix.length / columns;
   for (let r = 0, m = 0; r < rows; r++) {
     let a = 0;
@@ -109,7 +126,12 @@ function product(matrix: Float32Array, from: Float32Array, start: number, column
   }
 }
 
-export function softmax(scores: ArrayLike<number>, start = 0, count = scores.length, temperature = 1): Float64Array {
+export function softmax(
+  scores: ArrayLike<number>,
+  start = 0,
+  count = scores.length,
+  temperature = 1,
+): Float64Array {
   const p = new Float64Array(count);
   let most = -Infinity;
   for (let i = 0; i < count; i++) most = Math.max(most, scores[start + i]);
@@ -121,7 +143,9 @@ export function softmax(scores: ArrayLike<number>, start = 0, count = scores.len
 
 /** Indices of the largest values, the lower index first on a tie. */
 export function largest(values: ArrayLike<number>, count: number): number[] {
-  return Array.from({ length: values.length }, (_, i) => i).sort((a, b) => values[b] - values[a] || a - b).slice(0, count);
+  return Array.from({ length: values.length }, (_, i) => i)
+    .sort((a, b) => values[b] - values[a] || a - b)
+    .slice(0, count);
 }
 
 export class TinyModel {
@@ -136,8 +160,13 @@ export class TinyModel {
   readonly #frequencies: Float64Array; // [dh / 2]
 
   constructor({ config, tokenizer, weights }: Checkpoint) {
-    if (!["llama", "mixtral"].includes(config.model_type)) throw new Error(`config: model_type is ${config.model_type}, wanted llama or mixtral`);
-    if (config.rope_parameters.rope_type !== "default" || !config.tie_word_embeddings || config.sliding_window) {
+    if (!["llama", "mixtral"].includes(config.model_type))
+      throw new Error(`config: model_type is ${config.model_type}, wanted llama or mixtral`);
+    if (
+      config.rope_parameters.rope_type !== "default" ||
+      !config.tie_word_embeddings ||
+      config.sliding_window
+    ) {
       throw new Error("config: wanted plain RoPE, tied embeddings and no sliding window");
     }
     this.config = config;
@@ -148,7 +177,10 @@ export class TinyModel {
     let read = 0;
     const take = (name: string, ...shape: number[]): Float32Array => {
       const tensor = tensors.get(name);
-      if (tensor?.shape.join() !== shape.join()) throw new Error(`weights: ${name} is [${tensor?.shape.join() ?? "missing"}], wanted [${shape.join()}]`);
+      if (tensor?.shape.join() !== shape.join())
+        throw new Error(
+          `weights: ${name} is [${tensor?.shape.join() ?? "missing"}], wanted [${shape.join()}]`,
+        );
       read += tensor.values.length;
       return tensor.values;
     };
@@ -161,7 +193,11 @@ export class TinyModel {
     this.#norm = take("model.norm.weight", D);
     this.#layers = Array.from({ length: config.num_hidden_layers }, (_, l) => {
       const at = `model.layers.${l}`;
-      const expert = (gate: string, up: string, down: string): Expert => ({ gate: take(`${at}.${gate}.weight`, F, D), up: take(`${at}.${up}.weight`, F, D), down: take(`${at}.${down}.weight`, D, F) });
+      const expert = (gate: string, up: string, down: string): Expert => ({
+        gate: take(`${at}.${gate}.weight`, F, D),
+        up: take(`${at}.${up}.weight`, F, D),
+        down: take(`${at}.${down}.weight`, D, F),
+      });
       const moe = "block_sparse_moe";
       return {
         before: take(`${at}.input_layernorm.weight`, D),
@@ -172,13 +208,19 @@ export class TinyModel {
         output: take(`${at}.self_attn.o_proj.weight`, D, inner),
         router: E ? take(`${at}.${moe}.gate.weight`, E, D) : null,
         experts: E
-          ? Array.from({ length: E }, (_, e) => expert(`${moe}.experts.${e}.w1`, `${moe}.experts.${e}.w3`, `${moe}.experts.${e}.w2`))
+          ? Array.from({ length: E }, (_, e) =>
+              expert(`${moe}.experts.${e}.w1`, `${moe}.experts.${e}.w3`, `${moe}.experts.${e}.w2`),
+            )
           : [expert("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")],
       };
     });
     this.parameters = read;
-    if (tensors.size !== 2 + config.num_hidden_layers * (6 + (E ? 1 + 3 * E : 3))) throw new Error(`weights: ${tensors.size} tensors, some of which config does not name`);
-    this.#frequencies = Float64Array.from({ length: this.#head / 2 }, (_, i) => config.rope_parameters.rope_theta ** ((-2 * i) / this.#head));
+    if (tensors.size !== 2 + config.num_hidden_layers * (6 + (E ? 1 + 3 * E : 3)))
+      throw new Error(`weights: ${tensors.size} tensors, some of which config does not name`);
+    this.#frequencies = Float64Array.from(
+      { length: this.#head / 2 },
+      (_, i) => config.rope_parameters.rope_theta ** ((-2 * i) / this.#head),
+    );
   }
 
   get layers(): number {
@@ -215,7 +257,12 @@ export class TinyModel {
       const last = logits.subarray(logits.length - this.config.vocab_size);
       if (end >= 0) last[end] = -Infinity;
       const best = largest(last, topK);
-      const p = softmax(best.map((id) => last[id]), 0, best.length, temperature);
+      const p = softmax(
+        best.map((id) => last[id]),
+        0,
+        best.length,
+        temperature,
+      );
       let left = draw();
       const rank = p.findIndex((mass) => (left -= mass) < 0);
       const id = best[rank < 0 ? 0 : rank];
@@ -245,7 +292,17 @@ export class TinyModel {
     const attentions: Float32Array[] = [];
     this.#layers.forEach((layer, l) => {
       const here = off?.layer === l ? off : undefined;
-      attentions.push(this.#attend(layer, x, T, past, cache.keys[l], cache.values[l], here && "head" in here ? here : undefined));
+      attentions.push(
+        this.#attend(
+          layer,
+          x,
+          T,
+          past,
+          cache.keys[l],
+          cache.values[l],
+          here && "head" in here ? here : undefined,
+        ),
+      );
       const scores = this.#mix(layer, x, T, here && "expert" in here ? here.expert : -1);
       if (scores) routers.push(scores);
     });
@@ -296,7 +353,8 @@ export class TinyModel {
           let sum = 0;
           for (let r = 0; r < D; r++) {
             let brought = 0;
-            for (let i = 0; i < width; i++) brought += output[r * H * width + head * width + i] * values[l][t * KV * width + group + i];
+            for (let i = 0; i < width; i++)
+              brought += output[r * H * width + head * width + i] * values[l][t * KV * width + group + i];
             sum += brought ** 2;
           }
           norms[head * ids.length + t] = Math.sqrt(sum);
@@ -306,7 +364,15 @@ export class TinyModel {
     });
   }
 
-  #attend(layer: Layer, x: Float32Array, T: number, past: number, keys: Float32Array, values: Float32Array, off?: { head: number; kind: "zero" | "mean" }): Float32Array {
+  #attend(
+    layer: Layer,
+    x: Float32Array,
+    T: number,
+    past: number,
+    keys: Float32Array,
+    values: Float32Array,
+    off?: { head: number; kind: "zero" | "mean" },
+  ): Float32Array {
     const D = this.#width;
     const { num_attention_heads: H, num_key_value_heads: KV } = this.config;
     const width = this.#head;
@@ -333,7 +399,9 @@ export class TinyModel {
         }
         const p = softmax(scores);
         probabilities.set(p, (head * T + t) * (past + T));
-        for (let s = 0; s <= position; s++) for (let i = 0; i < width; i++) mixed[(t * H + head) * width + i] += p[s] * values[s * row + group + i];
+        for (let s = 0; s <= position; s++)
+          for (let i = 0; i < width; i++)
+            mixed[(t * H + head) * width + i] += p[s] * values[s * row + group + i];
       }
     }
     if (off) {

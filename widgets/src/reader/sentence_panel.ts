@@ -13,10 +13,13 @@ const CANDIDATES = 8;
 const PAUSE = 150;
 
 const zh = {
-  label: "你的句子", hint: "写一句，模型就在这个页面里读它",
-  continue: `续写 ${CONTINUATION} 个词元`, back: "回到原来的例子",
+  label: "你的句子",
+  hint: "写一句，模型就在这个页面里读它",
+  continue: `续写 ${CONTINUATION} 个词元`,
+  back: "回到原来的例子",
   loading: "正在载入权重…",
-  read: (parameters: string, tokens: number, ms: string) => `${parameters} 参数的模型在你的浏览器里读了 ${tokens} 个词元，用时 ${ms} 毫秒。`,
+  read: (parameters: string, tokens: number, ms: string) =>
+    `${parameters} 参数的模型在你的浏览器里读了 ${tokens} 个词元，用时 ${ms} 毫秒。`,
   cut: (tokens: number) => `只读前 ${tokens} 个词元。`,
   next: (token: string) => `读完「${token}」之后，模型认为下一个词元是`,
   full: "已到模型能读的长度，不再续写。",
@@ -25,10 +28,13 @@ const zh = {
 };
 type Strings = typeof zh;
 const en: Strings = {
-  label: "Your sentence", hint: "Write one, and the model reads it in this page",
-  continue: `Continue by ${CONTINUATION} tokens`, back: "Back to the example",
+  label: "Your sentence",
+  hint: "Write one, and the model reads it in this page",
+  continue: `Continue by ${CONTINUATION} tokens`,
+  back: "Back to the example",
   loading: "Loading the weights…",
-  read: (parameters, tokens, ms) => `The model of ${parameters} parameters read ${tokens} tokens in your browser, in ${ms} ms.`,
+  read: (parameters, tokens, ms) =>
+    `The model of ${parameters} parameters read ${tokens} tokens in your browser, in ${ms} ms.`,
   cut: (tokens) => `Only the first ${tokens} tokens are read.`,
   next: (token) => `After “${token}” the model expects`,
   full: "The model's longest length is reached: nothing is added.",
@@ -55,14 +61,30 @@ export function readingOf(model: AnyModel): Reading | null {
 }
 
 /** What a model expects after a token: the most probable next ones, with bars. */
-export function nextTokens({ logits }: Pass, model: TinyModel, token: number, count: number, shown: (token: string) => string): HTMLElement {
+export function nextTokens(
+  { logits }: Pass,
+  model: TinyModel,
+  token: number,
+  count: number,
+  shown: (token: string) => string,
+): HTMLElement {
   const { vocab_size: size } = model.config;
   const p = softmax(logits, token * size, size);
-  return h("ol", {}, ...largest(p, count).map((candidate) => {
-    const bar = h("span", { class: "fw-next-bar", "aria-hidden": "true" });
-    bar.style.setProperty("--v", String(p[candidate]));
-    return h("li", {}, h("span", { class: "fw-token" }, shown(model.tokenizer.tokens[candidate])), bar, h("data", { value: p[candidate] }, p[candidate].toFixed(3)));
-  }));
+  return h(
+    "ol",
+    {},
+    ...largest(p, count).map((candidate) => {
+      const bar = h("span", { class: "fw-next-bar", "aria-hidden": "true" });
+      bar.style.setProperty("--v", String(p[candidate]));
+      return h(
+        "li",
+        {},
+        h("span", { class: "fw-token" }, shown(model.tokenizer.tokens[candidate])),
+        bar,
+        h("data", { value: p[candidate] }, p[candidate].toFixed(3)),
+      );
+    }),
+  );
 }
 
 export interface SentenceOptions {
@@ -90,8 +112,15 @@ export function sentencePanel(options: SentenceOptions): SentencePanel {
   const text = STRINGS[options.language];
   const id = uniqueId("sentence");
   const input = h("input", {
-    id, type: "text", class: "fw-sentence-input", placeholder: text.hint, autocomplete: "off", spellcheck: "false", maxlength: 600,
-    "data-keep": "sentence", "data-lm-suppress-shortcuts": "true",
+    id,
+    type: "text",
+    class: "fw-sentence-input",
+    placeholder: text.hint,
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 600,
+    "data-keep": "sentence",
+    "data-lm-suppress-shortcuts": "true",
   });
   input.value = String(model.get("sentence") ?? "");
   const status = h("p", { class: "fw-line fw-sentence-status", role: "status" });
@@ -146,7 +175,14 @@ export function sentencePanel(options: SentenceOptions): SentencePanel {
     const said = text.read(`${(engine.parameters / 1e6).toFixed(2)} M`, ids.length, ms.toFixed(0)) + remark;
     readings.set(model, { sentence, model: engine, pass, status: said });
     input.value = sentence;
-    put({ ...options.traits(pass, ids.map((token) => engine.tokenizer.tokens[token]), engine), sentence });
+    put({
+      ...options.traits(
+        pass,
+        ids.map((token) => engine.tokenizer.tokens[token]),
+        engine,
+      ),
+      sentence,
+    });
   };
 
   const attempt = async (continued: boolean): Promise<void> => {
@@ -159,24 +195,47 @@ export function sentencePanel(options: SentenceOptions): SentencePanel {
 
   let waiting: ReturnType<typeof setTimeout> | undefined;
   signal.addEventListener("abort", () => clearTimeout(waiting));
-  input.addEventListener("input", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => void attempt(false), PAUSE);
-  }, { signal });
+  input.addEventListener(
+    "input",
+    () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => void attempt(false), PAUSE);
+    },
+    { signal },
+  );
   // A notebook would take the letters for its own shortcuts.
-  input.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") event.stopPropagation();
-    if (event.key === "Enter") void attempt(false);
-  }, { signal });
+  input.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "Escape") event.stopPropagation();
+      if (event.key === "Enter") void attempt(false);
+    },
+    { signal },
+  );
 
   return {
-    element: h("div", { class: "fw-panel fw-sentence" },
-      h("div", { class: "fw-row" }, h("label", { for: id, class: "fw-caption" }, text.label), input, more, back), status, next),
+    element: h(
+      "div",
+      { class: "fw-panel fw-sentence" },
+      h(
+        "div",
+        { class: "fw-row" },
+        h("label", { for: id, class: "fw-caption" }, text.label),
+        input,
+        more,
+        back,
+      ),
+      status,
+      next,
+    ),
     set: (token) => {
       const known = readingOf(model);
       if (!known || token >= known.pass.ids.length) return next.replaceChildren();
       const asked = options.shown(known.model.tokenizer.tokens[known.pass.ids[token]]);
-      next.replaceChildren(h("p", { class: "fw-line" }, text.next(asked)), nextTokens(known.pass, known.model, token, CANDIDATES, options.shown));
+      next.replaceChildren(
+        h("p", { class: "fw-line" }, text.next(asked)),
+        nextTokens(known.pass, known.model, token, CANDIDATES, options.shown),
+      );
     },
   };
 }

@@ -47,11 +47,15 @@ export class Tokenizer {
 
   constructor(file: TokenizerFile) {
     const { model, pre_tokenizer, normalizer } = file;
-    const kinds = (pre_tokenizer?.pretokenizers ?? []).map(({ type, prepend_scheme, behavior }) => [type, prepend_scheme ?? behavior].join(" "));
+    const kinds = (pre_tokenizer?.pretokenizers ?? []).map(({ type, prepend_scheme, behavior }) =>
+      [type, prepend_scheme ?? behavior].join(" "),
+    );
     this.#level = pre_tokenizer?.type === "ByteLevel" && !pre_tokenizer.add_prefix_space;
     const fallback = model.byte_fallback && kinds.join() === "Metaspace first,Punctuation Isolated";
     if (model.type !== "BPE" || normalizer !== null || !(this.#level || fallback)) {
-      throw new Error(`tokenizer: got ${model.type} with [${kinds.join() || (pre_tokenizer?.type ?? "")}], wanted BPE at byte level, or with byte fallback, Metaspace first, Punctuation Isolated`);
+      throw new Error(
+        `tokenizer: got ${model.type} with [${kinds.join() || (pre_tokenizer?.type ?? "")}], wanted BPE at byte level, or with byte fallback, Metaspace first, Punctuation Isolated`,
+      );
     }
     this.#vocab = new Map(Object.entries(model.vocab));
     this.#special = new Map(file.added_tokens.map(({ content, id }) => [content, id]));
@@ -70,7 +74,7 @@ export class Tokenizer {
       if (plain) first = false;
       plain = "";
     };
-    for (let at = 0; at < text.length;) {
+    for (let at = 0; at < text.length; ) {
       const special = [...this.#special.keys()].find((content) => text.startsWith(content, at));
       if (special) {
         flush();
@@ -86,7 +90,11 @@ export class Tokenizer {
   /** Text of ids; bytes that are no UTF-8 come out as U+FFFD. */
   decode(ids: readonly number[]): string {
     if (this.#level) {
-      const letters = ids.flatMap((id) => (this.#special.has(this.tokens[id]) ? [...new TextEncoder().encode(this.tokens[id])] : [...this.tokens[id]].map((letter) => BYTES.get(letter)!)));
+      const letters = ids.flatMap((id) =>
+        this.#special.has(this.tokens[id])
+          ? [...new TextEncoder().encode(this.tokens[id])]
+          : [...this.tokens[id]].map((letter) => BYTES.get(letter)!),
+      );
       return new TextDecoder().decode(Uint8Array.from(letters));
     }
     let text = "";
@@ -114,7 +122,10 @@ export class Tokenizer {
 
   /** Words that begin with a blank, and every punctuation mark by itself. */
   #pieces(text: string, first: boolean): string[] {
-    if (this.#level) return (text.match(WORDS) ?? []).map((word) => [...new TextEncoder().encode(word)].map((byte) => LETTERS[byte]).join(""));
+    if (this.#level)
+      return (text.match(WORDS) ?? []).map((word) =>
+        [...new TextEncoder().encode(word)].map((byte) => LETTERS[byte]).join(""),
+      );
     let marked = text.replaceAll(" ", BLANK);
     if (first && !marked.startsWith(BLANK)) marked = BLANK + marked;
     const pieces: string[] = [];
@@ -135,7 +146,9 @@ export class Tokenizer {
   }
 
   #merge(piece: string): number[] {
-    const parts = [...piece].flatMap((character) => (this.#vocab.has(character) ? [character] : [...new TextEncoder().encode(character)].map(byteName)));
+    const parts = [...piece].flatMap((character) =>
+      this.#vocab.has(character) ? [character] : [...new TextEncoder().encode(character)].map(byteName),
+    );
     for (;;) {
       let best = Infinity;
       let at = -1;

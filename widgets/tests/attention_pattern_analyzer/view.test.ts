@@ -15,7 +15,13 @@ const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() =
 const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));
 
 beforeAll(() => {
-  vi.stubGlobal("ResizeObserver", class { observe(): void {} disconnect(): void {} });
+  vi.stubGlobal(
+    "ResizeObserver",
+    class {
+      observe(): void {}
+      disconnect(): void {}
+    },
+  );
   vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
   HTMLCanvasElement.prototype.getContext = () => null;
 });
@@ -36,8 +42,10 @@ function mount(props: Record<string, unknown> = {}): { el: HTMLElement; model: H
   return { el, model };
 }
 
-const value = (el: HTMLElement, name: string): number => Number(el.querySelector<HTMLDataElement>(`data[data-name="${name}"]`)?.value);
-const chosen = (el: HTMLElement): string | null => el.querySelector(".fw-head[aria-selected=true]")!.getAttribute("data-head");
+const value = (el: HTMLElement, name: string): number =>
+  Number(el.querySelector<HTMLDataElement>(`data[data-name="${name}"]`)?.value);
+const chosen = (el: HTMLElement): string | null =>
+  el.querySelector(".fw-head[aria-selected=true]")!.getAttribute("data-head");
 const index = (name: string): number => data.examples.findIndex((example) => example.name === name);
 
 describe("AttentionPatternAnalyzer", () => {
@@ -95,7 +103,8 @@ describe("AttentionPatternAnalyzer", () => {
 
   it("colours the grid by any number", async () => {
     const { el, model } = mount({ lens: "loss" });
-    const badges = (): number[] => [...el.querySelectorAll(".fw-head .fw-badge")].map((badge) => Number(badge.textContent));
+    const badges = (): number[] =>
+      [...el.querySelectorAll(".fw-head .fw-badge")].map((badge) => Number(badge.textContent));
     expect(badges().every((loss) => loss > 0.5)).toBe(true);
     const zero = badges();
     model.set("removal", "mean");
@@ -108,7 +117,10 @@ describe("AttentionPatternAnalyzer", () => {
 
   it("dims the heads outside the brush, which numbers set as well as the pointer", async () => {
     const { el, model } = mount({ brush: [-0.2, 0.2, 0.5, 1] });
-    expect([...el.querySelectorAll(".fw-dim")].map((cell) => cell.getAttribute("data-head"))).toEqual(["0.0", "0.1"]);
+    expect([...el.querySelectorAll(".fw-dim")].map((cell) => cell.getAttribute("data-head"))).toEqual([
+      "0.0",
+      "0.1",
+    ]);
     const low = el.querySelectorAll<HTMLInputElement>(".fw-bound")[2];
     low.value = "0.8";
     low.dispatchEvent(new Event("change"));
@@ -122,14 +134,21 @@ describe("AttentionPatternAnalyzer", () => {
 
   it("draws what two models differ in on the same tokens, and both where tokens differ", async () => {
     const { el, model } = mount({ layer: 1, head: 1, versus: index("induction-test-600") });
-    expect(el.querySelector(".fw-heat")!.getAttribute("aria-label")).toContain("this one minus “The same sequence, at training step 600”");
+    expect(el.querySelector(".fw-heat")!.getAttribute("aria-label")).toContain(
+      "this one minus “The same sequence, at training step 600”",
+    );
     expect(el.querySelectorAll(".fw-heat:not([hidden])")).toHaveLength(1);
     model.set("versus", index("verse"));
     await settle();
     expect(el.querySelectorAll(".fw-heat:not([hidden])")).toHaveLength(2);
     const readings = readData(model, STRINGS.en);
-    const gap = difference({ ...readState(model, readings), versus: readings[index("induction-test-600")] }, 1, 1)!;
-    for (let t = 0; t < 40; t++) expect(gap.subarray(40 * t, 40 * t + 40).reduce((sum, x) => sum + x, 0)).toBeCloseTo(0, 1);
+    const gap = difference(
+      { ...readState(model, readings), versus: readings[index("induction-test-600")] },
+      1,
+      1,
+    )!;
+    for (let t = 0; t < 40; t++)
+      expect(gap.subarray(40 * t, 40 * t + 40).reduce((sum, x) => sum + x, 0)).toBeCloseTo(0, 1);
     expect(gap[27 * 40 + 8]).toBeGreaterThan(0.5);
   });
 
@@ -145,7 +164,10 @@ describe("AttentionPatternAnalyzer", () => {
   });
 
   it("says why a way to weigh is not there", () => {
-    const examples = (defaults(data).examples as Record<string, unknown>[]).map((example) => ({ ...example, norms: new DataView(new ArrayBuffer(0)) }));
+    const examples = (defaults(data).examples as Record<string, unknown>[]).map((example) => ({
+      ...example,
+      norms: new DataView(new ArrayBuffer(0)),
+    }));
     const { el } = mount({ examples, weighting: "value" });
     const inputs = el.querySelectorAll<HTMLInputElement>(".fw-focus input[type=radio]");
     expect([...inputs].map((input) => input.disabled)).toEqual([false, true, false]);
@@ -163,14 +185,31 @@ describe("AttentionPatternAnalyzer", () => {
 
   it("names what does not fit", () => {
     vi.spyOn(console, "error").mockImplementation(() => undefined);
-    const examples = (defaults(data).examples as Record<string, unknown>[]).map((example) => ({ ...example, metrics: new DataView(new ArrayBuffer(8)) }));
-    expect(mount({ examples }).el.querySelector("[role=alert]")?.textContent).toContain("induction-test: metrics has 8 bytes, and needs 176");
-    expect(mount({ examples: [] }).el.querySelector("[role=alert]")?.textContent).toContain("examples is empty");
+    const examples = (defaults(data).examples as Record<string, unknown>[]).map((example) => ({
+      ...example,
+      metrics: new DataView(new ArrayBuffer(8)),
+    }));
+    expect(mount({ examples }).el.querySelector("[role=alert]")?.textContent).toContain(
+      "induction-test: metrics has 8 bytes, and needs 176",
+    );
+    expect(mount({ examples: [] }).el.querySelector("[role=alert]")?.textContent).toContain(
+      "examples is empty",
+    );
   });
 
   it("treats tokens as text, however strange", () => {
-    const strange = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "שלום", "🙂", "x".repeat(2000), "\u202eabc"];
-    const examples = (defaults(data).examples as { tokens: string[] }[]).map((example) => ({ ...example, tokens: example.tokens.map((token, i) => strange[i] ?? token) }));
+    const strange = [
+      "<script>alert(1)</script>",
+      "<img src=x onerror=alert(1)>",
+      "שלום",
+      "🙂",
+      "x".repeat(2000),
+      "\u202eabc",
+    ];
+    const examples = (defaults(data).examples as { tokens: string[] }[]).map((example) => ({
+      ...example,
+      tokens: example.tokens.map((token, i) => strange[i] ?? token),
+    }));
     const { el } = mount({ examples, token: 4 });
     expect(el.querySelector("script, img")).toBeNull();
     const chips = [...el.querySelectorAll(".fw-chip .fw-token")].map((chip) => chip.textContent);
@@ -181,7 +220,13 @@ describe("AttentionPatternAnalyzer", () => {
 
   it("reads a typed sentence with the model in the page, and takes a head away from it", async () => {
     window.frontierStatic = "file:///";
-    window.frontierCheckpoints = { induction: { config: inductionConfig, tokenizer: inductionTokenizer, weights: inductionWeights.slice(inductionWeights.indexOf(",") + 1) } as never };
+    window.frontierCheckpoints = {
+      induction: {
+        config: inductionConfig,
+        tokenizer: inductionTokenizer,
+        weights: inductionWeights.slice(inductionWeights.indexOf(",") + 1),
+      } as never,
+    };
     const { el, model } = mount({ layer: 1, head: 1 });
     const input = el.querySelector<HTMLInputElement>(".fw-sentence-input")!;
     const copy = "k3Xq)T7w&ZpL2vB9mJ%r";
@@ -195,7 +240,9 @@ describe("AttentionPatternAnalyzer", () => {
     off.click();
     await settle();
     expect(value(el, "off")).toBeGreaterThan(0.3);
-    [...el.querySelectorAll("button")].find((button) => button.textContent === "Back to the example")!.click();
+    [...el.querySelectorAll("button")]
+      .find((button) => button.textContent === "Back to the example")!
+      .click();
     await settle();
     expect(el.querySelectorAll("select")[0].selectedOptions[0].textContent).toContain("Induction test");
     expect(model.get("off")).toBe(false);
@@ -226,6 +273,12 @@ describe("pictures", () => {
   });
 
   it("shows blanks, line ends and long tokens", () => {
-    expect([shown("\u0120the"), shown("\u0120"), shown("\u010a"), shown(""), shown("y".repeat(30))]).toEqual(["the", "␣", "↵", "∅", `${"y".repeat(23)}…`]);
+    expect([shown("\u0120the"), shown("\u0120"), shown("\u010a"), shown(""), shown("y".repeat(30))]).toEqual([
+      "the",
+      "␣",
+      "↵",
+      "∅",
+      `${"y".repeat(23)}…`,
+    ]);
   });
 });

@@ -27,7 +27,8 @@ describe("text goes in as text", () => {
     expect(dataTable({ caption: evil, columns: [evil], rows: [[evil, 1]] }).querySelector("img")).toBeNull();
   });
 
-  it("quotes CSV cells", () => expect(toCsv(["a"], [['x"y'], ["1,2"], ["n\nl"], [3]])).toBe('a\r\n"x""y"\r\n"1,2"\r\n"n\nl"\r\n3\r\n'));
+  it("quotes CSV cells", () =>
+    expect(toCsv(["a"], [['x"y'], ["1,2"], ["n\nl"], [3]])).toBe('a\r\n"x""y"\r\n"1,2"\r\n"n\nl"\r\n3\r\n'));
 
   it("never repeats an id", () => expect(uniqueId("a")).not.toBe(uniqueId("a")));
 });
@@ -39,15 +40,40 @@ describe("keyboard", () => {
     document.body.replaceChildren(list);
     const log: string[] = [];
     roving(list, {
-      items: () => items, move: (i) => void log.push(`move ${i}`), activate: (i) => void log.push(`activate ${i}`),
-      release: () => void log.push("release"), segments: () => [0, 3], signal: new AbortController().signal,
+      items: () => items,
+      move: (i) => void log.push(`move ${i}`),
+      activate: (i) => void log.push(`activate ${i}`),
+      release: () => void log.push("release"),
+      segments: () => [0, 3],
+      signal: new AbortController().signal,
     });
     setTabStop(items, 0);
     items[0].focus();
-    for (const key of ["ArrowRight", "PageDown", "End", "ArrowLeft", "PageUp", "Home", "Enter", "Escape", "a"]) {
-      document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+    for (const key of [
+      "ArrowRight",
+      "PageDown",
+      "End",
+      "ArrowLeft",
+      "PageUp",
+      "Home",
+      "Enter",
+      "Escape",
+      "a",
+    ]) {
+      document.activeElement?.dispatchEvent(
+        new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }),
+      );
     }
-    expect(log).toEqual(["move 1", "move 3", "move 5", "move 4", "move 3", "move 0", "activate 0", "release"]);
+    expect(log).toEqual([
+      "move 1",
+      "move 3",
+      "move 5",
+      "move 4",
+      "move 3",
+      "move 0",
+      "activate 0",
+      "release",
+    ]);
     expect(items.map((item) => item.tabIndex)).toEqual([0, -1, -1, -1, -1, -1]);
   });
 
@@ -59,8 +85,10 @@ describe("keyboard", () => {
     keepKeys(root, end.signal);
     const heard: string[] = [];
     document.addEventListener("keydown", (event) => heard.push(event.key), { signal: end.signal });
-    const strike = (init: KeyboardEventInit): boolean => slider.dispatchEvent(new KeyboardEvent("keydown", { bubbles: true, cancelable: true, ...init }));
-    for (const key of ["ArrowRight", "Home", "PageUp", "Enter", " "]) expect(strike({ key }), "the control still gets it").toBe(true);
+    const strike = (init: KeyboardEventInit): boolean =>
+      slider.dispatchEvent(new KeyboardEvent("keydown", { bubbles: true, cancelable: true, ...init }));
+    for (const key of ["ArrowRight", "Home", "PageUp", "Enter", " "])
+      expect(strike({ key }), "the control still gets it").toBe(true);
     expect(heard).toEqual([]);
     strike({ key: "s", ctrlKey: true });
     strike({ key: "Enter", shiftKey: true });
@@ -71,24 +99,36 @@ describe("keyboard", () => {
 });
 
 describe("drawings", () => {
-  const dot = (x: number, fill: string | null = "red"): Drawing["children"][0] => svg("circle", { cx: x, r: 2, fill });
+  const dot = (x: number, fill: string | null = "red"): Drawing["children"][0] =>
+    svg("circle", { cx: x, r: 2, fill });
   const all: Drawing[] = [
     svg("svg", { width: 10 }, dot(1), svg("text", { x: 1 }, "<b>one</b>"), dot(2)),
     svg("svg", { width: 20, height: 5 }, dot(1), svg("text", {}, "two")),
-    svg("svg", { width: 20 }, svg("g", { id: "g" }, dot(3), "loose"), svg("text", { x: undefined }, dot(4)), dot(5, null), dot(6)),
+    svg(
+      "svg",
+      { width: 20 },
+      svg("g", { id: "g" }, dot(3), "loose"),
+      svg("text", { x: undefined }, dot(4)),
+      dot(5, null),
+      dot(6),
+    ),
     svg("svg", {}),
     svg("svg", { width: 20 }, "loose", svg("g", {}, "text", dot(3))),
   ];
 
   it("follow from any to any other", () => {
-    for (const from of all) for (const to of all) {
-      const place = h("div");
-      const paint = canvas(place);
-      paint(from);
-      paint(to);
-      expect(place.childNodes).toHaveLength(1);
-      expect(place.firstChild?.isEqualNode(toElement(to)), `${JSON.stringify(from)} to ${JSON.stringify(to)}`).toBe(true);
-    }
+    for (const from of all)
+      for (const to of all) {
+        const place = h("div");
+        const paint = canvas(place);
+        paint(from);
+        paint(to);
+        expect(place.childNodes).toHaveLength(1);
+        expect(
+          place.firstChild?.isEqualNode(toElement(to)),
+          `${JSON.stringify(from)} to ${JSON.stringify(to)}`,
+        ).toBe(true);
+      }
   });
 
   it("keep the elements that stay, and write nothing that is the same", async () => {
@@ -118,9 +158,16 @@ describe("languages", () => {
 
   it("has the same texts in both, and no Chinese in the English ones", () => {
     const shape = (value: unknown): unknown =>
-      typeof value === "object" && value ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, shape(v)])) : typeof value === "function" ? value.length : typeof value;
-    for (const table of [STRINGS, LONG_CONTEXT, BASE_STRINGS]) expect(shape(table.en)).toEqual(shape(table.zh));
-    const english = JSON.stringify([STRINGS.en, LONG_CONTEXT.en], (_, value: unknown) => (typeof value === "function" ? String(value) : value));
+      typeof value === "object" && value
+        ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, shape(v)]))
+        : typeof value === "function"
+          ? value.length
+          : typeof value;
+    for (const table of [STRINGS, LONG_CONTEXT, BASE_STRINGS])
+      expect(shape(table.en)).toEqual(shape(table.zh));
+    const english = JSON.stringify([STRINGS.en, LONG_CONTEXT.en], (_, value: unknown) =>
+      typeof value === "function" ? String(value) : value,
+    );
     expect(english).not.toMatch(/[\u4e00-\u9fff]/);
   });
 });

@@ -21,14 +21,27 @@ const counter: AnyModule = {
   },
   defaults: (data) => ({ count: (data as { start: number }).start, bytes: new DataView(new ArrayBuffer(3)) }),
 };
-const broken: AnyModule = { default: { render: () => { throw new Error("render failed on purpose"); } } };
+const broken: AnyModule = {
+  default: {
+    render: () => {
+      throw new Error("render failed on purpose");
+    },
+  },
+};
 const sources: Record<string, AnyModule> = { counter, broken };
 const entry = (esm: string) => ({ esm, css: ".x{}", data: { start: 7 }, data_sha256: "abc" });
 const registry = { Counter: entry("counter"), Broken: entry("broken") };
 const host = (): Host => new Host(registry, new Modules(async (source) => sources[source]));
-const anywidget = (name: string, state: Record<string, unknown> = {}) =>
-  ({ model_name: "AnyModel", model_module: "anywidget", state: { _anywidget_id: `package.${name}`, ...state } });
-const control = (name: string, state: Record<string, unknown>) => ({ model_name: name, model_module: "@jupyter-widgets/controls", state: { _model_name: name, ...state } });
+const anywidget = (name: string, state: Record<string, unknown> = {}) => ({
+  model_name: "AnyModel",
+  model_module: "anywidget",
+  state: { _anywidget_id: `package.${name}`, ...state },
+});
+const control = (name: string, state: Record<string, unknown>) => ({
+  model_name: name,
+  model_module: "@jupyter-widgets/controls",
+  state: { _model_name: name, ...state },
+});
 
 function page(state: Record<string, unknown>, ...views: string[]): void {
   document.body.innerHTML = "<main></main>";
@@ -39,7 +52,8 @@ function page(state: Record<string, unknown>, ...views: string[]): void {
     document.querySelector("main")?.append(script);
   };
   add("application/vnd.jupyter.widget-state+json", { version_major: 2, version_minor: 0, state });
-  for (const model_id of views) add("application/vnd.jupyter.widget-view+json", { model_id, version_major: 2, version_minor: 0 });
+  for (const model_id of views)
+    add("application/vnd.jupyter.widget-view+json", { model_id, version_major: 2, version_minor: 0 });
 }
 
 const buttons = (): HTMLButtonElement[] => [...document.querySelectorAll("button")];
@@ -80,9 +94,21 @@ describe("data-component", () => {
 describe("saved widget state", () => {
   it("restores binary traits, and completes published data from the registry", async () => {
     const seen: unknown[] = [];
-    sources.probe = { default: { render: ({ model }) => void seen.push(model.get("bytes"), model.get("count")) }, defaults: counter.defaults };
-    page({ a: { ...anywidget("Counter", { _esm: "probe" }), buffers: [{ path: ["bytes"], encoding: "base64", data: "AQID" }] },
-           b: anywidget("Counter", { data_sha256: "abc", _esm: "probe" }) }, "a", "b");
+    sources.probe = {
+      default: { render: ({ model }) => void seen.push(model.get("bytes"), model.get("count")) },
+      defaults: counter.defaults,
+    };
+    page(
+      {
+        a: {
+          ...anywidget("Counter", { _esm: "probe" }),
+          buffers: [{ path: ["bytes"], encoding: "base64", data: "AQID" }],
+        },
+        b: anywidget("Counter", { data_sha256: "abc", _esm: "probe" }),
+      },
+      "a",
+      "b",
+    );
     await host().start(document);
     expect([...new Uint8Array((seen[0] as DataView).buffer)]).toEqual([1, 2, 3]);
     expect(seen[1]).toBeUndefined();
@@ -97,12 +123,20 @@ describe("saved widget state", () => {
   });
 
   it("two views of one widget share its model; sliders, boxes and jslink work", async () => {
-    page({
-      a: anywidget("Counter", { count: 1 }),
-      s: control("IntSliderModel", { value: 5, min: 0, max: 9, step: 1, description: "n" }),
-      v: control("VBoxModel", { children: ["IPY_MODEL_s", "IPY_MODEL_a"] }),
-      l: { model_name: "LinkModel", model_module: "@jupyter-widgets/controls", state: { source: ["IPY_MODEL_s", "value"], target: ["IPY_MODEL_a", "count"] } },
-    }, "v", "a");
+    page(
+      {
+        a: anywidget("Counter", { count: 1 }),
+        s: control("IntSliderModel", { value: 5, min: 0, max: 9, step: 1, description: "n" }),
+        v: control("VBoxModel", { children: ["IPY_MODEL_s", "IPY_MODEL_a"] }),
+        l: {
+          model_name: "LinkModel",
+          model_module: "@jupyter-widgets/controls",
+          state: { source: ["IPY_MODEL_s", "value"], target: ["IPY_MODEL_a", "count"] },
+        },
+      },
+      "v",
+      "a",
+    );
     await host().start(document);
     expect(buttons().map((b) => b.textContent)).toEqual(["5", "5"]);
     const slider = document.querySelector("input") as HTMLInputElement;
@@ -141,7 +175,9 @@ describe("models", () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const model = new HostModel({ a: 1, list: [1] });
     const good = vi.fn();
-    model.on("change:a", () => { throw new Error("x"); });
+    model.on("change:a", () => {
+      throw new Error("x");
+    });
     model.on("change:a change:list", good);
     model.set({ a: 2, list: [1] });
     expect(good).toHaveBeenCalledTimes(1);
@@ -152,8 +188,15 @@ describe("models", () => {
   });
 
   it("jsdlink goes one way", () => {
-    const raw = { a: anywidget("Counter", { x: 1 }), b: anywidget("Counter", { x: 2 }),
-      l: { model_name: "DirectionalLinkModel", model_module: "", state: { source: ["IPY_MODEL_a", "x"], target: ["IPY_MODEL_b", "x"] } } };
+    const raw = {
+      a: anywidget("Counter", { x: 1 }),
+      b: anywidget("Counter", { x: 2 }),
+      l: {
+        model_name: "DirectionalLinkModel",
+        model_module: "",
+        state: { source: ["IPY_MODEL_a", "x"], target: ["IPY_MODEL_b", "x"] },
+      },
+    };
     const state = new SavedState(raw);
     state.link();
     expect(state.model("b")?.get("x")).toBe(1);

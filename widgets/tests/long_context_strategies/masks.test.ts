@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import golden from "../golden/attention_masks.json";
 import { close } from "../close";
-import { count, inLastRow, layersToSee, meanPathLength, PATTERN, visible, type Pattern } from "../../src/long_context_strategies/masks";
+import {
+  count,
+  inLastRow,
+  layersToSee,
+  meanPathLength,
+  PATTERN,
+  visible,
+  type Pattern,
+} from "../../src/long_context_strategies/masks";
 
 const N = golden[0].rows.length;
 
@@ -11,7 +19,8 @@ describe("patterns agree with the numpy twin", () => {
     const mask = visible(pattern, N);
     expect(vector.rows.map((_, i) => [...mask.subarray(i * N, (i + 1) * N)].join(""))).toEqual(vector.rows);
     for (const [n, cells] of Object.entries(vector.counts)) expect(count(pattern, Number(n)), n).toBe(cells);
-    for (const [n, cells] of Object.entries(vector.last_rows)) expect(inLastRow(pattern, Number(n)), n).toBe(cells);
+    for (const [n, cells] of Object.entries(vector.last_rows))
+      expect(inLastRow(pattern, Number(n)), n).toBe(cells);
     expect([...layersToSee(mask, N)]).toEqual(vector.layers);
     const { mean, share } = meanPathLength(mask, N);
     close([mean, share], [vector.mean_path, vector.share], "paths");

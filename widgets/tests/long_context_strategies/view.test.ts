@@ -4,8 +4,24 @@ import data from "../../frontier_widgets/data/long_context_strategies.json";
 import { RIVALS } from "../../src/long_context_strategies/cost";
 import { KINDS } from "../../src/long_context_strategies/masks";
 import { HostModel } from "../../src/host/models";
-import { bill, bytes, contextOf, percent, reached, seconds, short } from "../../src/long_context_strategies/draw";
-import { CHOICES, GROUPS, inGroup, INITIAL, readData, readState, TOPICS } from "../../src/long_context_strategies/state";
+import {
+  bill,
+  bytes,
+  contextOf,
+  percent,
+  reached,
+  seconds,
+  short,
+} from "../../src/long_context_strategies/draw";
+import {
+  CHOICES,
+  GROUPS,
+  inGroup,
+  INITIAL,
+  readData,
+  readState,
+  TOPICS,
+} from "../../src/long_context_strategies/state";
 import { STRINGS } from "../../src/long_context_strategies/strings";
 import widget, { defaults, fromAddress, toAddress } from "../../src/long_context_strategies/view";
 
@@ -13,7 +29,13 @@ const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() =
 
 beforeAll(() => {
   // jsdom has neither; both only tell sizes and preferences.
-  vi.stubGlobal("ResizeObserver", class { observe(): void {} disconnect(): void {} });
+  vi.stubGlobal(
+    "ResizeObserver",
+    class {
+      observe(): void {}
+      disconnect(): void {}
+    },
+  );
   vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
 });
 beforeEach(() => {
@@ -33,9 +55,14 @@ function mount(props: Record<string, unknown> = {}): { el: HTMLElement; model: H
   return { el, model, end };
 }
 
-const visible = (el: HTMLElement, selector: string): HTMLElement[] => [...el.querySelectorAll<HTMLElement>(selector)].filter((found) => !found.closest("[hidden]"));
-const value = (el: HTMLElement, name: string): string => visible(el, `data[data-name="${name}"]`)[0].getAttribute("value") ?? "";
-const press = (el: HTMLElement, name: string): void => visible(el, "button").find((button) => button.textContent === name)!.click();
+const visible = (el: HTMLElement, selector: string): HTMLElement[] =>
+  [...el.querySelectorAll<HTMLElement>(selector)].filter((found) => !found.closest("[hidden]"));
+const value = (el: HTMLElement, name: string): string =>
+  visible(el, `data[data-name="${name}"]`)[0].getAttribute("value") ?? "";
+const press = (el: HTMLElement, name: string): void =>
+  visible(el, "button")
+    .find((button) => button.textContent === name)!
+    .click();
 
 describe("LongContextStrategies", () => {
   it.each(KINDS)("draws %s and says how many cells", (kind) => {
@@ -51,7 +78,9 @@ describe("LongContextStrategies", () => {
     model.set("topic", topic);
     await settle();
     expect(visible(el, ".fw-topic").map((panel) => panel.className)).toEqual([`fw-topic fw-topic-${topic}`]);
-    expect(visible(el, "svg[role=img]").every((drawing) => (drawing.getAttribute("aria-label") ?? "").length > 10)).toBe(true);
+    expect(
+      visible(el, "svg[role=img]").every((drawing) => (drawing.getAttribute("aria-label") ?? "").length > 10),
+    ).toBe(true);
     expect(el.textContent).not.toMatch(/NaN|undefined|Infinity/);
     model.set("view", "table");
     await settle();
@@ -62,7 +91,11 @@ describe("LongContextStrategies", () => {
   it("answers the three questions as the figure does", async () => {
     const { el, model } = mount({ kind: "window", window: 8, tokens: 41, causal: true });
     expect(value(el, "first")).toBe("6");
-    for (const [topic, which] of [["mask", 0], ["position", 1], ["cost", 2]] as const) {
+    for (const [topic, which] of [
+      ["mask", 0],
+      ["position", 1],
+      ["cost", 2],
+    ] as const) {
       model.set("topic", topic);
       await settle();
       const { options, right, why } = STRINGS.en.questions[which];
@@ -73,7 +106,9 @@ describe("LongContextStrategies", () => {
       press(el, options[right]);
       expect(shown()).toContain(STRINGS.en.correct);
       expect(shown()).toContain(why);
-      expect(visible(el, ".fw-question [aria-pressed=true]").map((button) => button.textContent)).toEqual([options[right]]);
+      expect(visible(el, ".fw-question [aria-pressed=true]").map((button) => button.textContent)).toEqual([
+        options[right],
+      ]);
     }
     model.set({ topic: "position", method: "linear", scale: 8, rope: "measured" });
     await settle();
@@ -87,7 +122,8 @@ describe("LongContextStrategies", () => {
 
   it("sets the cache against a state that does not grow", async () => {
     const { el, model } = mount({ topic: "cost", kind: "causal" });
-    const line = (): HTMLElement | undefined => visible(el, ".fw-story").find((element) => element.hasAttribute("data-state"));
+    const line = (): HTMLElement | undefined =>
+      visible(el, ".fw-story").find((element) => element.hasAttribute("data-state"));
     expect(line()).toBeUndefined();
     for (const rival of RIVALS) {
       model.set("rival", rival);
@@ -103,7 +139,9 @@ describe("LongContextStrategies", () => {
     expect(line()?.textContent).toContain(STRINGS.en.noCrossing);
     model.set("view", "table");
     await settle();
-    expect(visible(el, "th").map((cell) => cell.textContent)).toContain(STRINGS.en.tables.rivalColumn("RetNet"));
+    expect(visible(el, "th").map((cell) => cell.textContent)).toContain(
+      STRINGS.en.tables.rivalColumn("RetNet"),
+    );
   });
 
   it("leads through the tour and back out", async () => {
@@ -122,7 +160,9 @@ describe("LongContextStrategies", () => {
 
   it("has as many words in the tour as steps, in both languages", () => {
     expect(STRINGS.zh.stories.length).toBe(STRINGS.en.stories.length);
-    expect(STRINGS.zh.questions.map(({ right, options }) => [right, options.length])).toEqual(STRINGS.en.questions.map(({ right, options }) => [right, options.length]));
+    expect(STRINGS.zh.questions.map(({ right, options }) => [right, options.length])).toEqual(
+      STRINGS.en.questions.map(({ right, options }) => [right, options.length]),
+    );
   });
 
   it("carries its state in the address, and takes only what it knows from there", async () => {
@@ -135,20 +175,37 @@ describe("LongContextStrategies", () => {
     for (const name of CHOICES) expect(again.model.get(name), name).toEqual(model.get(name));
     expect(mount().model.get("topic"), "the second figure of a page stays as its author set it").toBe("mask");
     expect(fromAddress("#section")).toEqual({});
-    expect(fromAddress("#lcs&kind=%3Cb%3E&layers=x&seed=&view=table&nonsense=1&tokens=9")).toEqual({ kind: "<b>", tokens: 9 });
+    expect(fromAddress("#lcs&kind=%3Cb%3E&layers=x&seed=&view=table&nonsense=1&tokens=9")).toEqual({
+      kind: "<b>",
+      tokens: 9,
+    });
     expect(toAddress((name) => INITIAL[name])).toBe("#lcs");
   });
 
   it("keeps values out of range out of the figure", () => {
-    const { el } = mount({ kind: "nonsense", tokens: 1e9, window: -3, method: "?", model: "?", length: NaN, scale: 1e9, topic: "?" });
+    const { el } = mount({
+      kind: "nonsense",
+      tokens: 1e9,
+      window: -3,
+      method: "?",
+      model: "?",
+      length: NaN,
+      scale: 1e9,
+      topic: "?",
+    });
     expect(visible(el, ".fw-topic-mask").length).toBe(1);
     expect(value(el, "cells")).toBe("96");
   });
 
   it("says which data does not fit", () => {
     const silence = vi.spyOn(console, "error").mockImplementation(() => undefined);
-    expect(mount({ config: { ...(data.config as object), base: "x" } }).el.querySelector("[role=alert]")?.textContent).toContain("base of config is x");
-    expect(mount({ curves: { own: { loss: [[1]], recall: [] } } }).el.querySelector("[role=alert]")?.textContent).toContain("loss of own in curves has 1 rows, wanted 4");
+    expect(
+      mount({ config: { ...(data.config as object), base: "x" } }).el.querySelector("[role=alert]")
+        ?.textContent,
+    ).toContain("base of config is x");
+    expect(
+      mount({ curves: { own: { loss: [[1]], recall: [] } } }).el.querySelector("[role=alert]")?.textContent,
+    ).toContain("loss of own in curves has 1 rows, wanted 4");
     silence.mockRestore();
   });
 
@@ -163,7 +220,11 @@ describe("LongContextStrategies", () => {
       shown.push(...names);
     }
     expect(new Set(shown)).toEqual(new Set(Object.keys(data.curves)));
-    expect(Object.keys(data.curves).filter((name) => inGroup(name, "alibi")).every((name) => name.startsWith("alibi"))).toBe(true);
+    expect(
+      Object.keys(data.curves)
+        .filter((name) => inGroup(name, "alibi"))
+        .every((name) => name.startsWith("alibi")),
+    ).toBe(true);
     expect(visible(el, ".fw-topic-measured .fw-drawing").length).toBe(2);
   });
 
@@ -188,17 +249,44 @@ describe("LongContextStrategies", () => {
 describe("what is drawn", () => {
   it("the light cells are those of the mask multiplied by itself", () => {
     const n = 13;
-    const mask = Uint8Array.from({ length: n * n }, (_, at) => (at % n === Math.floor(at / n) || (at * 7919) % 11 === 0 ? 1 : 0));
+    const mask = Uint8Array.from({ length: n * n }, (_, at) =>
+      at % n === Math.floor(at / n) || (at * 7919) % 11 === 0 ? 1 : 0,
+    );
     let power = Uint8Array.from({ length: n * n }, (_, at) => (at % n === Math.floor(at / n) ? 1 : 0));
     for (let layers = 1; layers <= 4; layers++) {
-      power = Uint8Array.from({ length: n * n }, (_, at) => Number(Array.from({ length: n }, (_, k) => power[Math.floor(at / n) * n + k] && mask[k * n + (at % n)]).some(Boolean)));
+      power = Uint8Array.from({ length: n * n }, (_, at) =>
+        Number(
+          Array.from(
+            { length: n },
+            (_, k) => power[Math.floor(at / n) * n + k] && mask[k * n + (at % n)],
+          ).some(Boolean),
+        ),
+      );
       expect([...reached(mask, n, layers)]).toEqual([...power]);
     }
   });
 
   it("numbers are short", () => {
-    expect([short(999), short(1234), short(5.4e12), bytes(537e6), bytes(12)]).toEqual(["999", "1.23 k", "5.4 T", "537 MB", "12 B"]);
-    expect([seconds(2.5), seconds(0.00495), seconds(2e-6), contextOf(512), contextOf(131072), contextOf(1 << 20)]).toEqual(["2.5 s", "4.95 ms", "2 µs", "512", "128 k", "1 M"]);
-    expect([percent(1), percent(0.1547), percent(0.031), percent(0.0039)]).toEqual(["100%", "15%", "3.1%", "0.39%"]);
+    expect([short(999), short(1234), short(5.4e12), bytes(537e6), bytes(12)]).toEqual([
+      "999",
+      "1.23 k",
+      "5.4 T",
+      "537 MB",
+      "12 B",
+    ]);
+    expect([
+      seconds(2.5),
+      seconds(0.00495),
+      seconds(2e-6),
+      contextOf(512),
+      contextOf(131072),
+      contextOf(1 << 20),
+    ]).toEqual(["2.5 s", "4.95 ms", "2 µs", "512", "128 k", "1 M"]);
+    expect([percent(1), percent(0.1547), percent(0.031), percent(0.0039)]).toEqual([
+      "100%",
+      "15%",
+      "3.1%",
+      "0.39%",
+    ]);
   });
 });

@@ -9,7 +9,13 @@ const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() =
 
 beforeAll(() => {
   // jsdom has neither; both only tell sizes and preferences.
-  vi.stubGlobal("ResizeObserver", class { observe(): void {} disconnect(): void {} });
+  vi.stubGlobal(
+    "ResizeObserver",
+    class {
+      observe(): void {}
+      disconnect(): void {}
+    },
+  );
   vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
 });
 beforeEach(() => document.documentElement.setAttribute("lang", "en"));
@@ -26,7 +32,8 @@ function mount(props: Record<string, unknown> = {}): { el: HTMLElement; model: H
   return { el, model, end };
 }
 
-const value = (el: HTMLElement, name: string): number => Number(el.querySelector<HTMLDataElement>(`data[data-name="${name}"]`)?.value);
+const value = (el: HTMLElement, name: string): number =>
+  Number(el.querySelector<HTMLDataElement>(`data[data-name="${name}"]`)?.value);
 
 describe("MoERouting", () => {
   it("selects a token by click and writes the choice to the model", async () => {
@@ -58,7 +65,8 @@ describe("MoERouting", () => {
   it("sets six routers side by side, and only once they are looked at", async () => {
     const { el, model } = mount({ capacity_factor: 1 });
     const details = el.querySelector<HTMLDetailsElement>(".fw-compare")!;
-    const cv = (name: string): string => el.querySelector<HTMLDataElement>(`[data-router="${name}-cv"]`)!.value;
+    const cv = (name: string): string =>
+      el.querySelector<HTMLDataElement>(`[data-router="${name}-cv"]`)!.value;
     expect(details.querySelector("table")).toBeNull();
     details.open = true;
     details.dispatchEvent(new Event("toggle"));
@@ -73,7 +81,12 @@ describe("MoERouting", () => {
 
   it("draws tokens in the slots that priority gives them", async () => {
     const { el, model } = mount({ capacity_factor: 0.5 });
-    const lowest = (): number => Math.max(...[...el.querySelectorAll(".fw-bins .fw-kept")].map((box) => Number(/ ([\d.]+)\)/.exec(box.getAttribute("transform")!)![1])));
+    const lowest = (): number =>
+      Math.max(
+        ...[...el.querySelectorAll(".fw-bins .fw-kept")].map((box) =>
+          Number(/ ([\d.]+)\)/.exec(box.getAttribute("transform")!)![1]),
+        ),
+      );
     const before = lowest();
     model.set("priority", true);
     await settle();
@@ -111,12 +124,17 @@ describe("MoERouting", () => {
   it("says how many bytes of the ablation were wanted", () => {
     vi.spyOn(console, "error").mockImplementation(() => undefined);
     const { el } = mount({ ablation: new DataView(new ArrayBuffer(8)) });
-    expect(el.querySelector("[role=alert]")?.textContent).toContain("ablation has 8 bytes, and the shape of logits needs 2048");
+    expect(el.querySelector("[role=alert]")?.textContent).toContain(
+      "ablation has 8 bytes, and the shape of logits needs 2048",
+    );
   });
 
   it("counts parameters of published models, and of those with other experts", () => {
     const { el } = mount();
-    const slider = (name: string): HTMLInputElement => [...el.querySelectorAll("label")].find((label) => label.textContent?.startsWith(name))!.parentElement!.querySelector("input")!;
+    const slider = (name: string): HTMLInputElement =>
+      [...el.querySelectorAll("label")]
+        .find((label) => label.textContent?.startsWith(name))!
+        .parentElement!.querySelector("input")!;
     const put = (input: HTMLInputElement, to: string): void => {
       input.value = to;
       input.dispatchEvent(new Event("input", { bubbles: true }));
@@ -141,7 +159,9 @@ describe("MoERouting", () => {
     model.set("view", "table");
     await settle();
     expect(el.querySelectorAll(".fw-tables table")).toHaveLength(5);
-    expect(el.querySelectorAll(".fw-tables table:nth-of-type(1)")[4].querySelectorAll("tbody tr")).toHaveLength(96);
+    expect(
+      el.querySelectorAll(".fw-tables table:nth-of-type(1)")[4].querySelectorAll("tbody tr"),
+    ).toHaveLength(96);
   });
 
   it("changes its language with the trait and with the page", async () => {
@@ -153,7 +173,13 @@ describe("MoERouting", () => {
   });
 
   it("keeps values out of range out of the figure", () => {
-    const { el } = mount({ layer: 99, top_k: 99, selected_token: -3, temperature: Number.NaN, step: 10 ** 9 });
+    const { el } = mount({
+      layer: 99,
+      top_k: 99,
+      selected_token: -3,
+      temperature: Number.NaN,
+      step: 10 ** 9,
+    });
     expect(el.querySelector("[role=alert]")).toBeNull();
     expect(value(el, "balance")).toBeCloseTo(1, 6);
   });
@@ -161,7 +187,9 @@ describe("MoERouting", () => {
   it("says which trait does not fit", () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const { el } = mount({ tokens: ["one"] });
-    expect(el.querySelector("[role=alert]")?.textContent).toContain("tokens has 1 entries, and logits has 48 tokens");
+    expect(el.querySelector("[role=alert]")?.textContent).toContain(
+      "tokens has 1 entries, and logits has 48 tokens",
+    );
     expect(log).toHaveBeenCalled();
   });
 
@@ -178,13 +206,23 @@ describe("MoERouting", () => {
     const steps = [...new Set(data.snapshots.map((frame) => frame.step))];
     const drawings = (of: HTMLElement): Element[] => [...of.querySelectorAll("svg")];
     for (let i = 0; i < 10; i++) {
-      const props = { run: i % 5 === 0 ? "unbalanced" : "balanced", step: steps[(i * 3) % steps.length], top_k: 1 + (i % 4), capacity_factor: [0, 1, 0.5, 2][(i >> 1) % 4], temperature: 0.5 + (i % 3), selected_token: i, selected_expert: (i % 9) - 1 };
+      const props = {
+        run: i % 5 === 0 ? "unbalanced" : "balanced",
+        step: steps[(i * 3) % steps.length],
+        top_k: 1 + (i % 4),
+        capacity_factor: [0, 1, 0.5, 2][(i >> 1) % 4],
+        temperature: 0.5 + (i % 3),
+        selected_token: i,
+        selected_expert: (i % 9) - 1,
+      };
       for (const [name, wanted] of Object.entries(props)) model.set(name, wanted);
       await settle();
       const fresh = document.createElement("div");
       mounted.push(widget.render({ model: new HostModel({ ...defaults(data), ...props }), el: fresh }));
       expect(drawings(el).length).toBeGreaterThan(2);
-      drawings(fresh).forEach((drawing, j) => expect(drawings(el)[j].isEqualNode(drawing), `${JSON.stringify(props)}, drawing ${j}`).toBe(true));
+      drawings(fresh).forEach((drawing, j) =>
+        expect(drawings(el)[j].isEqualNode(drawing), `${JSON.stringify(props)}, drawing ${j}`).toBe(true),
+      );
     }
   }, 30_000);
 
@@ -198,7 +236,15 @@ describe("MoERouting", () => {
 
   it("shows blanks and line ends, and takes the nearest snapshot of the run", () => {
     expect([shown("▁the"), shown("▁"), shown("\n"), shown("")]).toEqual(["the", "␣", "↵", "∅"]);
-    const frames = [{ run: "a", step: 0 }, { run: "a", step: 100 }, { run: "b", step: 0 }];
-    expect([nearestSnapshot(frames, "a", 50), nearestSnapshot(frames, "a", 60), nearestSnapshot(frames, "b", 99)]).toEqual([0, 1, 2]);
+    const frames = [
+      { run: "a", step: 0 },
+      { run: "a", step: 100 },
+      { run: "b", step: 0 },
+    ];
+    expect([
+      nearestSnapshot(frames, "a", 50),
+      nearestSnapshot(frames, "a", 60),
+      nearestSnapshot(frames, "b", 99),
+    ]).toEqual([0, 1, 2]);
   });
 });

@@ -32,9 +32,21 @@ interface Golden {
 
 const bytes = (url: string): DataView => fromBase64(url.slice(url.indexOf(",") + 1));
 const CHECKPOINTS: Record<string, Checkpoint> = {
-  mixtral: { config: mixtralConfig as Config, tokenizer: mixtralTokenizer as unknown as TokenizerFile, weights: bytes(mixtralWeights) },
-  induction: { config: inductionConfig as Config, tokenizer: inductionTokenizer as unknown as TokenizerFile, weights: bytes(inductionWeights) },
-  llama: { config: llamaConfig as Config, tokenizer: llamaTokenizer as unknown as TokenizerFile, weights: bytes(llamaWeights) },
+  mixtral: {
+    config: mixtralConfig as Config,
+    tokenizer: mixtralTokenizer as unknown as TokenizerFile,
+    weights: bytes(mixtralWeights),
+  },
+  induction: {
+    config: inductionConfig as Config,
+    tokenizer: inductionTokenizer as unknown as TokenizerFile,
+    weights: bytes(inductionWeights),
+  },
+  llama: {
+    config: llamaConfig as Config,
+    tokenizer: llamaTokenizer as unknown as TokenizerFile,
+    weights: bytes(llamaWeights),
+  },
 };
 const WANTED = golden as Record<string, { parameters: number; sentences: Golden[] }>;
 
@@ -53,7 +65,9 @@ function difference(found: ArrayLike<number>, wanted: ArrayLike<number>): number
 describe.each(Object.keys(CHECKPOINTS))("%s", (name) => {
   const { parameters, sentences: cases } = WANTED[name];
   let model: TinyModel;
-  beforeAll(() => { model = new TinyModel(CHECKPOINTS[name]); });
+  beforeAll(() => {
+    model = new TinyModel(CHECKPOINTS[name]);
+  });
 
   it("has twenty sentences and every weight of the file", () => {
     expect(cases).toHaveLength(20);
@@ -79,10 +93,28 @@ describe.each(Object.keys(CHECKPOINTS))("%s", (name) => {
       return most + Math.log(row.reduce((sum, z) => sum + Math.exp(z - most), 0));
     });
     expect(difference(logSums, float32(fromBase64(one.log_sums)))).toBeLessThan(1e-3);
-    if (model.experts) expect(difference(routers.flatMap((scores) => [...scores]), float32(fromBase64(one.routers)))).toBeLessThan(1e-3);
+    if (model.experts)
+      expect(
+        difference(
+          routers.flatMap((scores) => [...scores]),
+          float32(fromBase64(one.routers)),
+        ),
+      ).toBeLessThan(1e-3);
     else expect(routers).toEqual([]);
-    if (one.attentions) expect(difference(attentions.flatMap((p) => [...p]), float32(fromBase64(one.attentions)))).toBeLessThan(1e-3);
-    if (one.norms) expect(difference(model.valueNorms(pass).flatMap((norms) => [...norms]), float32(fromBase64(one.norms)))).toBeLessThan(1e-3);
+    if (one.attentions)
+      expect(
+        difference(
+          attentions.flatMap((p) => [...p]),
+          float32(fromBase64(one.attentions)),
+        ),
+      ).toBeLessThan(1e-3);
+    if (one.norms)
+      expect(
+        difference(
+          model.valueNorms(pass).flatMap((norms) => [...norms]),
+          float32(fromBase64(one.norms)),
+        ),
+      ).toBeLessThan(1e-3);
   });
 
   it("has PyTorch's loss, and its loss with an expert switched off", () => {
@@ -92,16 +124,24 @@ describe.each(Object.keys(CHECKPOINTS))("%s", (name) => {
       else expect(model.loss(whole)).toBeCloseTo(loss, 4);
       if (off) expect(model.loss(model.forward(ids, off))).toBeCloseTo(loss_off!, 4);
     }
-    const apart = cases.filter(({ loss, loss_off }) => loss_off !== undefined && Math.abs(loss_off - loss!) > 0.01);
+    const apart = cases.filter(
+      ({ loss, loss_off }) => loss_off !== undefined && Math.abs(loss_off - loss!) > 0.01,
+    );
     expect(apart.length > 5).toBe(model.experts > 0);
   });
 
   it("has PyTorch's loss without a head", () => {
     for (const { ids, head_off, losses_head_off } of cases) {
       if (!head_off) continue;
-      (["zero", "mean"] as const).forEach((kind, i) => expect(model.loss(model.forward(ids, { ...head_off, kind }))).toBeCloseTo(losses_head_off![i], 4));
+      (["zero", "mean"] as const).forEach((kind, i) =>
+        expect(model.loss(model.forward(ids, { ...head_off, kind }))).toBeCloseTo(losses_head_off![i], 4),
+      );
     }
-    expect(cases.filter(({ head_off, losses_head_off, loss }) => head_off && Math.abs(losses_head_off![0] - loss!) > 0.01).length > 5).toBe(!model.experts);
+    expect(
+      cases.filter(
+        ({ head_off, losses_head_off, loss }) => head_off && Math.abs(losses_head_off![0] - loss!) > 0.01,
+      ).length > 5,
+    ).toBe(!model.experts);
   });
 
   it("generates what reading everything again would give", () => {
@@ -136,16 +176,25 @@ describe("a checkpoint that does not fit", () => {
   const mixtral = CHECKPOINTS.mixtral;
 
   it("is refused by the name of the tensor", () => {
-    expect(() => new TinyModel({ ...mixtral, config: { ...mixtral.config, hidden_size: 32 } })).toThrow("model.embed_tokens.weight is [2048,64], wanted [2048,32]");
+    expect(() => new TinyModel({ ...mixtral, config: { ...mixtral.config, hidden_size: 32 } })).toThrow(
+      "model.embed_tokens.weight is [2048,64], wanted [2048,32]",
+    );
   });
   it("is refused by its kind", () => {
-    expect(() => new TinyModel({ ...mixtral, config: { ...mixtral.config, model_type: "bert" } })).toThrow("wanted llama or mixtral");
+    expect(() => new TinyModel({ ...mixtral, config: { ...mixtral.config, model_type: "bert" } })).toThrow(
+      "wanted llama or mixtral",
+    );
   });
   it("is refused where a tensor would stay unread", () => {
-    expect(() => new TinyModel({ ...mixtral, config: { ...mixtral.config, num_hidden_layers: 3 } })).toThrow("some of which config does not name");
+    expect(() => new TinyModel({ ...mixtral, config: { ...mixtral.config, num_hidden_layers: 3 } })).toThrow(
+      "some of which config does not name",
+    );
   });
   it("is refused with another tokenizer", () => {
-    const tokenizer = { ...mixtral.tokenizer, pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "Whitespace" }] } };
+    const tokenizer = {
+      ...mixtral.tokenizer,
+      pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "Whitespace" }] },
+    };
     expect(() => new TinyModel({ ...mixtral, tokenizer })).toThrow("got BPE with [Whitespace");
   });
 });

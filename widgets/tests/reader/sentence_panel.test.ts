@@ -14,7 +14,13 @@ type Widget = typeof import("../../src/moe_routing/view");
 let moe: Widget;
 
 beforeAll(() => {
-  vi.stubGlobal("ResizeObserver", class { observe(): void {} disconnect(): void {} });
+  vi.stubGlobal(
+    "ResizeObserver",
+    class {
+      observe(): void {}
+      disconnect(): void {}
+    },
+  );
   vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
 });
 beforeEach(async () => {
@@ -54,9 +60,11 @@ function mount(props: Record<string, unknown> = {}): { el: HTMLElement; model: K
   return { el, model };
 }
 
-const field = (el: HTMLElement): HTMLInputElement => el.querySelector<HTMLInputElement>(".fw-sentence-input")!;
+const field = (el: HTMLElement): HTMLInputElement =>
+  el.querySelector<HTMLInputElement>(".fw-sentence-input")!;
 const status = (el: HTMLElement): string => el.querySelector(".fw-sentence-status")?.textContent ?? "";
-const press = (el: HTMLElement, name: RegExp): void => [...el.querySelectorAll("button")].find((one) => name.test(one.textContent ?? ""))!.click();
+const press = (el: HTMLElement, name: RegExp): void =>
+  [...el.querySelectorAll("button")].find((one) => name.test(one.textContent ?? ""))!.click();
 
 function type(el: HTMLElement, text: string): void {
   field(el).focus();
@@ -66,7 +74,9 @@ function type(el: HTMLElement, text: string): void {
 
 function inPage(): void {
   window.frontierStatic = "https://example.org/_static/";
-  window.frontierCheckpoints = { mixtral: { config: config as never, tokenizer: tokenizer as never, weights: BASE64 } };
+  window.frontierCheckpoints = {
+    mixtral: { config: config as never, tokenizer: tokenizer as never, weights: BASE64 },
+  };
 }
 
 describe("a sentence of the reader", () => {
@@ -90,7 +100,9 @@ describe("a sentence of the reader", () => {
     expect(el.querySelector<HTMLDataElement>("[data-router=top2-cv]")!.value).not.toBe("");
 
     press(el, /Continue/);
-    await vi.waitFor(() => expect((model.get("tokens") as string[]).length).toBeGreaterThan(SENTENCE.ids.length));
+    await vi.waitFor(() =>
+      expect((model.get("tokens") as string[]).length).toBeGreaterThan(SENTENCE.ids.length),
+    );
     expect(field(el).value.startsWith(SENTENCE.text)).toBe(true);
 
     press(el, /Back/);
@@ -107,7 +119,8 @@ describe("a sentence of the reader", () => {
     const found = model.get("logits") as DataView;
     const wanted = fromBase64(SENTENCE.routers);
     expect(found.byteLength).toBe(wanted.byteLength);
-    for (let at = 0; at < wanted.byteLength; at += 4) expect(found.getFloat32(at, true)).toBeCloseTo(wanted.getFloat32(at, true), 3);
+    for (let at = 0; at < wanted.byteLength; at += 4)
+      expect(found.getFloat32(at, true)).toBeCloseTo(wanted.getFloat32(at, true), 3);
   });
 
   it("shows what follows the token that is chosen", async () => {
@@ -144,7 +157,8 @@ describe("a sentence of the reader", () => {
 
   it("asks the kernel where there is no static page, once", async () => {
     const { el, model } = mount();
-    model.answer = (hear) => hear({ type: "checkpoint", name: "mixtral", config, tokenizer }, [fromBase64(BASE64)]);
+    model.answer = (hear) =>
+      hear({ type: "checkpoint", name: "mixtral", config, tokenizer }, [fromBase64(BASE64)]);
     expect(model.sent).toEqual([]);
     type(el, "one");
     await vi.waitFor(() => expect(model.get("sentence")).toBe("one"));
@@ -155,7 +169,11 @@ describe("a sentence of the reader", () => {
 
   it("says what is wrong, and tries again when asked again", async () => {
     const { el, model } = mount();
-    model.answer = (hear) => hear({ type: "checkpoint", name: "mixtral", error: "ModuleNotFoundError: No module named 'frontier_lab'" }, []);
+    model.answer = (hear) =>
+      hear(
+        { type: "checkpoint", name: "mixtral", error: "ModuleNotFoundError: No module named 'frontier_lab'" },
+        [],
+      );
     type(el, "one");
     await vi.waitFor(() => expect(status(el)).toContain("No module named 'frontier_lab'"));
     expect(model.get("tokens")).toHaveLength(48);
