@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 KERNEL_SOURCES := setup.py pyproject.toml $(shell find src/frontier_kernels/csrc -type f 2>/dev/null)
-WIDGET_SOURCES := $(shell find widgets/src -type f 2>/dev/null) widgets/build.mjs widgets/package-lock.json widgets/tsconfig.json
+WIDGET_SOURCES := $(shell find widgets/src -type f 2>/dev/null) widgets/build.mjs widgets/package-lock.json widgets/tsconfig.json widgets/frontier_widgets/components.json
 NODE_MODULES := widgets/node_modules/.package-lock.json
 say = printf '\033[1m==> %s\033[0m\n'
 
@@ -130,6 +130,7 @@ lint: setup $(NODE_MODULES)
 	@mypy src/frontier_kernels src/frontier_lab widgets/frontier_widgets tools/*.py site/*.py benchmarks/*.py
 	@clang-format --dry-run --Werror $$(find src/frontier_kernels/csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 	@cd widgets && npm run --silent typecheck
+	@cd widgets && npm run --silent lint
 
 sanitize: setup  ## the kernel tests with AddressSanitizer and UBSan, in a library of its own (about 10 minutes)
 	@$(say) "kernel tests under AddressSanitizer and UndefinedBehaviorSanitizer"

@@ -1,20 +1,38 @@
 // Bundles: one ES module for each component, one classic script for the host. The results are committed, so that the
 // package installs from git without Node; a test builds again and compares the bytes.
 import { build } from "esbuild";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
+const components = JSON.parse(readFileSync(join(here, "frontier_widgets", "components.json"), "utf8"));
 const outdir = process.argv[2] ?? join(here, "frontier_widgets", "static");
 // Two folders may be given: where the figures' bundles go, and the one of other people's libraries that pictures in a frame need.
 const lab = process.argv[3] ?? join(here, "..", "src", "frontier_lab");
-const shared = { bundle: true, minify: true, target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning" };
+const shared = {
+  bundle: true,
+  minify: true,
+  target: "es2022",
+  charset: "utf8",
+  legalComments: "none",
+  logLevel: "warning",
+};
 
 await Promise.all([
-  ...["attention_pattern_analyzer", "long_context_strategies", "moe_routing"].flatMap((name) => [
-    build({ ...shared, format: "esm", entryPoints: [join(here, `src/${name}.ts`)], outfile: join(outdir, `${name}.js`) }),
-    build({ ...shared, entryPoints: [join(here, `src/${name}.css`)], outfile: join(outdir, `${name}.css`) }),
-  ]),
+  // A figure's folder names its bundle; its style sheet lies beside its entry.
+  ...Object.values(components).flatMap(({ entry }) => {
+    const [folder, name] = [join(here, dirname(entry)), basename(dirname(entry))];
+    return [
+      build({
+        ...shared,
+        format: "esm",
+        entryPoints: [join(here, entry)],
+        outfile: join(outdir, `${name}.js`),
+      }),
+      build({ ...shared, entryPoints: [join(folder, "style.css")], outfile: join(outdir, `${name}.css`) }),
+    ];
+  }),
   // BertViz asks a loader for jQuery and D3 5, which come from the network; in a frame it finds them here.
   build({
     ...shared,
@@ -36,5 +54,11 @@ await Promise.all([
     },
     outfile: join(lab, "bertviz_libraries.js"),
   }),
-  build({ ...shared, format: "iife", loader: { ".css": "text" }, entryPoints: [join(here, "src/host.ts")], outfile: join(outdir, "host.js") }),
+  build({
+    ...shared,
+    format: "iife",
+    loader: { ".css": "text" },
+    entryPoints: [join(here, "src/host/index.ts")],
+    outfile: join(outdir, "host.js"),
+  }),
 ]);

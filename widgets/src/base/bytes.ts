@@ -8,7 +8,8 @@ export function fromBase64(text: string): DataView {
 }
 
 export function fromHex(text: string): DataView {
-  if (text.length % 2 || /[^0-9a-f]/i.test(text)) throw new Error("a hex buffer has an odd length or a character that is not hexadecimal");
+  if (text.length % 2 || /[^0-9a-f]/i.test(text))
+    throw new Error("a hex buffer has an odd length or a character that is not hexadecimal");
   const bytes = new Uint8Array(text.length / 2);
   for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(text.slice(2 * i, 2 * i + 2), 16);
   return new DataView(bytes.buffer);

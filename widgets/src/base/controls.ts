@@ -6,7 +6,11 @@ export interface Range {
   set(value: number, text: string, max?: number): void;
 }
 
-export function range(label: string, bounds: { min: number; max: number; step: number }, changed: (value: number) => void): Range {
+export function range(
+  label: string,
+  bounds: { min: number; max: number; step: number },
+  changed: (value: number) => void,
+): Range {
   const id = uniqueId("range");
   const input = h("input", { id, type: "range", ...bounds });
   const output = h("output", { for: id });
@@ -35,13 +39,22 @@ export function choice(label: string, options: string[], changed: (index: number
     input.addEventListener("change", () => changed(index));
     return input;
   });
-  const element = h("fieldset", { class: "fw-choice" }, h("legend", {}, label),
-    h("div", { class: "fw-segments" }, ...inputs.map((input, i) => h("label", {}, input, h("span", {}, options[i])))));
+  const element = h(
+    "fieldset",
+    { class: "fw-choice" },
+    h("legend", {}, label),
+    h(
+      "div",
+      { class: "fw-segments" },
+      ...inputs.map((input, i) => h("label", {}, input, h("span", {}, options[i]))),
+    ),
+  );
   return {
     element,
-    set: (index) => inputs.forEach((input, i) => {
-      if (input.checked !== (i === index)) input.checked = i === index;
-    }),
+    set: (index) =>
+      inputs.forEach((input, i) => {
+        if (input.checked !== (i === index)) input.checked = i === index;
+      }),
   };
 }
 
@@ -53,7 +66,10 @@ export interface Check {
 export function check(label: string, changed: (on: boolean) => void): Check {
   const input = h("input", { type: "checkbox" });
   input.addEventListener("change", () => changed(input.checked));
-  return { element: h("label", { class: "fw-control fw-check" }, input, h("span", {}, label)), set: (on) => (input.checked = on) };
+  return {
+    element: h("label", { class: "fw-control fw-check" }, input, h("span", {}, label)),
+    set: (on) => (input.checked = on),
+  };
 }
 
 export function button(text: string, pressed: () => void, label?: string): HTMLButtonElement {
@@ -70,7 +86,11 @@ export interface Select {
 /** A drop-down list, for more options than a segmented control can hold. */
 export function select(label: string, options: string[], changed: (index: number) => void): Select {
   const id = uniqueId("select");
-  const list = h("select", { id, class: "fw-select" }, ...options.map((option, i) => h("option", { value: i }, option)));
+  const list = h(
+    "select",
+    { id, class: "fw-select" },
+    ...options.map((option, i) => h("option", { value: i }, option)),
+  );
   list.addEventListener("change", () => changed(list.selectedIndex));
   return {
     element: h("div", { class: "fw-control" }, h("label", { for: id }, label), list),

@@ -11,7 +11,11 @@ function fill(el: Element, attributes: Record<string, Value>, children: Child[])
   el.append(...children.filter((child) => child !== null && child !== undefined));
 }
 
-export function h<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Record<string, Value> = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Record<string, Value> = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
   const el = document.createElement(tag);
   fill(el, attributes, children);
   return el;

@@ -29,9 +29,14 @@ export function nearestInRow(items: readonly HTMLElement[], from: number, direct
     .map((item, index) => ({ index, box: item.getBoundingClientRect() }))
     .filter(({ box }) => (direction > 0 ? box.top >= here.bottom - 1 : box.bottom <= here.top + 1));
   if (!ahead.length) return from;
-  const row = direction > 0 ? Math.min(...ahead.map(({ box }) => box.top)) : Math.max(...ahead.map(({ box }) => box.top));
+  const row =
+    direction > 0
+      ? Math.min(...ahead.map(({ box }) => box.top))
+      : Math.max(...ahead.map(({ box }) => box.top));
   const distance = (box: DOMRect): number => Math.abs(box.left + box.width / 2 - middle);
-  return ahead.filter(({ box }) => Math.abs(box.top - row) < 4).reduce((best, next) => (distance(next.box) < distance(best.box) ? next : best)).index;
+  return ahead
+    .filter(({ box }) => Math.abs(box.top - row) < 4)
+    .reduce((best, next) => (distance(next.box) < distance(best.box) ? next : best)).index;
 }
 
 export function roving(container: HTMLElement, options: Roving): void {
@@ -39,42 +44,70 @@ export function roving(container: HTMLElement, options: Roving): void {
     const last = items.length - 1;
     const starts = options.segments?.() ?? [];
     switch (key) {
-      case "ArrowRight": return Math.min(last, current + 1);
-      case "ArrowLeft": return Math.max(0, current - 1);
-      case "ArrowDown": return nearestInRow(items, current, 1);
-      case "ArrowUp": return nearestInRow(items, current, -1);
-      case "Home": return 0;
-      case "End": return last;
-      case "PageDown": return starts.find((start) => start > current) ?? last;
-      case "PageUp": return starts.filter((start) => start < current).at(-1) ?? 0;
-      default: return null;
+      case "ArrowRight":
+        return Math.min(last, current + 1);
+      case "ArrowLeft":
+        return Math.max(0, current - 1);
+      case "ArrowDown":
+        return nearestInRow(items, current, 1);
+      case "ArrowUp":
+        return nearestInRow(items, current, -1);
+      case "Home":
+        return 0;
+      case "End":
+        return last;
+      case "PageDown":
+        return starts.find((start) => start > current) ?? last;
+      case "PageUp":
+        return starts.filter((start) => start < current).at(-1) ?? 0;
+      default:
+        return null;
     }
   };
-  container.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    const items = options.items();
-    const current = items.findIndex((item) => item === document.activeElement);
-    if (current < 0) return;
-    if (event.key === "Enter" || event.key === " ") options.activate(current);
-    else if (event.key === "Escape") options.release();
-    else {
-      const index = target(event.key, current, items);
-      if (index === null) return;
-      setTabStop(items, index);
-      items[index].focus();
-      options.move(index);
-    }
-    event.preventDefault();
-    event.stopPropagation(); // notebooks have shortcuts of their own on these keys
-  }, { signal: options.signal });
+  container.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.altKey || event.ctrlKey || event.metaKey) return;
+      const items = options.items();
+      const current = items.findIndex((item) => item === document.activeElement);
+      if (current < 0) return;
+      if (event.key === "Enter" || event.key === " ") options.activate(current);
+      else if (event.key === "Escape") options.release();
+      else {
+        const index = target(event.key, current, items);
+        if (index === null) return;
+        setTabStop(items, index);
+        items[index].focus();
+        options.move(index);
+      }
+      event.preventDefault();
+      event.stopPropagation(); // notebooks have shortcuts of their own on these keys
+    },
+    { signal: options.signal },
+  );
 }
 
-const OWN_KEYS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown", "Enter", " "]);
+const OWN_KEYS = new Set([
+  "ArrowLeft",
+  "ArrowRight",
+  "ArrowUp",
+  "ArrowDown",
+  "Home",
+  "End",
+  "PageUp",
+  "PageDown",
+  "Enter",
+  " ",
+]);
 
 /** Sliders, choices and buttons use these keys themselves; JupyterLab would take them for its own shortcuts and stop them. */
 export function keepKeys(root: HTMLElement, signal: AbortSignal): void {
-  root.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (OWN_KEYS.has(event.key)) event.stopPropagation();
-  }, { signal });
+  root.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      if (OWN_KEYS.has(event.key)) event.stopPropagation();
+    },
+    { signal },
+  );
 }

@@ -1,5 +1,5 @@
 // The life of a component in its element: built, updated when traits change, built anew in another language, ended.
-import type { AnyModel, RenderProps } from "../afm";
+import type { AnyModel, RenderProps } from "./afm";
 import { h } from "./dom";
 import { keepKeys } from "./keyboard";
 import { errorBox } from "./messages";
@@ -35,11 +35,14 @@ function soon(work: () => void, signal: AbortSignal): () => void {
 /** Remembers a field that the reader is typing in, marked data-keep; the result puts text and caret into its successor. */
 function keepInput(el: HTMLElement): () => void {
   const active = (el.getRootNode() as Document | ShadowRoot).activeElement;
-  if (!(active instanceof HTMLInputElement) || !active.dataset.keep || !el.contains(active)) return () => undefined;
+  if (!(active instanceof HTMLInputElement) || !active.dataset.keep || !el.contains(active))
+    return () => undefined;
   const { value, selectionStart, selectionEnd } = active;
   const { keep } = active.dataset;
   return () => {
-    const next = [...el.querySelectorAll<HTMLInputElement>("input[data-keep]")].find((input) => input.dataset.keep === keep);
+    const next = [...el.querySelectorAll<HTMLInputElement>("input[data-keep]")].find(
+      (input) => input.dataset.keep === keep,
+    );
     if (!next) return;
     next.value = value;
     next.focus({ preventScroll: true });
@@ -65,7 +68,11 @@ export function mount(kind: Kind, { model, el, signal: hostSignal }: RenderProps
     } catch (error) {
       view = null;
       console.error("[frontier]", error);
-      root = h("div", { class: "fw-root" }, errorBox(BASE_STRINGS[language].error, error instanceof Error ? error.message : String(error)));
+      root = h(
+        "div",
+        { class: "fw-root" },
+        errorBox(BASE_STRINGS[language].error, error instanceof Error ? error.message : String(error)),
+      );
     }
     followTheme(root, inner.signal);
     keepKeys(root, inner.signal);

@@ -12,7 +12,10 @@ export function toCsv(columns: string[], rows: (string | number | boolean)[][]):
 export function standaloneSvg(drawing: SVGSVGElement, root: Element): string {
   const style = getComputedStyle(root);
   const text = new XMLSerializer().serializeToString(drawing);
-  const resolved = text.replace(/var\((--fw-[\w-]+)\)/g, (_, name: string) => style.getPropertyValue(name).trim() || "currentColor");
+  const resolved = text.replace(
+    /var\((--fw-[\w-]+)\)/g,
+    (_, name: string) => style.getPropertyValue(name).trim() || "currentColor",
+  );
   return `<?xml version="1.0" encoding="UTF-8"?>\n${resolved}\n`;
 }
 
@@ -26,7 +29,12 @@ export async function toPng(svgText: string, width: number, height: number, scal
   const context = canvas.getContext("2d");
   if (!context) throw new Error("this browser gives no 2D canvas, so no PNG can be made");
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the PNG could not be encoded"))), "image/png"));
+  return new Promise((resolve, reject) =>
+    canvas.toBlob(
+      (blob) => (blob ? resolve(blob) : reject(new Error("the PNG could not be encoded"))),
+      "image/png",
+    ),
+  );
 }
 
 export function download(name: string, content: Blob | string, type = "text/plain"): void {

@@ -17,22 +17,29 @@ export interface Shape<K extends Tag = Tag> {
 
 export type Drawing = Shape<"svg">;
 
-export function svg<K extends Tag>(tag: K, attributes: Record<string, Value> = {}, ...children: (Shape | string)[]): Shape<K> {
+export function svg<K extends Tag>(
+  tag: K,
+  attributes: Record<string, Value> = {},
+  ...children: (Shape | string)[]
+): Shape<K> {
   return { tag, attributes, children };
 }
 
 export function toElement<K extends Tag>(shape: Shape<K>): SVGElementTagNameMap[K] {
   const el = document.createElementNS("http://www.w3.org/2000/svg", shape.tag);
-  for (const [name, value] of Object.entries(shape.attributes)) if (value !== undefined && value !== null) el.setAttribute(name, String(value));
+  for (const [name, value] of Object.entries(shape.attributes))
+    if (value !== undefined && value !== null) el.setAttribute(name, String(value));
   el.append(...shape.children.map((child) => (typeof child === "string" ? child : toElement(child))));
   return el;
 }
 
 /** Gives the element of `before`, and all below it, what `after` has otherwise. */
 function follow(el: Element, before: Shape, after: Shape): void {
-  for (const name of Object.keys(before.attributes)) if (after.attributes[name] === undefined || after.attributes[name] === null) el.removeAttribute(name);
+  for (const name of Object.keys(before.attributes))
+    if (after.attributes[name] === undefined || after.attributes[name] === null) el.removeAttribute(name);
   for (const [name, value] of Object.entries(after.attributes)) {
-    if (value !== undefined && value !== null && value !== before.attributes[name]) setAttribute(el, name, String(value));
+    if (value !== undefined && value !== null && value !== before.attributes[name])
+      setAttribute(el, name, String(value));
   }
   const nodes = [...el.childNodes];
   after.children.forEach((child, i) => {
@@ -40,7 +47,8 @@ function follow(el: Element, before: Shape, after: Shape): void {
     if (old === undefined) el.append(typeof child === "string" ? child : toElement(child));
     else if (typeof old === "string" && typeof child === "string") {
       if (old !== child) nodes[i].nodeValue = child;
-    } else if (typeof old !== "string" && typeof child !== "string" && old.tag === child.tag) follow(nodes[i] as Element, old, child);
+    } else if (typeof old !== "string" && typeof child !== "string" && old.tag === child.tag)
+      follow(nodes[i] as Element, old, child);
     else nodes[i].replaceWith(typeof child === "string" ? child : toElement(child));
   });
   for (const node of nodes.slice(after.children.length)) node.remove();
@@ -59,5 +67,6 @@ export function canvas(place: Element): (drawing: Drawing) => void {
 /** The one drawing in `place`, an image with a description for those who cannot see it. */
 export function picture(place: Element): (drawing: Drawing, said: string) => void {
   const paint = canvas(place);
-  return (drawing, said) => paint({ ...drawing, attributes: { ...drawing.attributes, role: "img", "aria-label": said } });
+  return (drawing, said) =>
+    paint({ ...drawing, attributes: { ...drawing.attributes, role: "img", "aria-label": said } });
 }

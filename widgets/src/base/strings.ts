@@ -18,11 +18,21 @@ export function followLanguage(changed: () => void, signal: AbortSignal): void {
 /** Texts of every component's toolbar. */
 export const BASE_STRINGS = {
   zh: {
-    figure: "图", table: "表格", view: "视图", exports: "导出", error: "出错了",
-    save: (kind: string) => `下载 ${kind}`, saved: (file: string) => `已生成 ${file}`,
+    figure: "图",
+    table: "表格",
+    view: "视图",
+    exports: "导出",
+    error: "出错了",
+    save: (kind: string) => `下载 ${kind}`,
+    saved: (file: string) => `已生成 ${file}`,
   },
   en: {
-    figure: "Figure", table: "Table", view: "View", exports: "Export", error: "Something is wrong",
-    save: (kind: string) => `Download ${kind}`, saved: (file: string) => `${file} is ready`,
+    figure: "Figure",
+    table: "Table",
+    view: "View",
+    exports: "Export",
+    error: "Something is wrong",
+    save: (kind: string) => `Download ${kind}`,
+    saved: (file: string) => `${file} is ready`,
   },
 };

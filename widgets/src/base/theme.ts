@@ -18,7 +18,10 @@ export function pageTheme(doc: Document = document): Theme {
 export function followTheme(root: HTMLElement, signal: AbortSignal): void {
   const apply = (): void => root.setAttribute("data-fw-theme", pageTheme());
   const observer = new MutationObserver(apply);
-  const options = { attributes: true, attributeFilter: ["data-theme", "theme", "class", "data-jp-theme-light"] };
+  const options = {
+    attributes: true,
+    attributeFilter: ["data-theme", "theme", "class", "data-jp-theme-light"],
+  };
   observer.observe(document.documentElement, options);
   if (document.body) observer.observe(document.body, options);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply, { signal });

@@ -1,0 +1,88 @@
+// Where a component gets the book's checkpoints from: a script beside the page, or the kernel. Never before it is asked.
+import type { AnyModel } from "../base/afm";
+import { fromBase64 } from "../base/bytes";
+import { TinyModel, type Checkpoint } from "./model";
+
+declare global {
+  interface Window {
+    /** Filled by frontier-checkpoint-NAME.js: files of a checkpoint, weights in base64. */
+    frontierCheckpoints?: Record<string, Omit<Checkpoint, "weights"> & { weights: string }>;
+    /** Address of the folder with those scripts, set by the host of a static page. */
+    frontierStatic?: string;
+  }
+}
+
+/** What the loader has to tell a reader. */
+export interface LoadStrings {
+  noScript(file: string): string;
+  noKernel: string;
+}
+
+const PATIENCE = 20_000;
+const loaded = new Map<string, Promise<TinyModel>>();
+
+/** The model by its name, loaded once for a page; a failure is not remembered, so that the reader can try again. */
+export function loadModel(name: string, from: AnyModel, text: LoadStrings): Promise<TinyModel> {
+  let model = loaded.get(name);
+  if (!model) {
+    model = (async () =>
+      new TinyModel(
+        await (window.frontierStatic === undefined ? fromKernel(name, from, text) : fromPage(name, text)),
+      ))();
+    loaded.set(name, model);
+    model.catch(() => loaded.delete(name));
+  }
+  return model;
+}
+
+/** A page on file:// may run scripts, where it may not fetch. */
+async function fromPage(name: string, text: LoadStrings): Promise<Checkpoint> {
+  const file = `frontier-checkpoint-${name}.js`;
+  if (!window.frontierCheckpoints?.[name]) {
+    await new Promise<void>((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = new URL(file, window.frontierStatic).href;
+      script.onload = () => resolve();
+      script.onerror = () => {
+        script.remove();
+        reject(new Error(text.noScript(file)));
+      };
+      document.head.append(script);
+    });
+  }
+  const entry = window.frontierCheckpoints?.[name];
+  if (!entry) throw new Error(text.noScript(file));
+  return { ...entry, weights: fromBase64(entry.weights) };
+}
+
+interface Answer {
+  type?: string;
+  name?: string;
+  error?: string;
+  config?: Checkpoint["config"];
+  tokenizer?: Checkpoint["tokenizer"];
+}
+
+function fromKernel(name: string, from: AnyModel, text: LoadStrings): Promise<Checkpoint> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      clearTimeout(patience);
+      from.off("msg:custom", listen);
+    };
+    const listen = (...values: unknown[]): void => {
+      const [answer, buffers] = values as [Answer, (DataView | ArrayBuffer)[] | undefined];
+      if (answer?.type !== "checkpoint" || answer.name !== name) return;
+      end();
+      const { config, tokenizer, error } = answer;
+      const weights = buffers?.[0];
+      if (error || !config || !tokenizer || !weights) return reject(new Error(error ?? text.noKernel));
+      resolve({ config, tokenizer, weights: weights instanceof DataView ? weights : new DataView(weights) });
+    };
+    const patience = setTimeout(() => {
+      end();
+      reject(new Error(text.noKernel));
+    }, PATIENCE);
+    from.on("msg:custom", listen);
+    from.send({ type: "checkpoint", name });
+  });
+}

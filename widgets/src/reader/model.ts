@@ -1,0 +1,453 @@
+// The book's Llama- and Mixtral-class checkpoints, run in the browser: weights of a safetensors file, no kernel, no network.
+// Written by hand because general runtimes (ONNX, transformers.js) are WebAssembly of many megabytes that a page on file://
+// cannot load, and show neither router logits nor attentions. widgets/tests/golden/tiny_model.json holds PyTorch's numbers.
+import { draws } from "../base/draws";
+import { Tokenizer, type TokenizerFile } from "./tokenizer";
+
+export interface Config {
+  model_type: string;
+  hidden_size: number;
+  intermediate_size: number;
+  num_hidden_layers: number;
+  num_attention_heads: number;
+  num_key_value_heads: number;
+  head_dim: number | null;
+  num_local_experts?: number;
+  num_experts_per_tok?: number;
+  rms_norm_eps: number;
+  rope_parameters: { rope_theta: number; rope_type: string };
+  max_position_embeddings: number;
+  vocab_size: number;
+  tie_word_embeddings: boolean;
+  sliding_window?: number | null;
+}
+
+/** Files of a checkpoint as they come with the page. */
+export interface Checkpoint {
+  config: Config;
+  tokenizer: TokenizerFile;
+  /** Bytes of model.safetensors. */
+  weights: DataView;
+}
+
+export interface Pass {
+  ids: number[];
+  /** Next-token scores of every position, [T · V]. */
+  logits: Float32Array;
+  /** Router scores before softmax of each layer, [T · E]; none for a dense model. */
+  routers: Float32Array[];
+  /** Attention probabilities of each layer, [H · T · T], zero above the diagonal. */
+  attentions: Float32Array[];
+  /** What each layer's tokens bring to those that look at them, [T · KV heads · head width]. */
+  values: Float32Array[];
+}
+
+/** An expert that no token may choose, or a head whose result is zero or its mean over the tokens that are read. */
+export type Off = { layer: number; expert: number } | { layer: number; head: number; kind: "zero" | "mean" };
+
+/** Keys and values of the tokens read so far, one array for each layer, [positions · KV heads · head width]. */
+interface Cache {
+  keys: Float32Array[];
+  values: Float32Array[];
+  length: number;
+}
+
+interface Expert {
+  gate: Float32Array; // [F · D]
+  up: Float32Array; // [F · D]
+  down: Float32Array; // [D · F]
+}
+
+interface Layer {
+  before: Float32Array; // [D]
+  after: Float32Array; // [D]
+  query: Float32Array; // [H·dh · D]
+  key: Float32Array; // [KV·dh · D]
+  value: Float32Array; // [KV·dh · D]
+  output: Float32Array; // [D · H·dh]
+  router: Float32Array | null; // [E · D]
+  experts: Expert[];
+}
+
+function half(bits: number): number {
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  const size =
+    exponent === 0
+      ? fraction * 2 ** -24
+      : exponent === 31
+        ? fraction
+          ? NaN
+          : Infinity
+        : (1 + fraction / 1024) * 2 ** (exponent - 15);
+  return bits & 0x8000 ? -size : size;
+}
+
+/** Tensors of a safetensors file as float32. */
+export function readTensors(view: DataView): Map<string, { shape: number[]; values: Float32Array }> {
+  const header = Number(view.getBigUint64(0, true));
+  const text = new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + 8, header));
+  const entries = JSON.parse(text) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >;
+  const tensors = new Map<string, { shape: number[]; values: Float32Array }>();
+  for (const [name, { dtype, shape, data_offsets }] of Object.entries(entries)) {
+    if (name === "__metadata__") continue;
+    if (dtype !== "F16") throw new Error(`weights: ${name} is ${dtype}, wanted F16`);
+    const start = 8 + header + data_offsets[0];
+    const values = new Float32Array((data_offsets[1] - data_offsets[0]) / 2);
+    for (let i = 0; i < values.length; i++) values[i] = half(view.getUint16(start + 2 * i, true));
+    tensors.set(name, { shape, values });
+  }
+  return tensors;
+}
+
+/** to[r] = Σ matrix[r, c] · from[c], summed in double precision. */
+function product(
+  matrix: Float32Array,
+  from: Float32Array,
+  start: number,
+  columns: number,
+  to: Float32Array,
+  at = 0,
+): void {
+  const rows = matrix.length / columns;
+  for (let r = 0, m = 0; r < rows; r++) {
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    for (c = 0; c + 1 < columns; c += 2, m += 2) {
+      a += matrix[m] * from[start + c];
+      b += matrix[m + 1] * from[start + c + 1];
+    }
+    if (c < columns) a += matrix[m++] * from[start + c];
+    to[at + r] = a + b;
+  }
+}
+
+export function softmax(
+  scores: ArrayLike<number>,
+  start = 0,
+  count = scores.length,
+  temperature = 1,
+): Float64Array {
+  const p = new Float64Array(count);
+  let most = -Infinity;
+  for (let i = 0; i < count; i++) most = Math.max(most, scores[start + i]);
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += p[i] = Math.exp((scores[start + i] - most) / temperature);
+  for (let i = 0; i < count; i++) p[i] /= sum;
+  return p;
+}
+
+/** Indices of the largest values, the lower index first on a tie. */
+export function largest(values: ArrayLike<number>, count: number): number[] {
+  return Array.from({ length: values.length }, (_, i) => i)
+    .sort((a, b) => values[b] - values[a] || a - b)
+    .slice(0, count);
+}
+
+export class TinyModel {
+  readonly config: Config;
+  readonly tokenizer: Tokenizer;
+  readonly parameters: number;
+  readonly #width: number;
+  readonly #head: number;
+  readonly #embedding: Float32Array; // [V · D]
+  readonly #norm: Float32Array; // [D]
+  readonly #layers: Layer[];
+  readonly #frequencies: Float64Array; // [dh / 2]
+
+  constructor({ config, tokenizer, weights }: Checkpoint) {
+    if (!["llama", "mixtral"].includes(config.model_type))
+      throw new Error(`config: model_type is ${config.model_type}, wanted llama or mixtral`);
+    if (
+      config.rope_parameters.rope_type !== "default" ||
+      !config.tie_word_embeddings ||
+      config.sliding_window
+    ) {
+      throw new Error("config: wanted plain RoPE, tied embeddings and no sliding window");
+    }
+    this.config = config;
+    this.tokenizer = new Tokenizer(tokenizer);
+    this.#width = config.hidden_size;
+    this.#head = config.head_dim ?? config.hidden_size / config.num_attention_heads;
+    const tensors = readTensors(weights);
+    let read = 0;
+    const take = (name: string, ...shape: number[]): Float32Array => {
+      const tensor = tensors.get(name);
+      if (tensor?.shape.join() !== shape.join())
+        throw new Error(
+          `weights: ${name} is [${tensor?.shape.join() ?? "missing"}], wanted [${shape.join()}]`,
+        );
+      read += tensor.values.length;
+      return tensor.values;
+    };
+    const D = this.#width;
+    const F = config.intermediate_size;
+    const E = config.num_local_experts ?? 0;
+    const inner = config.num_attention_heads * this.#head;
+    const shared = config.num_key_value_heads * this.#head;
+    this.#embedding = take("model.embed_tokens.weight", config.vocab_size, D);
+    this.#norm = take("model.norm.weight", D);
+    this.#layers = Array.from({ length: config.num_hidden_layers }, (_, l) => {
+      const at = `model.layers.${l}`;
+      const expert = (gate: string, up: string, down: string): Expert => ({
+        gate: take(`${at}.${gate}.weight`, F, D),
+        up: take(`${at}.${up}.weight`, F, D),
+        down: take(`${at}.${down}.weight`, D, F),
+      });
+      const moe = "block_sparse_moe";
+      return {
+        before: take(`${at}.input_layernorm.weight`, D),
+        after: take(`${at}.post_attention_layernorm.weight`, D),
+        query: take(`${at}.self_attn.q_proj.weight`, inner, D),
+        key: take(`${at}.self_attn.k_proj.weight`, shared, D),
+        value: take(`${at}.self_attn.v_proj.weight`, shared, D),
+        output: take(`${at}.self_attn.o_proj.weight`, D, inner),
+        router: E ? take(`${at}.${moe}.gate.weight`, E, D) : null,
+        experts: E
+          ? Array.from({ length: E }, (_, e) =>
+              expert(`${moe}.experts.${e}.w1`, `${moe}.experts.${e}.w3`, `${moe}.experts.${e}.w2`),
+            )
+          : [expert("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")],
+      };
+    });
+    this.parameters = read;
+    if (tensors.size !== 2 + config.num_hidden_layers * (6 + (E ? 1 + 3 * E : 3)))
+      throw new Error(`weights: ${tensors.size} tensors, some of which config does not name`);
+    this.#frequencies = Float64Array.from(
+      { length: this.#head / 2 },
+      (_, i) => config.rope_parameters.rope_theta ** ((-2 * i) / this.#head),
+    );
+  }
+
+  get layers(): number {
+    return this.config.num_hidden_layers;
+  }
+
+  get experts(): number {
+    return this.config.num_local_experts ?? 0;
+  }
+
+  /** Read the tokens at once, `max_position_embeddings` at most; with an expert switched off the others share its tokens. */
+  forward(ids: readonly number[], off?: Off): Pass {
+    return this.#read(ids, this.#cache(ids.length), off);
+  }
+
+  /** Mean next-token cross-entropy in nats; NaN for a single token. */
+  loss({ ids, logits }: Pass): number {
+    const V = this.config.vocab_size;
+    let sum = 0;
+    for (let t = 0; t + 1 < ids.length; t++) sum -= Math.log(softmax(logits, t * V, V)[ids[t + 1]]);
+    return sum / (ids.length - 1);
+  }
+
+  /** `count` further tokens, as far as there is room, drawn at a temperature from the `topK` most probable; never the end token. */
+  generate(ids: readonly number[], count: number, { temperature = 0.8, topK = 40, seed = 0 } = {}): number[] {
+    const draw = draws(seed, 0);
+    const room = Math.min(count, this.config.max_position_embeddings - ids.length);
+    const cache = this.#cache(ids.length + Math.max(0, room));
+    const end = this.tokenizer.end;
+    const found: number[] = [];
+    let next: readonly number[] = ids;
+    while (found.length < room) {
+      const { logits } = this.#read(next, cache);
+      const last = logits.subarray(logits.length - this.config.vocab_size);
+      if (end >= 0) last[end] = -Infinity;
+      const best = largest(last, topK);
+      const p = softmax(
+        best.map((id) => last[id]),
+        0,
+        best.length,
+        temperature,
+      );
+      let left = draw();
+      const rank = p.findIndex((mass) => (left -= mass) < 0);
+      const id = best[rank < 0 ? 0 : rank];
+      found.push(id);
+      next = [id];
+    }
+    return found;
+  }
+
+  #cache(positions: number): Cache {
+    const size = positions * this.config.num_key_value_heads * this.#head;
+    const room = (): Float32Array[] => this.#layers.map(() => new Float32Array(size));
+    return { keys: room(), values: room(), length: 0 };
+  }
+
+  #read(ids: readonly number[], cache: Cache, off?: Off): Pass {
+    const D = this.#width;
+    const { vocab_size: V, max_position_embeddings: longest } = this.config;
+    const T = ids.length;
+    const past = cache.length;
+    if (past + T > longest) throw new Error(`ids: got ${past + T} tokens, wanted ${longest} at most`);
+    const wrong = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < V));
+    if (wrong !== undefined) throw new Error(`ids: got ${wrong}, wanted integers from 0 to ${V - 1}`);
+    const x = new Float32Array(T * D);
+    ids.forEach((id, t) => x.set(this.#embedding.subarray(id * D, (id + 1) * D), t * D));
+    const routers: Float32Array[] = [];
+    const attentions: Float32Array[] = [];
+    this.#layers.forEach((layer, l) => {
+      const here = off?.layer === l ? off : undefined;
+      attentions.push(
+        this.#attend(
+          layer,
+          x,
+          T,
+          past,
+          cache.keys[l],
+          cache.values[l],
+          here && "head" in here ? here : undefined,
+        ),
+      );
+      const scores = this.#mix(layer, x, T, here && "expert" in here ? here.expert : -1);
+      if (scores) routers.push(scores);
+    });
+    cache.length += T;
+    const normed = this.#normalise(x, this.#norm);
+    const logits = new Float32Array(T * V);
+    for (let t = 0; t < T; t++) product(this.#embedding, normed, t * D, D, logits, t * V);
+    return { ids: [...ids], logits, routers, attentions, values: cache.values };
+  }
+
+  #normalise(x: Float32Array, weight: Float32Array): Float32Array {
+    const D = this.#width;
+    const y = new Float32Array(x.length);
+    for (let start = 0; start < x.length; start += D) {
+      let sum = 0;
+      for (let i = 0; i < D; i++) sum += x[start + i] ** 2;
+      const scale = 1 / Math.sqrt(sum / D + this.config.rms_norm_eps);
+      for (let i = 0; i < D; i++) y[start + i] = weight[i] * x[start + i] * scale;
+    }
+    return y;
+  }
+
+  /** Turns the pairs (i, i + dh/2) of each head by position · frequency, in place. */
+  #rotate(x: Float32Array, start: number, heads: number, position: number): void {
+    const pairs = this.#frequencies.length;
+    for (let i = 0; i < pairs; i++) {
+      const cos = Math.cos(position * this.#frequencies[i]);
+      const sin = Math.sin(position * this.#frequencies[i]);
+      for (let head = 0; head < heads; head++) {
+        const at = start + head * this.#head + i;
+        const [a, b] = [x[at], x[at + pairs]];
+        x[at] = a * cos - b * sin;
+        x[at + pairs] = b * cos + a * sin;
+      }
+    }
+  }
+
+  /** Length of every value after its head's part of the output projection, of each layer [H · T]. */
+  valueNorms({ ids, values }: Pass): Float32Array[] {
+    const D = this.#width;
+    const width = this.#head;
+    const { num_attention_heads: H, num_key_value_heads: KV } = this.config;
+    return this.#layers.map(({ output }, l) => {
+      const norms = new Float32Array(H * ids.length);
+      for (let head = 0; head < H; head++) {
+        const group = Math.floor(head / (H / KV)) * width;
+        for (let t = 0; t < ids.length; t++) {
+          let sum = 0;
+          for (let r = 0; r < D; r++) {
+            let brought = 0;
+            for (let i = 0; i < width; i++)
+              brought += output[r * H * width + head * width + i] * values[l][t * KV * width + group + i];
+            sum += brought ** 2;
+          }
+          norms[head * ids.length + t] = Math.sqrt(sum);
+        }
+      }
+      return norms;
+    });
+  }
+
+  #attend(
+    layer: Layer,
+    x: Float32Array,
+    T: number,
+    past: number,
+    keys: Float32Array,
+    values: Float32Array,
+    off?: { head: number; kind: "zero" | "mean" },
+  ): Float32Array {
+    const D = this.#width;
+    const { num_attention_heads: H, num_key_value_heads: KV } = this.config;
+    const width = this.#head;
+    const row = KV * width;
+    const normed = this.#normalise(x, layer.before);
+    const probabilities = new Float32Array(H * T * (past + T));
+    const query = new Float32Array(H * width);
+    const mixed = new Float32Array(T * H * width);
+    const added = new Float32Array(D);
+    for (let t = 0; t < T; t++) {
+      const position = past + t;
+      product(layer.key, normed, t * D, D, keys, position * row);
+      product(layer.value, normed, t * D, D, values, position * row);
+      this.#rotate(keys, position * row, KV, position);
+      product(layer.query, normed, t * D, D, query);
+      this.#rotate(query, 0, H, position);
+      for (let head = 0; head < H; head++) {
+        const group = Math.floor(head / (H / KV)) * width;
+        const scores = new Float64Array(position + 1);
+        for (let s = 0; s <= position; s++) {
+          let dot = 0;
+          for (let i = 0; i < width; i++) dot += query[head * width + i] * keys[s * row + group + i];
+          scores[s] = dot / Math.sqrt(width);
+        }
+        const p = softmax(scores);
+        probabilities.set(p, (head * T + t) * (past + T));
+        for (let s = 0; s <= position; s++)
+          for (let i = 0; i < width; i++)
+            mixed[(t * H + head) * width + i] += p[s] * values[s * row + group + i];
+      }
+    }
+    if (off) {
+      for (let i = off.head * width; i < (off.head + 1) * width; i++) {
+        let mean = 0;
+        if (off.kind === "mean") for (let t = 0; t < T; t++) mean += mixed[t * H * width + i] / T;
+        for (let t = 0; t < T; t++) mixed[t * H * width + i] = mean;
+      }
+    }
+    for (let t = 0; t < T; t++) {
+      product(layer.output, mixed, t * H * width, H * width, added);
+      for (let i = 0; i < D; i++) x[t * D + i] += added[i];
+    }
+    return probabilities;
+  }
+
+  /** Adds the network's answer, a mixture of experts or a dense one, and returns the router's scores. */
+  #mix(layer: Layer, x: Float32Array, T: number, off: number): Float32Array | null {
+    const D = this.#width;
+    const F = this.config.intermediate_size;
+    const E = this.experts;
+    const normed = this.#normalise(x, layer.after);
+    const scores = layer.router && new Float32Array(T * E);
+    const gate = new Float32Array(F);
+    const up = new Float32Array(F);
+    const out = new Float32Array(D);
+    for (let t = 0; t < T; t++) {
+      let chosen = [0];
+      let weights = [1];
+      if (layer.router && scores) {
+        product(layer.router, normed, t * D, D, scores, t * E);
+        const p = softmax(scores, t * E, E);
+        if (off >= 0) p[off] = -1; // chosen last, and there are more experts than choices
+        chosen = largest(p, this.config.num_experts_per_tok ?? 1);
+        const mass = chosen.reduce((sum, e) => sum + p[e], 0);
+        weights = chosen.map((e) => p[e] / mass);
+      }
+      chosen.forEach((e, rank) => {
+        const expert = layer.experts[e];
+        product(expert.gate, normed, t * D, D, gate);
+        product(expert.up, normed, t * D, D, up);
+        for (let i = 0; i < F; i++) gate[i] *= up[i] / (1 + Math.exp(-gate[i])); // SwiGLU
+        product(expert.down, gate, 0, F, out);
+        for (let i = 0; i < D; i++) x[t * D + i] += weights[rank] * out[i];
+      });
+    }
+    return scores;
+  }
+}
