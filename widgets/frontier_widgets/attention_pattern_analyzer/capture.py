@@ -14,24 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-OUTPUTS = (
-    "self_attn.o_proj",  # Llama, Mistral, Qwen and their kin
-    "self_attn.out_proj",  # BART, T5's successors, OPT
-    "attention.output.dense",  # BERT, RoBERTa, ELECTRA, GPT-NeoX under another name
-    "attn.c_proj",  # GPT-2
-    "attention.out_lin",  # DistilBERT
-    "self_attention.dense",  # Bloom
-    "attention.dense",  # GPT-NeoX
-)
-"""Ends of the names of the modules that put the heads' results together."""
-
-VALUES = (
-    "self_attn.v_proj",
-    "attention.self.value",
-    "attn.c_attn",  # GPT-2's query, key and value in one
-    "attention.v_lin",
-)
-"""Ends of the names of the modules that make values, in the architectures whose layout is known."""
+from ..architectures import OUTPUTS, output_projections, reads_two_texts, value_projections
 
 
 @dataclass(frozen=True)
@@ -70,20 +53,6 @@ def _eager(model: Any) -> Iterator[None]:
     finally:
         model.train(training)
         model.set_attn_implementation(before)
-
-
-def _modules(model: Any, ends: Sequence[str]) -> list[Any]:
-    """Modules whose names end so, in the model's order; none of cross-attention."""
-    return [
-        module
-        for name, module in model.named_modules()
-        if any(name == end or name.endswith("." + end) for end in ends) and "crossattention" not in name
-    ]
-
-
-def output_projections(model: Any) -> list[Any]:
-    """The output projection of every layer; none for an encoder-decoder, whose layers are of three sorts."""
-    return [] if getattr(model.config, "is_encoder_decoder", False) else _modules(model, OUTPUTS)
 
 
 def _output_weight(module: Any) -> Any:
@@ -176,7 +145,7 @@ def capture(
     import torch
 
     name = type(model).__name__
-    both = bool(getattr(model.config, "is_encoder_decoder", False))
+    both = reads_two_texts(model)
     if both != (target is not None):
         state = "is missing, and the model is an" if both else "came, and the model is no"
         raise ValueError(f"target {state} encoder-decoder ({name})")
@@ -195,7 +164,7 @@ def capture(
         inputs["decoder_input_ids"], looking = encode(target, "target")
         tokens, keys = looking, tokens
     outputs = output_projections(model)
-    values = _modules(model, VALUES) if outputs else []
+    values = value_projections(model) if outputs else []
     kept: list[Any] = []
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())

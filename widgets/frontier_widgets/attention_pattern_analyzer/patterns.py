@@ -3,8 +3,7 @@
 Weights are ``[T, S]``: a row for each token that looks, a column for each that is looked at; rows sum to 1.
 A head is causal where nothing looks ahead. Every score of a kind but one compares the mass that falls on the
 kind's cells with what an even look at everything visible would put there: 1 is all of it, 0 no more than
-that, so that heads of short and of long texts can be compared. ``widgets/src/attention_patterns.ts`` is the
-twin.
+that, so that heads of short and of long texts can be compared. ``patterns.ts`` is the twin.
 """
 
 from __future__ import annotations

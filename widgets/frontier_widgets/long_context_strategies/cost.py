@@ -1,4 +1,4 @@
-"""What a context costs: operations, bytes and least seconds; the twin of ``attention_cost.ts``.
+"""What a context costs: operations, bytes and least seconds; the twin of ``cost.ts``.
 
 All numbers are for one sequence. Times are bounds: the machine's peak rate of operations or of bytes,
 whichever takes longer, so a real one is slower. ``widgets/tests/golden/attention_cost.json`` holds both
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from frontier_widgets.attention_masks import Pattern, count, in_last_row
+from .masks import Pattern, count, in_last_row
 
 Sharing = Literal["mha", "gqa", "mqa", "mla"]
 SHARINGS: tuple[Sharing, ...] = get_args(Sharing)
@@ -98,7 +98,7 @@ class Machine:
     memory: float
 
 
-_KNOWN = json.loads((Path(__file__).parent / "data" / "models.json").read_text("utf8"))
+_KNOWN = json.loads((Path(__file__).parents[1] / "data" / "models.json").read_text("utf8"))
 
 MODELS = {name: Model(**sizes) for name, sizes in _KNOWN["models"].items()}
 """Sizes of published configurations; a test builds each, without its weights, and counts."""

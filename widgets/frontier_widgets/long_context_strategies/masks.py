@@ -1,4 +1,4 @@
-"""Which tokens each token sees: eight patterns of attention in numpy, the twin of ``attention_masks.ts``.
+"""Which tokens each token sees: eight patterns of attention in numpy, the twin of ``masks.ts``.
 
 Written for figures, where all patterns share their settings. ``count`` gives the number of cells without
 drawing them, so that a million tokens cost no more than a few; ``widgets/tests/golden/attention_masks.json``
@@ -7,12 +7,13 @@ holds both languages to the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..draws import draws
 
 Kind = Literal["full", "causal", "window", "dilated", "global", "random", "strided", "sinks"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -71,16 +72,6 @@ class Pattern:
     def reach(self) -> int:
         """Steps of ``dilation`` that a window goes back, and on if it is not causal."""
         return self.window - 1 if self.forward else self.window // 2
-
-
-def draws(seed: int, row: int) -> Iterator[float]:
-    """Uniform numbers in [0, 1) of a row, the same in both languages: Tommy Ettinger's mulberry32."""
-    state = (seed * 0x9E3779B1 + row * 0x85EBCA6B) & 0xFFFFFFFF
-    while True:
-        state = (state + 0x6D2B79F5) & 0xFFFFFFFF
-        mixed = ((state ^ (state >> 15)) * (state | 1)) & 0xFFFFFFFF
-        mixed ^= (mixed + ((mixed ^ (mixed >> 7)) * (mixed | 61) & 0xFFFFFFFF)) & 0xFFFFFFFF
-        yield ((mixed ^ (mixed >> 14)) & 0xFFFFFFFF) / 4294967296
 
 
 def visible(pattern: Pattern, n: int) -> Mask:

@@ -1,0 +1,41 @@
+"""What a context costs, for a reader's own code; the figure ``LongContextStrategies`` shows it."""
+
+from .long_context_strategies.cost import (
+    H100,
+    MODELS,
+    RIVALS,
+    SHARINGS,
+    Cost,
+    Machine,
+    Model,
+    Recurrent,
+    Retrieval,
+    Rival,
+    Sharing,
+    break_even,
+    cost,
+    crossover,
+    kept_tokens,
+    recurrent_cost,
+    state_numbers,
+)
+
+__all__ = [
+    "H100",
+    "MODELS",
+    "RIVALS",
+    "SHARINGS",
+    "Cost",
+    "Machine",
+    "Model",
+    "Recurrent",
+    "Retrieval",
+    "Rival",
+    "Sharing",
+    "break_even",
+    "cost",
+    "crossover",
+    "kept_tokens",
+    "recurrent_cost",
+    "state_numbers",
+]
