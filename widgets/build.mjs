@@ -9,7 +9,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const components = JSON.parse(readFileSync(join(here, "frontier_widgets", "components.json"), "utf8"));
 const outdir = process.argv[2] ?? join(here, "frontier_widgets", "static");
 // Two folders may be given: where the figures' bundles go, and the one of other people's libraries that pictures in a frame need.
-const lab = process.argv[3] ?? join(here, "..", "src", "frontier_lab");
+const libraries = process.argv[3] ?? join(here, "frontier_widgets");
 const shared = {
   bundle: true,
   minify: true,
@@ -52,7 +52,7 @@ await Promise.all([
         window.requirejs = (names, start) => start($, d3);
       `,
     },
-    outfile: join(lab, "bertviz_libraries.js"),
+    outfile: join(libraries, "bertviz_libraries.js"),
   }),
   build({
     ...shared,

@@ -11,16 +11,15 @@ from frontier_widgets import HOST
 
 WIDGETS = Path(__file__).parents[2] / "widgets"
 STATIC = HOST.parent
-LIBRARIES = WIDGETS.parent / "src" / "frontier_lab" / "bertviz_libraries.js"
+LIBRARIES = STATIC.parent / "bertviz_libraries.js"
 GZIPPED_BUDGET = 60_000
 
 
 def test_committed_bundles_are_fresh(tmp_path: Path) -> None:
-    figures, lab = tmp_path / "figures", tmp_path / "lab"
-    subprocess.run(
-        ["node", "build.mjs", str(figures), str(lab)], cwd=WIDGETS, check=True, capture_output=True, text=True
-    )
-    built = {file.name: file.read_bytes() for folder in (figures, lab) for file in folder.iterdir()}
+    figures, libraries = tmp_path / "figures", tmp_path / "libraries"
+    command = ["node", "build.mjs", str(figures), str(libraries)]
+    subprocess.run(command, cwd=WIDGETS, check=True, capture_output=True, text=True)
+    built = {file.name: file.read_bytes() for folder in (figures, libraries) for file in folder.iterdir()}
     stored = {file.name: file.read_bytes() for file in (*STATIC.iterdir(), LIBRARIES)}
     assert built.keys() == stored.keys()
     stale = [name for name in built if built[name] != stored[name]]

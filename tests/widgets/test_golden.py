@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import golden
 import pytest
 
 TESTS = Path(__file__).parents[2] / "widgets" / "tests"
-
-
-def _module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden", TESTS / "golden.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-golden = _module()
 
 
 def same(stored: Any, fresh: Any, where: str) -> None:
@@ -49,5 +36,5 @@ def test_the_stored_vectors_are_what_the_twin_computes(name: str) -> None:
 def test_no_file_of_vectors_is_left_over() -> None:
     of_pytorch = {"tiny_model"}  # tests/widgets/test_tiny_model.py computes these again
     assert {file.stem for file in golden.FOLDER.glob("*.json")} == set(golden.GOLDEN) | of_pytorch
-    read = "".join(test.read_text("utf8") for test in TESTS.glob("*.test.ts"))
-    assert all(f'"./golden/{name}.json"' in read for name in golden.GOLDEN)
+    read = "".join(test.read_text("utf8") for test in TESTS.rglob("*.test.ts"))
+    assert all(f'/golden/{name}.json"' in read for name in golden.GOLDEN)

@@ -6,34 +6,22 @@ import base64
 import hashlib
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+import golden_tiny_model as golden
 import numpy as np
 import pytest
 
 from frontier_lab import zoo
 from frontier_lab.figure_data import browser_models
 
-TESTS = Path(__file__).resolve().parents[2] / "widgets" / "tests"
-
-
-@pytest.fixture(scope="module")
-def golden() -> Any:
-    sys.path.insert(0, str(TESTS))
-    try:
-        import golden_tiny_model
-    finally:
-        sys.path.remove(str(TESTS))
-    return golden_tiny_model
-
 
 def floats(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.frombuffer(base64.b64decode(text), "<f4")
 
 
-def test_pytorch_gives_the_stored_numbers(golden: Any) -> None:
+def test_pytorch_gives_the_stored_numbers() -> None:
     stored, now = json.loads(golden.FILE.read_text("utf8")), golden.build()
     assert stored.keys() == now.keys() == set(browser_models.MODELS)
     for name in stored:

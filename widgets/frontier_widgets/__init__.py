@@ -4,7 +4,7 @@ from .attention_pattern_analyzer import AttentionPatternAnalyzer, example_of
 from .components import HOST, Component, components, registry_script, slim_state
 from .long_context_strategies import LongContextStrategies
 from .moe_routing import MoERouting
-from .moe_routing_math import (
+from .moe_routing.math import (
     Parallel,
     Routing,
     TokenPath,
@@ -14,8 +14,8 @@ from .moe_routing_math import (
     shuffled_information,
     token_path,
 )
-from .moe_sizes import MIXTURES, Mixture, Sizes, sizes
-from .routers import Routed, compare_routers
+from .moe_routing.routers import Routed, compare_routers
+from .moe_routing.sizes import MIXTURES, Mixture, Sizes, sizes
 
 __all__ = [
     "HOST",

@@ -6,7 +6,7 @@ import hashlib
 import json
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,13 @@ HERE = Path(__file__).parent
 HOST = HERE / "static" / "host.js"
 """The classic script that mounts components in a page without a kernel."""
 
-DATA_TRAITS = {
-    "AttentionPatternAnalyzer": ("examples", "live"),
-    "LongContextStrategies": ("curves", "config"),
-    "MoERouting": (
-        "tokens",
-        "groups",
-        "group_labels",
-        "snapshots",
-        "shape",
-        "logits",
-        "model",
-        "live",
-        "ablation",
-        "ablation_tokens",
-    ),
-}
-"""Traits that a component's data set fills, so that a page may leave them out of its saved state."""
+LIST = HERE / "components.json"
+"""The one list of components, which ``widgets/build.mjs`` and the TypeScript sides read as well.
+
+By name, which is that of the class and of the ``data-component`` attribute: ``entry``, the TypeScript file
+that the bundle starts from; ``module``, where the class is; ``data_traits``, the traits that the component's
+data set fills, so that a page may leave them out of its saved state.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,15 +29,32 @@ class Component:
 
     Attributes:
         name: the class's name and the ``data-component`` attribute.
-        esm_path: one self-contained ES module.
-        css_path: its style sheet.
-        data_path: JSON data set that the component shows when it is given no other.
+        module: of the class.
+        data_traits: traits that the data set fills.
     """
 
     name: str
-    esm_path: Path
-    css_path: Path
-    data_path: Path
+    module: str
+    data_traits: tuple[str, ...]
+
+    @property
+    def esm_path(self) -> Path:
+        """One self-contained ES module."""
+        return HERE / "static" / f"{self._stem}.js"
+
+    @property
+    def css_path(self) -> Path:
+        """Its style sheet."""
+        return HERE / "static" / f"{self._stem}.css"
+
+    @property
+    def data_path(self) -> Path:
+        """JSON data set that the component shows when it is given no other."""
+        return HERE / "data" / f"{self._stem}.json"
+
+    @property
+    def _stem(self) -> str:
+        return self.module.rpartition(".")[2]
 
     @cached_property
     def data_sha256(self) -> str:
@@ -64,22 +71,43 @@ class Component:
         }
 
 
+def _listed(text: str) -> dict[str, Component]:
+    """The list as it is written, checked."""
+    found = {}
+    for name, entry in json.loads(text).items():
+        for key, kind in (("entry", str), ("module", str), ("data_traits", list)):
+            if not isinstance(entry.get(key), kind):
+                raise ValueError(
+                    f"{LIST.name}: {name}.{key}: got {entry.get(key)!r}, wanted a {kind.__name__}"
+                )
+        found[name] = Component(name, entry["module"], tuple(entry["data_traits"]))
+    return found
+
+
+@cache
+def _components() -> dict[str, Component]:
+    return _listed(LIST.read_text("utf8"))
+
+
 def components() -> dict[str, Component]:
-    """Every component of the package by name."""
-    files = {
-        "AttentionPatternAnalyzer": "attention_pattern_analyzer",
-        "LongContextStrategies": "long_context_strategies",
-        "MoERouting": "moe_routing",
-    }
-    return {
-        name: Component(
-            name=name,
-            esm_path=HERE / "static" / f"{stem}.js",
-            css_path=HERE / "static" / f"{stem}.css",
-            data_path=HERE / "data" / f"{stem}.json",
-        )
-        for name, stem in files.items()
-    }
+    """Every component of the package by name, as :data:`LIST` has them.
+
+    Raises:
+        ValueError: an entry of the list is incomplete.
+    """
+    return dict(_components())
+
+
+def component(name: str) -> Component:
+    """One component.
+
+    Raises:
+        ValueError: the list has no such entry.
+    """
+    known = _components()
+    if name not in known:
+        raise ValueError(f"name: got {name!r}, wanted one that {LIST.name} lists: {', '.join(sorted(known))}")
+    return known[name]
 
 
 def registry_script(names: list[str] | None = None) -> str:
@@ -108,25 +136,29 @@ def slim_state(state: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         state: the content of ``application/vnd.jupyter.widget-state+json``; it is not changed.
+
+    Raises:
+        ValueError: the state has a widget of this package that the list of components has not.
     """
     known = components()
     slim = deepcopy(state)
     for model in slim.get("state", {}).values():
         values = model.get("state", {})
-        component = known.get(str(values.get("_anywidget_id", "")).rpartition(".")[2])
-        if model.get("model_module") != "anywidget" or component is None:
+        module, _, name = str(values.get("_anywidget_id", "")).rpartition(".")
+        if model.get("model_module") != "anywidget":
+            continue
+        if name not in known:
+            if module.partition(".")[0] == __package__:
+                component(name)  # a class of this package without an entry: its page would stay empty
             continue
         values.pop("_esm", None)
         values.pop("_css", None)
-        if values.get("data_sha256") != component.data_sha256:
+        if values.get("data_sha256") != known[name].data_sha256:
             continue
-        for trait in DATA_TRAITS[component.name]:
+        traits = known[name].data_traits
+        for trait in traits:
             values.pop(trait, None)
-        kept = [
-            buffer
-            for buffer in model.get("buffers", [])
-            if buffer["path"][0] not in DATA_TRAITS[component.name]
-        ]
+        kept = [buffer for buffer in model.get("buffers", []) if buffer["path"][0] not in traits]
         model.pop("buffers", None)
         if kept:
             model["buffers"] = kept

@@ -15,16 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from frontier_widgets.attention_capture import output_projections
+from frontier_widgets.architectures import blocks, output_projections
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 Kind = Literal["residual", "heads", "mlp"]
 Metric = Callable[[Tensor], Tensor]
 """Logits ``[B, T, V]`` to one number."""
-
-BLOCKS = ("model.layers", "transformer.h", "bert.encoder.layer", "encoder.layer", "gpt_neox.layers")
-"""Where architectures keep their layers."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +36,6 @@ class Site:
 
     kind: Kind
     layer: int
-
-
-def blocks(model: PreTrainedModel) -> list[nn.Module]:
-    """The layers of a model in order.
-
-    Raises:
-        ValueError: they are at none of the places of ``BLOCKS``.
-    """
-    for path in BLOCKS:
-        found: Any = model
-        for name in path.split("."):
-            found = getattr(found, name, None)
-        if isinstance(found, nn.ModuleList):
-            return list(found)
-    raise ValueError(f"model is {type(model).__name__}, whose layers are at none of {', '.join(BLOCKS)}")
 
 
 def _place(model: PreTrainedModel, site: Site) -> tuple[nn.Module, bool]:

@@ -1,4 +1,4 @@
-"""Golden vectors of the figures' mathematics, by the numpy twins: ``python widgets/tests/golden.py``.
+"""Golden vectors of the figures' mathematics, by the numpy twins: ``python tests/widgets/golden.py``.
 
 vitest holds the TypeScript side to the stored files, pytest the Python side: they cannot drift apart unseen.
 """
@@ -18,7 +18,6 @@ from frontier_widgets import (
     MIXTURES,
     attention_cost,
     attention_masks,
-    attention_packing,
     attention_patterns,
     compare_routers,
     expert_parallel,
@@ -29,8 +28,9 @@ from frontier_widgets import (
     sizes,
     token_path,
 )
+from frontier_widgets.attention_pattern_analyzer import packing
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[2] / "widgets" / "tests" / "golden"
 
 CASES: list[dict[str, Any]] = [
     {"tokens": 12, "experts": 8, "top_k": 2, "temperature": 1.0, "capacity_factor": 0.0, "renormalize": True},
@@ -332,7 +332,7 @@ def heads() -> list[dict[str, Any]]:
         metrics = attention_patterns.measure(weights, tokens, other, causal=causal)
         norms = np.round(generator.random(size), 4)
         forms = [
-            attention_packing.pack(weights, causal=causal, dense=dense, sparse=30 * layers * count * length)
+            packing.pack(weights, causal=causal, dense=dense, sparse=30 * layers * count * length)
             for dense in (1_000_000, 0)
         ]
         vectors.append(
@@ -345,7 +345,7 @@ def heads() -> list[dict[str, Any]]:
                     {
                         "form": form.form,
                         "data": base64.b64encode(form.data).decode(),
-                        "sums": digits(attention_packing.unpack(form, weights.shape).sum(-1)),
+                        "sums": digits(packing.unpack(form, weights.shape).sum(-1)),
                     }
                     for form in forms
                 ],

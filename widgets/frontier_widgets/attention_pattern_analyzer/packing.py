@@ -1,7 +1,7 @@
 """Attention weights as bytes that a page can carry: a byte a weight, and of long texts only the largest.
 
 512 tokens and 144 heads have 38 million weights, which as float32 are 151 MB; packed they are 4 MB. Metrics
-are computed before, from the full weights. ``widgets/src/attention_packing.ts`` reads the bytes.
+are computed before, from the full weights. ``packing.ts`` reads the bytes.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from frontier_widgets.attention_packing import Packed, pack, unpack
+from frontier_widgets.attention_pattern_analyzer.packing import Packed, pack, unpack
 from numpy.typing import NDArray
 
 

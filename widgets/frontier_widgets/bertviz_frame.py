@@ -13,9 +13,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LIBRARIES = Path(__file__).with_name("bertviz_libraries.js")
 STYLE = "body{margin:0;font:14px sans-serif;background:#fff;color:#000;color-scheme:light}"

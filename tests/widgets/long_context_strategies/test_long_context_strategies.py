@@ -18,7 +18,7 @@ from frontier_widgets.attention_masks import Pattern, count
 from frontier_widgets.long_context_strategies import LIMITS, ROPES, SHOWN_METHODS, TOPICS
 from transformers import LlamaConfig, LlamaForCausalLM
 
-SOURCES = Path(__file__).parents[2] / "widgets" / "src"
+SOURCES = Path(__file__).parents[3] / "widgets" / "src"
 
 
 def test_published_data_is_what_the_manifest_says() -> None:
@@ -44,7 +44,7 @@ def test_records_have_every_measurement_once() -> None:
 
 
 def test_the_initial_choices_are_the_same_in_both_languages() -> None:
-    source = (SOURCES / "long_context_state.ts").read_text("utf8")
+    source = (SOURCES / "long_context_strategies" / "state.ts").read_text("utf8")
     (body,) = re.findall(r"export const INITIAL[^{]*\{(.*?)\};", source, re.S)
     ours = LongContextStrategies()
     theirs = {name: json.loads(value) for name, value in re.findall(r'(\w+): ("[^"]*"|[\w.-]+)', body)}

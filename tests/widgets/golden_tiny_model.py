@@ -1,4 +1,4 @@
-"""What PyTorch makes of twenty sentences: ``python widgets/tests/golden_tiny_model.py`` stores it for vitest.
+"""What PyTorch makes of twenty sentences: ``python tests/widgets/golden_tiny_model.py`` stores it for vitest.
 
 The models are the committed checkpoints that pages run in the browser; pytest recomputes the numbers.
 """
@@ -20,7 +20,7 @@ from frontier_lab.figure_data.browser_models import MODELS
 from frontier_lab.methods import routing
 from frontier_lab.storage.checkpoints import committed
 
-FILE = Path(__file__).parent / "golden" / "tiny_model.json"
+FILE = Path(__file__).parents[2] / "widgets" / "tests" / "golden" / "tiny_model.json"
 SENTENCES = [
     "The heavens declare the glory of God; and the firmament sheweth his handywork.",
     "In the beginning God created the heaven and the earth.",

@@ -178,7 +178,7 @@ def test_a_checkpoint_that_is_not_there_is_an_answer_too() -> None:
     front = Front(MoERouting())
     front.ask({"type": "checkpoint", "name": "../../etc/passwd"})
     [(answer, buffers)] = front.heard
-    assert answer["error"].startswith("ValueError: name is '../../etc/passwd', wanted one of")
+    assert answer["error"].startswith("LookupError: name: got '../../etc/passwd', wanted a checkpoint")
     assert buffers == []
     front.ask({"type": "something else"})
     front.ask("no dictionary")

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .attention_masks import draws
+from ..draws import draws
 
 ROUTERS = ("switch", "top2", "noisy", "expert_choice", "loss_free", "shared")
 NOISE = 0.5

@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -14,14 +13,14 @@ import numpy as np
 import traitlets as t
 from numpy.typing import NDArray
 
-from .attention_capture import Captured, capture
-from .attention_packing import Packed, pack, unpack
-from .attention_patterns import METRICS, is_causal, kind_of, measure, rollout, value_weighted
-from .checkpoints import Checkpoints
-from .components import components
-from .records import Records
+from ..checkpoints import Checkpoints
+from ..components import component
+from ..records import Records
+from .capture import Captured, capture
+from .packing import Packed, pack, unpack
+from .patterns import METRICS, is_causal, kind_of, measure, rollout, value_weighted
 
-STATIC = Path(__file__).parent / "static"
+COMPONENT = component("AttentionPatternAnalyzer")
 BINARY = ("attention", "metrics", "norms", "ablation")
 """Parts of an example that are bytes."""
 
@@ -33,13 +32,12 @@ REMOVALS = ("zero", "mean")
 @lru_cache(maxsize=1)
 def _published() -> dict[str, Any]:
     """The data set that comes with the package, as trait values."""
-    component = components()["AttentionPatternAnalyzer"]
-    data = json.loads(component.data_path.read_text("utf8"))
+    data = json.loads(COMPONENT.data_path.read_text("utf8"))
     examples = [
         {**example, **{name: base64.b64decode(example[name]) for name in BINARY}}
         for example in data["examples"]
     ]
-    return {"examples": examples, "live": data["live"], "data_sha256": component.data_sha256}
+    return {"examples": examples, "live": data["live"], "data_sha256": COMPONENT.data_sha256}
 
 
 def example_of(
@@ -117,8 +115,8 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
         traitlets.TraitError: a state out of range.
     """
 
-    _esm = STATIC / "attention_pattern_analyzer.js"
-    _css = STATIC / "attention_pattern_analyzer.css"
+    _esm = COMPONENT.esm_path
+    _css = COMPONENT.css_path
 
     examples = t.List(t.Dict()).tag(sync=True)
     data_sha256 = t.Unicode().tag(sync=True)

@@ -11,12 +11,12 @@ from frontier_widgets.attention_masks import (
     KINDS,
     Pattern,
     count,
-    draws,
     in_last_row,
     layers_to_see,
     mean_path_length,
     visible,
 )
+from frontier_widgets.draws import draws
 
 SETTINGS: list[dict[str, Any]] = [
     {},

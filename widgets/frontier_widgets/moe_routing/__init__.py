@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -14,20 +13,19 @@ import numpy as np
 import traitlets as t
 from numpy.typing import NDArray
 
-from .checkpoints import Checkpoints
-from .components import components
-from .moe_routing_math import Routing, TokenPath, route, token_path
-from .records import Records
+from ..checkpoints import Checkpoints
+from ..components import component
+from ..records import Records
+from .math import Routing, TokenPath, route, token_path
 from .routers import Routed, compare_routers
 
-STATIC = Path(__file__).parent / "static"
+COMPONENT = component("MoERouting")
 
 
 @lru_cache(maxsize=1)
 def _published() -> dict[str, Any]:
     """The data set that comes with the package, as trait values."""
-    component = components()["MoERouting"]
-    data = json.loads(component.data_path.read_text("utf8"))
+    data = json.loads(COMPONENT.data_path.read_text("utf8"))
     return {
         "tokens": data["tokens"],
         "groups": data["groups"],
@@ -40,7 +38,7 @@ def _published() -> dict[str, Any]:
         "live": data["live"],
         "ablation": base64.b64decode(data["ablation"]),
         "ablation_tokens": data["ablation_tokens"],
-        "data_sha256": component.data_sha256,
+        "data_sha256": COMPONENT.data_sha256,
     }
 
 
@@ -167,8 +165,8 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
         traitlets.TraitError: a state out of range.
     """
 
-    _esm = STATIC / "moe_routing.js"
-    _css = STATIC / "moe_routing.css"
+    _esm = COMPONENT.esm_path
+    _css = COMPONENT.css_path
 
     tokens = t.List(t.Unicode()).tag(sync=True)
     groups = t.List(t.Unicode()).tag(sync=True)

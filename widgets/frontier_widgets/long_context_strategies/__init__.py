@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets as t
 
-from .attention_cost import (
+from ..components import component
+from ..records import Records
+from .cost import (
     MODELS,
     RIVALS,
     SHARINGS,
@@ -24,12 +25,10 @@ from .attention_cost import (
     crossover,
     recurrent_cost,
 )
-from .attention_masks import KINDS, Mask, Pattern, count, visible
-from .components import components
-from .records import Records
+from .masks import KINDS, Mask, Pattern, count, visible
 from .rotary import METHODS, Rotary
 
-STATIC = Path(__file__).parent / "static"
+COMPONENT = component("LongContextStrategies")
 TOPICS = ("mask", "position", "measured", "cost")
 GROUPS = ("untuned", "tuned", "alibi")
 SHOWN_METHODS = tuple(method for method in METHODS if method != "longrope")
@@ -64,9 +63,8 @@ LIMITS: dict[str, tuple[float, float]] = {
 @lru_cache(maxsize=1)
 def _published() -> dict[str, Any]:
     """The data set that comes with the package, as trait values."""
-    component = components()["LongContextStrategies"]
-    data = json.loads(component.data_path.read_text("utf8"))
-    return {"curves": data["curves"], "config": data["config"], "data_sha256": component.data_sha256}
+    data = json.loads(COMPONENT.data_path.read_text("utf8"))
+    return {"curves": data["curves"], "config": data["config"], "data_sha256": COMPONENT.data_sha256}
 
 
 def _rows(value: Any, name: str, wanted: int) -> list[list[float]]:
@@ -135,8 +133,8 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
         traitlets.TraitError: a state out of range.
     """
 
-    _esm = STATIC / "long_context_strategies.js"
-    _css = STATIC / "long_context_strategies.css"
+    _esm = COMPONENT.esm_path
+    _css = COMPONENT.css_path
 
     curves = t.Dict().tag(sync=True)
     config = t.Dict().tag(sync=True)

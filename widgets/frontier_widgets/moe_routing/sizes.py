@@ -1,4 +1,4 @@
-"""Total and active parameters of mixture-of-experts models: the twin of ``moe_sizes.ts``.
+"""Total and active parameters of mixture-of-experts models: the twin of ``sizes.ts``.
 
 ``data/mixtures.json`` holds published models; a test builds each from its configuration and counts.
 """
@@ -35,7 +35,7 @@ class Mixture:
 MIXTURES = {
     name: Mixture(**sizes)
     for name, sizes in json.loads(
-        (Path(__file__).parent / "data" / "mixtures.json").read_text("utf8")
+        (Path(__file__).parents[1] / "data" / "mixtures.json").read_text("utf8")
     ).items()
 }
 """Published models by name, and ``book``, the small one that was trained for this book."""

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-
-from frontier_lab.bertviz_frame import Frame, frame, rounded
+from frontier_widgets.bertviz_frame import Frame, frame, rounded
 
 VIEWS: dict[str, dict[str, Any]] = {"head_view": {}, "model_view": {"display_mode": "light"}}
 TOKENS = ["the", "cat", "</script><b>", "down"]

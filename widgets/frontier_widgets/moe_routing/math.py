@@ -1,4 +1,4 @@
-"""Top-k routing with capacity in numpy, float64: the twin of ``moe_routing_math.ts``.
+"""Top-k routing with capacity in numpy, float64: the twin of ``math.ts``.
 
 The figure computes in the browser and Python computes here; ``widgets/tests/golden/moe_routing.json`` holds
 both to the same numbers (relative error at most 1e-6).
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .attention_masks import draws
+from ..draws import draws
 
 
 @dataclass(frozen=True)
