@@ -42,8 +42,8 @@ RINGLESS = (
     if (!el || el === document.body) return null;
     const drawn = [el, el.nextElementSibling, ...el.querySelectorAll("*")].filter(Boolean)
         .flatMap((at) => ["", "::before", "::after"].map((part) => [at, getComputedStyle(at, part || null)]));
-    const ring = drawn.some(([at, style]) => style.outlineStyle !== "none"
-        && parseFloat(style.outlineWidth) >= 2 && contrast(style.outlineColor, behind(at.parentElement)) >= 3);
+    const ring = drawn.some(([at, { outlineStyle, outlineWidth, outlineColor }]) => outlineStyle !== "none"
+        && parseFloat(outlineWidth) >= 2 && contrast(outlineColor, behind(at.parentElement)) >= 3);
     return ring ? "" : el.outerHTML.slice(0, 160);
 }"""
 )
