@@ -42,6 +42,14 @@
     return long.length ? long : words;
   };
 
+  // The index's tables are plain objects, and those have a "constructor" and a "__proto__" by birth, which Sphinx takes
+  // for a word of the book. It asks the tables themselves for `hasOwnProperty`, so that alone stays.
+  const { hasOwnProperty } = Object.prototype;
+  const NOTHING = Object.create(null, { hasOwnProperty: { value: hasOwnProperty } });
+  const holdNothingByBirth = () => {
+    for (const name of ["terms", "titleterms"]) Object.setPrototypeOf(Search._index[name], NOTHING);
+  };
+
   // The index has the glossary's terms as the page shows them, "词元（token）"; a reader types one of the names.
   const nameTermsByEitherLanguage = () => {
     const { indexentries } = Search._index;
@@ -57,5 +65,28 @@
       return !anchor && title.toLowerCase().includes(query) ? score + 1 : score;
     };
   };
-  document.addEventListener("DOMContentLoaded", nameTermsByEitherLanguage);
+
+  // A search that fails must not look like one that is still at work.
+  const FAILED = document.documentElement.lang.startsWith("zh")
+    ? ["搜索没能完成", "请刷新页面再试一次，或从目录里找。"]
+    : ["The search did not finish", "Reload the page to try again, or look in the contents."];
+  const sayFailed = () => {
+    const place = document.getElementById("search-results");
+    if (!place || place.querySelector(".search-summary")?.textContent) return; // the results are there
+    if (typeof Search !== "undefined") Search.stopPulse();
+    const [title, advice] = ["h2", "p"].map((tag) => place.querySelector(tag) ?? place.appendChild(document.createElement(tag)));
+    [title.textContent, advice.textContent] = FAILED;
+  };
+  const asked = () => new URLSearchParams(location.search).get("q");
+  // Scripts that were not loaded send their error to themselves alone, which only a capturing listener sees.
+  window.addEventListener("error", () => asked() && document.readyState !== "loading" && sayFailed(), true);
+  document.addEventListener("DOMContentLoaded", () => {
+    if (typeof Search === "undefined" || !Search.hasIndex()) {
+      // After Sphinx has put up its "Searching", if it is there to do so.
+      if (asked()) window.addEventListener("load", sayFailed);
+      return;
+    }
+    holdNothingByBirth();
+    nameTermsByEitherLanguage();
+  });
 })();

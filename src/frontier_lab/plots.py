@@ -33,7 +33,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "//", "..", "xx")
 INK = "#123456"
-"""Stands for the page's text colour until the figure is written."""
+"""Stands for the page's text colour until the figure is written; so does black, Matplotlib's own choice."""
+BLACK = "#111111"
+"""Ink that stays dark on a dark page as well, for numbers on a bright cell."""
 
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -130,14 +132,14 @@ def show(drawing: Figure, *, zh: str, en: str) -> Drawing:
     svg = re.sub(r'\bid="([^"]+)"', rf'id="f{salt}-\1"', svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#f{salt}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#f{salt}-\1)", svg)
-    svg = svg.replace(INK, "currentColor").replace("xlink:href", "href")
+    svg = re.sub(f"{INK}|#000000", "currentColor", svg).replace("xlink:href", "href")
     svg = re.sub(r"'sans-serif'|sans-serif|DejaVu Sans", "inherit", svg)
     # Coordinates to a thousandth of a point; only inside tags: a tick that reads 0.0005 stays as it is.
     svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d{3})\d+", r"\1", tag[0]), svg)
     svg = re.sub(r"\n\s*", "\n", svg)
     head = (
         f'<svg role="img" aria-label="{html.escape(zh)}" data-alt-zh="{html.escape(zh)}" '
-        f'data-alt-en="{html.escape(en)}" viewBox="0 0 {width:g} {height:g}" '
+        f'data-alt-en="{html.escape(en)}" viewBox="0 0 {width:g} {height:g}" fill="currentColor" '
         f'style="width:100%;max-width:{width / 72 * 96:.0f}px;height:auto" xmlns="http://www.w3.org/2000/svg">'
     )
     return Drawing(head + svg[svg.index(">") + 1 :].strip(), zh, en)
@@ -287,7 +289,7 @@ def heat(
     if table.size <= 100:
         middle = (table.min() + table.max()) / 2
         for (row, column), value in np.ndenumerate(table):
-            ink = "black" if value > middle else "white"
+            ink = BLACK if value > middle else "white"
             panel.text(column + 0.5, row + 0.5, f"{value:.{digits}f}", ha="center", va="center", color=ink)
     else:
         drawing.colorbar(mesh, ax=panel, drawedges=False)

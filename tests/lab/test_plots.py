@@ -205,3 +205,15 @@ def test_one_call_gives_the_same_bytes_each_time(kind: str) -> None:
         return plots.heat([[0.0, 1.0]], rows=["a"], columns=["b", "c"], **WORDS).svg
 
     assert once() == once()
+
+
+def test_black_is_the_pages_ink_but_for_numbers_on_a_cell() -> None:
+    drawing, (panel,) = plots.figure()
+    panel.plot([0, 1], [0, 1], ".", color="black")
+    panel.text(0, 0, "a note")  # outside ``figure``, where Matplotlib's own black holds
+    svg = plots.show(drawing, zh="图", en="figure").svg
+    assert not re.search("#000000|black", svg)
+    assert 'fill="currentColor"' in svg[: svg.index(">")]  # for what Matplotlib leaves out, being black
+    cells = plots.heat([[0.0, 1.0]], rows=["a"], columns=["b", "c"], zh="表", en="table").svg
+    assert f"fill: {plots.BLACK}" in cells
+    assert "fill: #ffffff" in cells

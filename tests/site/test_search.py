@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from built_site import tool
+from built_site import page_names, tool
+from playwright.sync_api import expect
 
 PROBE = yaml.safe_load(Path(__file__).with_name("queries.yml").read_text("utf8"))
 FOLDERS = {"chinese": "", "english": "en/"}
@@ -78,6 +79,35 @@ def test_nonsense_finds_nothing(search: Callable[[str, str], Search], root: str)
         ask = search(root, language)
         found = {query: pages for query in PROBE["nothing"] if (pages := ask(query))}
         assert not found
+
+
+@pytest.mark.parametrize("language", FOLDERS)
+def test_a_word_that_objects_have_by_birth_is_searched_like_any_other(
+    search: Callable[[str, str], Search], file_root: str, language: str
+) -> None:
+    ask = search(file_root, language)  # an uncaught error fails the test when it ends
+    for query in PROBE["inherited"]:
+        assert len(ask(query)) <= len(page_names()) // 2, query
+
+
+@pytest.mark.parametrize("language", FOLDERS)
+@pytest.mark.parametrize("broken", ["searchindex.js", "_static/searchtools.js", "a crash"])
+def test_a_search_that_fails_says_so(browser: Any, http_root: str, language: str, broken: str) -> None:
+    page = browser.new_page()
+    if broken == "a crash":
+        crash = "document.addEventListener('DOMContentLoaded', () => { Search._parseQuery = null; })"
+        page.add_init_script(crash)
+    else:
+        page.route(f"**/{broken}*", lambda route: route.abort())
+    page.goto(f"{http_root}{FOLDERS[language]}search.html?q=softmax")
+    title = {"chinese": "搜索没能完成", "english": "The search did not finish"}[language]
+    place = page.locator("#search-results")
+    expect(place.locator("h2")).to_have_text(title)
+    advice = {"chinese": "请刷新页面", "english": "Reload the page"}[language]
+    expect(place.locator("p")).to_contain_text(advice)
+    page.wait_for_timeout(1200)  # the dots of a search at work come every half second
+    expect(place.locator("h2")).to_have_text(title)
+    page.close()
 
 
 def test_a_query_typed_into_a_page_leads_to_its_results(open_page: Callable[..., Any], root: str) -> None:
