@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import frontier_kernels
 import pytest
+
+import frontier_kernels
 
 ROOT = Path(__file__).resolve().parents[2]
 
