@@ -19,7 +19,6 @@ SHIPPED = (
     "sphinx-copybutton",
     "sphinx-togglebutton",
     "sphinx-design",
-    "sphinx-exercise",
     "pygments",
     "sphinxcontrib-katex",
     "anywidget",
