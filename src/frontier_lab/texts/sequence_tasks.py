@@ -1,8 +1,7 @@
 """Tasks that ask for memory: associative recall, copying, and sequences that come twice.
 
-The first two are sequences of token ids with ``labels`` as transformers means them: the id where an answer stands,
--100 everywhere else; the model shifts them itself. Every sequence of a batch has the same length, so there is
-no padding.
+The first two come with ``labels`` as transformers means them: the id where an answer stands, -100 everywhere
+else; the model shifts them itself. Every sequence of a batch has the same length, so there is no padding.
 """
 
 from __future__ import annotations

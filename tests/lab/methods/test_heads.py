@@ -21,17 +21,6 @@ def perfect(half: int) -> torch.Tensor:
     return weights
 
 
-def test_repeated_sequences_are_two_copies_of_different_tokens() -> None:
-    ids = sequence_tasks.repeated(5, 12, 40, 3, first=7)
-    assert ids.shape == (5, 24)
-    assert torch.equal(ids[:, :12], ids[:, 12:])
-    assert all(len(set(row)) == 12 for row in ids[:, :12].tolist())
-    assert ids.min() >= 7
-    assert ids.max() < 40
-    assert torch.equal(ids, sequence_tasks.repeated(5, 12, 40, 3, first=7))
-    assert not torch.equal(ids, sequence_tasks.repeated(5, 12, 40, 4, first=7))
-
-
 def test_an_ideal_induction_head_scores_one_and_a_previous_token_head_does_not() -> None:
     previous = torch.eye(16).roll(-1, -1)
     previous[0] = torch.eye(16)[0]
@@ -82,8 +71,6 @@ def test_a_jump_is_found_where_it_is() -> None:
 
 
 def test_bad_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match=r"length: got 9, wanted 1 to 8 \(the tokens to draw from\)"):
-        sequence_tasks.repeated(1, 9, 10, 0, first=2)
     with pytest.raises(ValueError, match="sequence: got 7 tokens, wanted an even number"):
         heads.induction_score(torch.zeros(7, 7))
     with pytest.raises(ValueError, match="values: got 1, wanted 2, one a step"):

@@ -200,16 +200,3 @@ def test_the_rate_warms_up_and_falls_to_a_tenth() -> None:
     assert max(rates) == rates[9] == rates[10] == 1.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[100] == pytest.approx(0.1)
-
-
-def test_json_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = tmp_path / "log.json"
-    loop.write_json(target, [1])
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(loop.os, "replace", killed)
-    with pytest.raises(KeyboardInterrupt):
-        loop.write_json(target, [2])
-    assert json.loads(target.read_text("utf8")) == [1]

@@ -1,4 +1,4 @@
-"""Sentiment and toxicity: the sentences' labels, the committed classifiers, and where they end."""
+"""Sentiment and toxicity: the committed classifiers, and where they end."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
 from frontier_lab import zoo
-from frontier_lab.methods import classification
 from frontier_lab.storage.files import sha256
-from frontier_lab.texts import labelled_text
-from frontier_lab.texts.labelled_text import Labelled
 from frontier_lab.zoo import sentiment, toxicity
 from frontier_lab.zoo.families import multi_label
 
@@ -24,57 +20,6 @@ TASKS = {recipe.NAME: recipe.TASK for recipe in (sentiment, toxicity)}
 def findings(name: str) -> dict[str, dict[str, list[float]]]:
     """What the manifest says of a recipe."""
     return dict(zoo.manifest()[name]["findings"])
-
-
-def test_known_sentences_have_their_labels() -> None:
-    found = {s.text: s.labels for part in ("train", "seen") for s in labelled_text.opinions(part, 9000, 5)}
-    for text, labels in found.items():
-        if text.startswith(("what a", "i found the")):
-            assert labels[0] == any(word in labelled_text.GOOD for word in text.split())
-        if text.startswith("nobody could call"):
-            assert labels[0] == any(word in labelled_text.BAD for word in text.split())
-        if " but " in text:
-            assert labels[0] == (text.split()[-1] in labelled_text.GOOD)
-    assert not set(labelled_text.GOOD) & set(labelled_text.BAD)
-    for remark in labelled_text.remarks("train", 2000, 1):
-        toxic, insult, threat, obscene, attack = remark.labels
-        assert toxic == (insult or threat or obscene or attack)
-        assert obscene == any(word in labelled_text.OATHS for word in remark.text.split())
-        if "i will repair" in remark.text and " and " not in remark.text:
-            assert not toxic
-
-
-@pytest.mark.parametrize("draw", [labelled_text.opinions, labelled_text.remarks])
-def test_parts_hold_back_what_they_say(draw: object) -> None:
-    assert callable(draw)
-    parts: dict[str, list[Labelled]] = {part: draw(part, 3000, 0) for part in labelled_text.PARTS}
-    texts = {part: {s.text for s in found} for part, found in parts.items()}
-    for part in ("seen", "unseen", "words"):
-        assert not texts["train"] & texts[part] or (part == "words" and draw is labelled_text.remarks)
-    if draw is labelled_text.opinions:
-        vocabulary = {word for text in texts["train"] for word in text.split()}
-        assert not vocabulary & {*labelled_text.GOOD[-4:], *labelled_text.BAD[-4:]}
-    assert draw("seen", 50, 0) == draw("seen", 50, 0) != draw("seen", 50, 1)
-    with pytest.raises(ValueError, match="part: got 'test', wanted one of train, seen, unseen, words"):
-        draw("test", 1, 0)
-
-
-def test_auroc_counts_pairs() -> None:
-    labels = torch.tensor([0, 0, 1, 1])
-    assert classification.auroc(torch.tensor([0.1, 0.2, 0.3, 0.4]), labels) == 1
-    assert classification.auroc(torch.tensor([0.4, 0.3, 0.2, 0.1]), labels) == 0
-    assert classification.auroc(torch.tensor([0.1, 0.3, 0.2, 0.4]), labels) == 0.75
-    assert classification.auroc(torch.zeros(4), labels) == 0.5
-    with pytest.raises(ValueError, match="labels: got one class only, wanted both"):
-        classification.auroc(torch.zeros(4), torch.ones(4))
-
-
-def test_a_bag_of_words_learns_words_and_no_order() -> None:
-    plain = [Labelled("good x", (1,)), Labelled("bad x", (0,))] * 20
-    words = classification.BagOfWords(plain)
-    assert (words(["x good", "bad", "x new bad"]) > 0.5).flatten().tolist() == [True, False, False]
-    order = [Labelled("a b", (1,)), Labelled("b a", (0,))] * 20
-    assert classification.BagOfWords(order)(["a b"]).item() == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", list(TASKS))
