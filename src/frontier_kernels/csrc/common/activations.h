@@ -1,20 +1,55 @@
-// The activations of an expert: exact GELU (Hendrycks and Gimpel, 2016), SiLU, and SwiGLU (Shazeer, 2020).
+// The activations of an expert, one row each: its name, and whether it is gated. A gated one takes twice as
+// many pre-activations as it gives activations, the gate's rows first, then those of the up-projection.
+//
+// Everything that depends on which activation it is follows from this table, from the formulas in
+// activation_formulas.inc.h, where a row without a formula does not compile, and from the table of Python in
+// activations.py, which a test compares with what activation_names() says.
 
 #pragma once
 
 #include <torch/headeronly/util/Exception.h>
 
+#include <cstddef>
+#include <iterator>
 #include <string>
+
+#define FRONTIER_ACTIVATIONS(ROW) \
+  ROW(gelu, false)                \
+  ROW(silu, false)                \
+  ROW(swiglu, true)
 
 namespace frontier {
 
-enum class Activation { gelu, silu, swiglu };
+#define FRONTIER_ROW(name, gated) name,
+enum class Activation { FRONTIER_ACTIVATIONS(FRONTIER_ROW) };
+#undef FRONTIER_ROW
+
+struct ActivationRow {
+  const char* name;
+  bool gated;
+};
+
+#define FRONTIER_ROW(name, gated) {#name, gated},
+inline constexpr ActivationRow kActivations[] = {FRONTIER_ACTIVATIONS(FRONTIER_ROW)};
+#undef FRONTIER_ROW
+
+// Whether pre-activations are a gate and an up-projection.
+constexpr bool is_gated(Activation activation) { return kActivations[static_cast<size_t>(activation)].gated; }
+
+// "'gelu', 'silu' or 'swiglu'", as an error lists them.
+inline std::string activation_names() {
+  std::string names;
+  for (size_t i = 0; i < std::size(kActivations); ++i) {
+    if (i > 0) names += i + 1 == std::size(kActivations) ? " or " : ", ";
+    names += "'" + std::string(kActivations[i].name) + "'";
+  }
+  return names;
+}
 
 inline Activation activation_from(const std::string& name) {
-  if (name == "gelu") return Activation::gelu;
-  if (name == "silu") return Activation::silu;
-  STD_TORCH_CHECK(name == "swiglu", "activation: got '", name, "', wanted 'gelu', 'silu' or 'swiglu'");
-  return Activation::swiglu;
+  for (size_t i = 0; i < std::size(kActivations); ++i)
+    if (name == kActivations[i].name) return static_cast<Activation>(i);
+  STD_TORCH_CHECK(false, "activation: got '", name, "', wanted ", activation_names());
 }
 
 }  // namespace frontier

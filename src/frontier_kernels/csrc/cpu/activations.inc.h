@@ -49,11 +49,12 @@ TARGET void exponentials(const REAL* x, REAL* y, int64_t count) {
   }
 }
 
-// The normal distribution's cumulative function, and its density times sqrt(2 pi), which comes along. For
-// float the tail beyond |x| is Abramowitz and Stegun's 7.1.26, at most 1.5e-7 / 2 off; below zero it is the
-// result as it stands, not a difference. For double erfc is the standard library's, lane by lane.
-INLINE V normal_cdf(V x, V* density) {
-  *density = exponential(REAL(-0.5) * x * x);
+// The normal distribution's cumulative function, and x times its density, which comes along. For float the
+// tail beyond |x| is Abramowitz and Stegun's 7.1.26, at most 1.5e-7 / 2 off; below zero it is the result as
+// it stands, not a difference. For double erfc is the standard library's, lane by lane.
+INLINE V normal_cdf(V x, V* x_density) {
+  const V bell = exponential(REAL(-0.5) * x * x);
+  *x_density = x * REAL(0.39894228040143267794) * bell;
   if constexpr (sizeof(REAL) == 4 && LANES > 1) {
 #if defined(__GNUC__)
     const V t = REAL(1) / (REAL(1) + REAL(0.3275911 * 0.70710678118654752440) * (x < REAL(0) ? -x : x));
@@ -61,7 +62,7 @@ INLINE V normal_cdf(V x, V* density) {
     tail = tail * t + REAL(1.421413741);
     tail = tail * t - REAL(0.284496736);
     tail = tail * t + REAL(0.254829592);
-    tail *= REAL(0.5) * t * *density;
+    tail *= REAL(0.5) * t * bell;
     return x < REAL(0) ? tail : REAL(1) - tail;
 #endif
   }
@@ -71,35 +72,21 @@ INLINE V normal_cdf(V x, V* density) {
   return load(lanes);
 }
 
-// act(x) and its slope.
+INLINE V sigmoid(V x) { return REAL(1) / (REAL(1) + exponential(-x)); }
+
+#include "../common/activation_formulas.inc.h"
+
 template <Activation K>
-INLINE V activation(V x, V* slope) {
-  if constexpr (K == Activation::gelu) {
-    V density;
-    const V cdf = normal_cdf(x, &density);
-    if (slope) *slope = cdf + x * REAL(0.39894228040143267794) * density;
-    return x * cdf;
-  } else {
-    const V s = REAL(1) / (REAL(1) + exponential(-x));
-    if (slope) *slope = s * (REAL(1) + x * (REAL(1) - s));
-    return x * s;
-  }
+INLINE Activated<V> activated_at(const REAL* pre, int64_t h, int64_t hidden) {
+  const V x = load_some(pre + h, hidden - h);
+  if constexpr (is_gated(K)) return activated<K>(x, load_some(pre + hidden + h, hidden - h));
+  return activated<K>(x, V{});
 }
 
 template <Activation K>
 TARGET void activate_as(const REAL* pre, REAL* a, int64_t hidden) {
-  for (int64_t h = 0; h < hidden; h += LANES) {
-    const int64_t count = hidden - h;
-    V value = activation<K>(load_some(pre + h, count), nullptr);
-    if constexpr (K == Activation::swiglu) value *= load_some(pre + hidden + h, count);
-    store_some(a + h, value, count);
-  }
-}
-
-TARGET void activate(Activation kind, const REAL* pre, REAL* a, int64_t hidden) {
-  if (kind == Activation::gelu) return activate_as<Activation::gelu>(pre, a, hidden);
-  if (kind == Activation::silu) return activate_as<Activation::silu>(pre, a, hidden);
-  activate_as<Activation::swiglu>(pre, a, hidden);
+  for (int64_t h = 0; h < hidden; h += LANES)
+    store_some(a + h, activated_at<K>(pre, h, hidden).value, hidden - h);
 }
 
 template <Activation K>
@@ -108,24 +95,36 @@ TARGET REAL activate_backward_as(const REAL* pre, const REAL* u, REAL w, REAL* a
   V dot = {};
   for (int64_t h = 0; h < hidden; h += LANES) {
     const int64_t count = hidden - h;
-    V slope, value = activation<K>(load_some(pre + h, count), &slope);
+    const Activated<V> act = activated_at<K>(pre, h, hidden);
     const V du = load_some(u + h, count), da = w * du;
-    if constexpr (K == Activation::swiglu) {
-      const V up = load_some(pre + hidden + h, count);
-      store_some(dpre + hidden + h, da * value, count);
-      slope *= up;
-      value *= up;
-    }
-    store_some(dpre + h, da * slope, count);
-    store_some(a + h, w * value, count);
-    dot += du * value;
+    if constexpr (is_gated(K)) store_some(dpre + hidden + h, da * act.up_slope, count);
+    store_some(dpre + h, da * act.slope, count);
+    store_some(a + h, w * act.value, count);
+    dot += du * act.value;
   }
   return sum_lanes(dot);
 }
 
+typedef void (*Activate)(const REAL*, REAL*, int64_t);
+typedef REAL (*ActivateBackward)(const REAL*, const REAL*, REAL, REAL*, REAL*, int64_t);
+
+template <size_t... K>
+constexpr std::array<Activate, sizeof...(K)> activates(std::index_sequence<K...>) {
+  return {activate_as<static_cast<Activation>(K)>...};
+}
+
+template <size_t... K>
+constexpr std::array<ActivateBackward, sizeof...(K)> activate_backwards(std::index_sequence<K...>) {
+  return {activate_backward_as<static_cast<Activation>(K)>...};
+}
+
+TARGET void activate(Activation kind, const REAL* pre, REAL* a, int64_t hidden) {
+  static constexpr auto all = activates(std::make_index_sequence<std::size(kActivations)>{});
+  all[static_cast<size_t>(kind)](pre, a, hidden);
+}
+
 TARGET REAL activate_backward(Activation kind, const REAL* pre, const REAL* u, REAL w, REAL* a, REAL* dpre,
                               int64_t hidden) {
-  if (kind == Activation::gelu) return activate_backward_as<Activation::gelu>(pre, u, w, a, dpre, hidden);
-  if (kind == Activation::silu) return activate_backward_as<Activation::silu>(pre, u, w, a, dpre, hidden);
-  return activate_backward_as<Activation::swiglu>(pre, u, w, a, dpre, hidden);
+  static constexpr auto all = activate_backwards(std::make_index_sequence<std::size(kActivations)>{});
+  return all[static_cast<size_t>(kind)](pre, u, w, a, dpre, hidden);
 }

@@ -9,7 +9,7 @@
 #error "bf16_pairs.inc.h wants what kernels.inc.h wants, and that file before it"
 #endif
 
-constexpr int64_t PAIRS = 2 * LANES;  // halves of a vector of pairs
+constexpr int64_t kPairs = 2 * LANES;  // halves of a vector of pairs
 
 INLINE REAL pair(BFloat16 low, BFloat16 high) {
   return __builtin_bit_cast(float, low.x | uint32_t(high.x) << 16);
@@ -22,8 +22,8 @@ INLINE V load_pairs(const BFloat16* from) {
 }
 
 INLINE V load_some_pairs(const BFloat16* from, int64_t count) {
-  if (count >= PAIRS) return load_pairs(from);
-  BFloat16 lanes[PAIRS] = {};
+  if (count >= kPairs) return load_pairs(from);
+  BFloat16 lanes[kPairs] = {};
   for (int64_t i = 0; i < count; ++i) lanes[i] = from[i];
   return load_pairs(lanes);
 }
@@ -94,8 +94,8 @@ TARGET void pack_pairs_across(const Factor& factor, int64_t first, int64_t count
 }
 
 struct Pair {
-  static constexpr int64_t STEP = 2;
-  static constexpr std::array<Tile, ROWS> TILES_OF = pair_tiles_of(std::make_index_sequence<ROWS>{});
+  static constexpr int64_t kStep = 2;
+  static constexpr std::array<Tile, ROWS> kTilesOf = pair_tiles_of(std::make_index_sequence<ROWS>{});
   static void pack(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k, int64_t wide,
                    int64_t width, REAL* to) {
     if (factor.along_k) return pack_pairs_along(factor, first, count, k0, k, wide, to);
@@ -109,30 +109,37 @@ TARGET void pair_dots(const Factor& a, const Factor& b, REAL* c, int64_t n, int6
   const BFloat16* rows[R];
   for (int i = 0; i < R; ++i) rows[i] = a.row<BFloat16>(i);
   const int64_t ahead = rows_ahead(k * sizeof(BFloat16));
-  for (int64_t j0 = 0; j0 < n; j0 += DOT_COLUMNS) {
-    const int64_t columns = std::min(DOT_COLUMNS, n - j0);
-    const BFloat16 *from[DOT_COLUMNS], *next[DOT_COLUMNS];
-    for (int64_t j = 0; j < DOT_COLUMNS; ++j) {
+  for (int64_t j0 = 0; j0 < n; j0 += kDotColumns) {
+    const int64_t columns = std::min(kDotColumns, n - j0);
+    const BFloat16 *from[kDotColumns], *next[kDotColumns];
+    for (int64_t j = 0; j < kDotColumns; ++j) {
       from[j] = b.row<BFloat16>(j0 + std::min(j, columns - 1));
       next[j] = b.row<BFloat16>(std::min(j0 + ahead + j, n - 1));
     }
-    V sum[R][DOT_COLUMNS] = {};
-    for (int64_t p = 0; p < k; p += PAIRS) {
+    V sum[R][kDotColumns] = {};
+    for (int64_t p = 0; p < k; p += kPairs) {
       V x[R];
       UNROLL for (int i = 0; i < R; ++i) x[i] = load_some_pairs(rows[i] + p, k - p);
-      UNROLL for (int j = 0; j < DOT_COLUMNS; ++j) {
+      UNROLL for (int j = 0; j < kDotColumns; ++j) {
         PREFETCH(next[j] + p);
         const V y = load_some_pairs(from[j] + p, k - p);
         UNROLL for (int i = 0; i < R; ++i) sum[i][j] = add_products(sum[i][j], x[i], y);
       }
     }
     UNROLL for (int64_t i = 0; i < R; ++i) {
-      REAL totals[DOT_COLUMNS];
+      REAL totals[kDotColumns];
       sum_columns(sum[i], totals);
       for (int64_t j = 0; j < columns; ++j)
         c[i * n + j0 + j] = add ? c[i * n + j0 + j] + totals[j] : totals[j];
     }
   }
+}
+
+typedef void (*PairDots)(const Factor&, const Factor&, REAL*, int64_t, int64_t, bool);
+
+template <size_t... R>
+constexpr std::array<PairDots, sizeof...(R)> pair_dots_of(std::index_sequence<R...>) {
+  return {pair_dots<R + 1>...};
 }
 
 TARGET void multiply_pairs(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k,
@@ -141,12 +148,11 @@ TARGET void multiply_pairs(const Factor& a, const Factor& b, REAL* c, int64_t m,
     return multiply(a, b, c, m, n, k, add);
   if (m == 0 || n == 0) return;
   if (k == 0 && !add) std::fill_n(c, m * n, REAL(0));
-  const bool rows = m <= DOT_ROWS && a.along_k && b.along_k;
+  const bool rows = m <= kDotRows && a.along_k && b.along_k;
   if (!rows && few(a, b, c, m, n, k, add)) return;
   if (!rows) return blocked<Pair>(a, b, c, m, n, k, add);
-  constexpr void (*dots_of[])(const Factor&, const Factor&, REAL*, int64_t, int64_t, bool) = {
-      pair_dots<1>, pair_dots<2>, pair_dots<3>, pair_dots<4>};
-  dots_of[m - 1](a, b, c, n, k, add);
+  static constexpr auto dots = pair_dots_of(std::make_index_sequence<kDotRows>{});
+  dots[m - 1](a, b, c, n, k, add);
 }
 
 TARGET int64_t packed_size_pairs(Element element, int64_t n, int64_t k) {

@@ -1,7 +1,7 @@
 // Dense products of one instruction set. Part of kernels.inc.h.
 //
 // C = A B is cut into tiles of ROWS x 2 LANES that stay in registers while k runs: 14 x 32 with AVX-512 takes
-// 28 of 32 registers and does 28 multiply-adds for 2 loads of B. A block of A, BLOCK_ROWS x BLOCK_K at most,
+// 28 of 32 registers and does 28 multiply-adds for 2 loads of B. A block of A, kBlockRows x kBlockK at most,
 // is packed into panels [k, rows] and stays in L2; each panel of B, [k, 2 LANES], is packed right before its
 // use and stays in L1. Packing gathers rows, transposes them in registers and widens halves, so every factor
 // is read once for each block and no gathered copy exists. Rows are divided evenly among panels, so no tile
@@ -13,8 +13,12 @@
 #error "gemm.inc.h is a part of kernels.inc.h, which says what has to be defined"
 #endif
 
-constexpr int64_t COLUMNS = 2 * LANES, BLOCK_ROWS = 448, BLOCK_K = 256, DOT_ROWS = 4, DOT_COLUMNS = 4,
-                  FEW_STEPS = 6;
+constexpr int64_t kColumns = 2 * LANES;  // of a tile
+constexpr int64_t kBlockK = 256;         // of k that a block packs at once
+constexpr int64_t kDotColumns = 4;       // rows of B that a dot product goes along at once
+constexpr int64_t kFewSteps = 6;         // of k, for which C is written row by row
+
+static_assert(kDotColumns == 4, "kDotColumns: sum_columns folds four vectors into one, no other number");
 
 template <int R>
 TARGET void tile(int64_t k, const REAL* a, const REAL* b, int64_t b_stride, REAL* c, int64_t c_stride,
@@ -40,7 +44,7 @@ template <size_t... R>
 constexpr std::array<Tile, ROWS> tiles_of(std::index_sequence<R...>) {
   return {tile<R + 1>...};
 }
-constexpr std::array<Tile, ROWS> TILES = tiles_of(std::make_index_sequence<ROWS>{});
+constexpr std::array<Tile, ROWS> kTiles = tiles_of(std::make_index_sequence<ROWS>{});
 
 #if defined(__GNUC__)
 // Exchanges the upper half of every pair of rows `STEP` apart with the lower half of its partner, blockwise.
@@ -62,11 +66,11 @@ INLINE void fold(V& low, V high, std::index_sequence<J...>) {
 }
 #endif
 
-// to[j] = sum of the lanes of sums[j], j < DOT_COLUMNS. Halves of two vectors are added at a time, so that
+// to[j] = sum of the lanes of sums[j], j < kDotColumns. Halves of two vectors are added at a time, so that
 // four sums take as many steps as one.
 INLINE void sum_columns(V* sums, REAL* to) {
 #if defined(__GNUC__)
-  if constexpr (LANES >= DOT_COLUMNS) {
+  if constexpr (LANES >= kDotColumns) {
     constexpr auto lanes = std::make_index_sequence<LANES>{};
     fold<LANES / 2>(sums[0], sums[2], lanes);
     fold<LANES / 2>(sums[1], sums[3], lanes);
@@ -75,11 +79,11 @@ INLINE void sum_columns(V* sums, REAL* to) {
     if constexpr (LANES >= 16) fold<LANES / 16>(sums[0], sums[0], lanes);
     REAL all[LANES];
     store(all, sums[0]);
-    for (int j = 0; j < DOT_COLUMNS; ++j) to[j] = all[j * (LANES / DOT_COLUMNS)];
+    for (int j = 0; j < kDotColumns; ++j) to[j] = all[j * (LANES / kDotColumns)];
     return;
   }
 #endif
-  for (int j = 0; j < DOT_COLUMNS; ++j) to[j] = sum_lanes(sums[j]);
+  for (int j = 0; j < kDotColumns; ++j) to[j] = sum_lanes(sums[j]);
 }
 
 INLINE void transpose(V* rows) {
@@ -152,25 +156,25 @@ TARGET void pack_panel(const Factor& factor, int64_t first, int64_t count, int64
 
 // How many rows of B, of so many bytes, a product asks for before it takes them: 8 kB, or it would wait.
 inline int64_t rows_ahead(int64_t bytes) {
-  return DOT_COLUMNS * std::max<int64_t>(1, 8192 / (DOT_COLUMNS * std::max<int64_t>(1, bytes)));
+  return kDotColumns * std::max<int64_t>(1, 8192 / (kDotColumns * std::max<int64_t>(1, bytes)));
 }
 
 // C[R, n] from R contiguous rows of A and the rows of B.
 template <int R, typename T>
 TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
   const int64_t ahead = rows_ahead(k * sizeof(T));
-  for (int64_t j0 = 0; j0 < n; j0 += DOT_COLUMNS) {
-    const int64_t columns = std::min(DOT_COLUMNS, n - j0);
-    const T *from[DOT_COLUMNS], *next[DOT_COLUMNS];
-    for (int64_t j = 0; j < DOT_COLUMNS; ++j) {
+  for (int64_t j0 = 0; j0 < n; j0 += kDotColumns) {
+    const int64_t columns = std::min(kDotColumns, n - j0);
+    const T *from[kDotColumns], *next[kDotColumns];
+    for (int64_t j = 0; j < kDotColumns; ++j) {
       from[j] = b.row<T>(j0 + std::min(j, columns - 1));
       next[j] = b.row<T>(std::min(j0 + ahead + j, n - 1));
     }
-    V sum[R][DOT_COLUMNS] = {};
-    REAL totals[DOT_COLUMNS];
+    V sum[R][kDotColumns] = {};
+    REAL totals[kDotColumns];
     int64_t p = 0;
     for (; p + LANES <= k; p += LANES) {
-      UNROLL for (int j = 0; j < DOT_COLUMNS; ++j) {
+      UNROLL for (int j = 0; j < kDotColumns; ++j) {
         const V x = load(from[j] + p);
         PREFETCH(next[j] + p);
         UNROLL for (int i = 0; i < R; ++i) sum[i][j] += x * load(a + i * k + p);
@@ -189,21 +193,21 @@ TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, 
 // C[R, n] from R contiguous rows of A and B across k, which is read once, 4 vectors of each row at a time.
 template <int R, typename T>
 TARGET void thin(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
-  constexpr int64_t WIDTH = 4 * LANES, DISTANCE = 8;  // rows that are asked for ahead
+  constexpr int64_t kVectors = 4, kWidth = kVectors * LANES, kDistance = 8;  // rows that are asked for ahead
   int64_t j = 0;
-  for (; j + WIDTH <= n; j += WIDTH) {
-    V sum[R][4] = {};
+  for (; j + kWidth <= n; j += kWidth) {
+    V sum[R][kVectors] = {};
     for (int64_t p = 0; p < k; ++p) {
       const T* row = b.row<T>(p) + j;
-      const T* later = b.row<T>(std::min(p + DISTANCE, k - 1)) + j;
-      for (size_t i = 0; i < WIDTH; i += 64 / sizeof(T)) PREFETCH(later + i);
-      UNROLL for (int u = 0; u < 4; ++u) {
+      const T* later = b.row<T>(std::min(p + kDistance, k - 1)) + j;
+      for (size_t i = 0; i < kWidth; i += 64 / sizeof(T)) PREFETCH(later + i);
+      UNROLL for (int u = 0; u < kVectors; ++u) {
         const V x = load(row + u * LANES);
         UNROLL for (int i = 0; i < R; ++i) sum[i][u] += x * a[i * k + p];
       }
     }
     UNROLL for (int i = 0; i < R; ++i) {
-      UNROLL for (int u = 0; u < 4; ++u) {
+      UNROLL for (int u = 0; u < kVectors; ++u) {
         REAL* to = c + i * n + j + u * LANES;
         store(to, add ? load(to) + sum[i][u] : sum[i][u]);
       }
@@ -217,11 +221,22 @@ TARGET void thin(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, 
     }
 }
 
+typedef void (*Rows)(const REAL*, const Factor&, REAL*, int64_t, int64_t, bool);
+
+template <typename T, size_t... R>
+constexpr std::array<Rows, sizeof...(R)> dots_of(std::index_sequence<R...>) {
+  return {dots<R + 1, T>...};
+}
+
+template <typename T, size_t... R>
+constexpr std::array<Rows, sizeof...(R)> thin_of(std::index_sequence<R...>) {
+  return {thin<R + 1, T>...};
+}
+
 template <typename T>
 TARGET void few_rows_of(const REAL* a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
-  typedef void (*Rows)(const REAL*, const Factor&, REAL*, int64_t, int64_t, bool);
-  static constexpr Rows along[] = {dots<1, T>, dots<2, T>, dots<3, T>, dots<4, T>};
-  static constexpr Rows across[] = {thin<1, T>, thin<2, T>, thin<3, T>, thin<4, T>};
+  static constexpr auto along = dots_of<T>(std::make_index_sequence<kDotRows>{});
+  static constexpr auto across = thin_of<T>(std::make_index_sequence<kDotRows>{});
   (b.along_k ? along : across)[m - 1](a, b, c, n, k, add);
 }
 
@@ -275,8 +290,8 @@ INLINE void expect(const Factor& factor, int64_t first, int64_t count, int64_t k
 
 // How blocked() packs and multiplies: one k in each number of a panel.
 struct Single {
-  static constexpr int64_t STEP = 1;
-  static constexpr const std::array<Tile, ROWS>& TILES_OF = TILES;
+  static constexpr int64_t kStep = 1;
+  static constexpr const std::array<Tile, ROWS>& kTilesOf = kTiles;
   static void pack(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k, int64_t wide,
                    int64_t width, REAL* to) {
     return pack_panel(factor, first, count, k0, k, wide, width, to);
@@ -291,30 +306,30 @@ struct Block {
 
 template <typename P>
 INLINE int64_t steps_of(int64_t k) {
-  return (k + P::STEP - 1) / P::STEP;
+  return (k + P::kStep - 1) / P::kStep;
 }
 
 template <typename P>
 INLINE int64_t blocks_of(int64_t k) {
-  return (steps_of<P>(k) + BLOCK_K - 1) / BLOCK_K;
+  return (steps_of<P>(k) + kBlockK - 1) / kBlockK;
 }
 
 template <typename P>
 INLINE Block block_of(int64_t k, int64_t index) {
   const int64_t steps = steps_of<P>(k), blocks = blocks_of<P>(k);
   const int64_t first = index * steps / blocks, depth = (index + 1) * steps / blocks - first;
-  return {first, depth, first * P::STEP, std::min(depth * P::STEP, k - first * P::STEP)};
+  return {first, depth, first * P::kStep, std::min(depth * P::kStep, k - first * P::kStep)};
 }
 
-INLINE int64_t whole_panels(int64_t n) { return (n + COLUMNS - 1) / COLUMNS * COLUMNS; }
+INLINE int64_t whole_panels(int64_t n) { return (n + kColumns - 1) / kColumns * kColumns; }
 
 // All panels of B: those of the first block from left to right, then those of the next.
 template <typename P>
 TARGET void pack_all(const Factor& b, int64_t n, int64_t k, REAL* to) {
   for (int64_t index = 0; index < blocks_of<P>(k); ++index) {
     const Block block = block_of<P>(k, index);
-    for (int64_t j0 = 0; j0 < n; j0 += COLUMNS, to += block.depth * COLUMNS)
-      P::pack(b, j0, std::min(COLUMNS, n - j0), block.k0, block.taken, COLUMNS, n, to);
+    for (int64_t j0 = 0; j0 < n; j0 += kColumns, to += block.depth * kColumns)
+      P::pack(b, j0, std::min(kColumns, n - j0), block.k0, block.taken, kColumns, n, to);
   }
 }
 
@@ -322,18 +337,26 @@ TARGET int64_t packed_size(Element, int64_t n, int64_t k) { return steps_of<Sing
 
 TARGET void pack(const Factor& b, int64_t n, int64_t k, REAL* to) { pack_all<Single>(b, n, k, to); }
 
+// Where a product packs a block of A and a panel of B.
+struct Panels {
+  REAL *left, *right;
+  explicit Panels(Arena<REAL>& arena)
+      : left(arena.take(kBlockRows * kBlockK + LANES)),  // pack_along writes a vector beyond the end
+        right(arena.take(kBlockK * kColumns)) {}
+};
+
 // C = A B in blocks; P packs STEP values of k into one number of a panel and has the tiles for such panels.
 template <typename P>
 TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
   static thread_local Scratch<REAL> scratch;
-  REAL* left = scratch.get(BLOCK_ROWS * BLOCK_K + LANES + BLOCK_K * COLUMNS + 64 / sizeof(REAL));
-  REAL* right = left + BLOCK_ROWS * BLOCK_K + LANES;
-  right += (64 - reinterpret_cast<uintptr_t>(right) % 64) % 64 / sizeof(REAL);
+  const Panels own = workspace<Panels>(scratch);
+  REAL *left = own.left, *right = own.right;
   // B can be read where it lies if its rows run across k; that pays when few tiles use them.
-  const bool in_place = P::STEP == 1 && !b.along_k && b.element == Element::real && !b.slots && m <= 2 * ROWS;
+  const bool in_place =
+      P::kStep == 1 && !b.along_k && b.element == Element::real && !b.slots && m <= 2 * ROWS;
   const REAL* panels = static_cast<const REAL*>(b.panels);
-  for (int64_t i0 = 0; i0 < m; i0 += BLOCK_ROWS) {
-    const int64_t rows = std::min(BLOCK_ROWS, m - i0), count = (rows + ROWS - 1) / ROWS;
+  for (int64_t i0 = 0; i0 < m; i0 += kBlockRows) {
+    const int64_t rows = std::min(kBlockRows, m - i0), count = (rows + ROWS - 1) / ROWS;
     for (int64_t index = 0; index < blocks_of<P>(k); ++index) {
       const Block block = block_of<P>(k, index);
       const bool on_top = add || index > 0;
@@ -342,33 +365,33 @@ TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_
         P::pack(a, i0 + begin, end - begin, block.k0, block.taken, end - begin, m,
                 left + begin * block.depth);
       }
-      for (int64_t j0 = 0; j0 < n; j0 += COLUMNS) {
-        const int64_t columns = std::min(COLUMNS, n - j0);
-        const bool direct = !panels && in_place && columns == COLUMNS;
+      for (int64_t j0 = 0; j0 < n; j0 += kColumns) {
+        const int64_t columns = std::min(kColumns, n - j0);
+        const bool direct = !panels && in_place && columns == kColumns;
         const REAL* panel = right;
         if (panels)
           panel = panels + block.first * whole_panels(n) + j0 * block.depth;
         else if (direct)
           panel = b.row<REAL>(block.k0) + j0;
         else
-          P::pack(b, j0, columns, block.k0, block.taken, COLUMNS, n, right);
+          P::pack(b, j0, columns, block.k0, block.taken, kColumns, n, right);
         // Panels lie one after the other, which the processor sees by itself: asking for them slows it down.
-        const int64_t coming = panels ? 0 : std::min(COLUMNS, n - j0 - COLUMNS);
+        const int64_t coming = panels ? 0 : std::min(kColumns, n - j0 - kColumns);
         for (int64_t q = 0; q < count; ++q) {
-          if (coming > 0) expect(b, j0 + COLUMNS, coming, block.k0, block.taken, q, count);
+          if (coming > 0) expect(b, j0 + kColumns, coming, block.k0, block.taken, q, count);
           const int64_t begin = q * rows / count, height = (q + 1) * rows / count - begin;
           REAL* to = c + (i0 + begin) * n + j0;
           const REAL* from = left + begin * block.depth;
-          const Tile run = P::TILES_OF[height - 1];
-          if (columns == COLUMNS) {
-            run(block.depth, from, panel, direct ? b.stride : COLUMNS, to, n, on_top);
+          const Tile run = P::kTilesOf[height - 1];
+          if (columns == kColumns) {
+            run(block.depth, from, panel, direct ? b.stride : kColumns, to, n, on_top);
             continue;
           }
-          REAL edge[ROWS * COLUMNS];
-          run(block.depth, from, panel, COLUMNS, edge, COLUMNS, false);
+          REAL edge[ROWS * kColumns];
+          run(block.depth, from, panel, kColumns, edge, kColumns, false);
           for (int64_t i = 0; i < height; ++i)
             for (int64_t j = 0; j < columns; ++j)
-              to[i * n + j] = on_top ? to[i * n + j] + edge[i * COLUMNS + j] : edge[i * COLUMNS + j];
+              to[i * n + j] = on_top ? to[i * n + j] + edge[i * kColumns + j] : edge[i * kColumns + j];
         }
       }
     }
@@ -377,11 +400,11 @@ TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_
 
 // The products of few rows or few steps, where packing would cost more than it saves; false for any other.
 TARGET bool few(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
-  if (m <= DOT_ROWS && a.along_k && (b.along_k || n >= 4 * LANES)) {
+  if (m <= kDotRows && a.along_k && (b.along_k || n >= 4 * LANES)) {
     few_rows(a, b, c, m, n, k, add);
     return true;
   }
-  if (k <= FEW_STEPS && !a.along_k && !b.along_k) {
+  if (k <= kFewSteps && !a.along_k && !b.along_k) {
     few_steps(a, b, c, m, n, k, add);
     return true;
   }

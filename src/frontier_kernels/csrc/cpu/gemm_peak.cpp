@@ -44,8 +44,8 @@ double peak(int64_t size, int64_t rounds) {
       const auto start = clock::now();
       torch::stable::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-          const Factor a{own[i].a.data(), size, ELEMENT<T>, true};
-          const Factor b{own[i].b.data(), size, ELEMENT<T>, along_k};
+          const Factor a{own[i].a.data(), size, kElement<T>, true};
+          const Factor b{own[i].b.data(), size, kElement<T>, along_k};
           kernels<S>().multiply(a, b, own[i].c.data(), size, size, size, false);
         }
       });

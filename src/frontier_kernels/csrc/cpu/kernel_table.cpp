@@ -15,7 +15,7 @@ namespace {
 const KernelTable<float>& choose() {
   const char* variable = std::getenv("FRONTIER_KERNELS_ISA");
   const std::string wanted = variable ? variable : "";
-  if (wanted == "scalar") return SCALAR_FLOAT;
+  if (wanted == "scalar") return kScalarFloat;
 #if defined(FRONTIER_X86)
   const bool has_avx2 =
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
@@ -27,13 +27,13 @@ const KernelTable<float>& choose() {
   // AMD's does twice the work of a multiply-add in the same time. The choice must not differ between two runs
   // on one machine, so it is made by name and not by a stopwatch.
   const bool fast_pairs = __builtin_cpu_is("amd");
-  if (has_bf16 && (wanted.empty() ? fast_pairs : wanted == "avx512bf16")) return AVX512_BF16;
-  if (has_avx512 && (wanted.empty() || wanted == "avx512")) return AVX512;
-  if (has_avx2 && (wanted.empty() || wanted == "avx2")) return AVX2;
+  if (has_bf16 && (wanted.empty() ? fast_pairs : wanted == "avx512bf16")) return kAvx512Bf16;
+  if (has_avx512 && (wanted.empty() || wanted == "avx512")) return kAvx512;
+  if (has_avx2 && (wanted.empty() || wanted == "avx2")) return kAvx2;
 #endif
   STD_TORCH_CHECK(wanted.empty(), "FRONTIER_KERNELS_ISA: got '", wanted,
                   "', wanted 'scalar', 'avx2', 'avx512' or 'avx512bf16', and a processor that has it");
-  return SCALAR_FLOAT;
+  return kScalarFloat;
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ const KernelTable<float>& kernels<float>() {
 
 template <>
 const KernelTable<double>& kernels<double>() {
-  return SCALAR_DOUBLE;
+  return kScalarDouble;
 }
 
 }  // namespace frontier

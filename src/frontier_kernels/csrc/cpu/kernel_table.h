@@ -25,9 +25,9 @@ using torch::headeronly::Half;
 enum class Element { real, bfloat16, float16 };
 
 template <typename T>
-constexpr Element ELEMENT = std::is_same_v<T, BFloat16> ? Element::bfloat16
-                            : std::is_same_v<T, Half>   ? Element::float16
-                                                        : Element::real;
+constexpr Element kElement = std::is_same_v<T, BFloat16> ? Element::bfloat16
+                             : std::is_same_v<T, Half>   ? Element::float16
+                                                         : Element::real;
 
 template <typename S>
 class Scratch;
@@ -35,6 +35,13 @@ template <typename S>
 struct Sequence;
 template <typename S>
 struct Gradients;
+
+// A product with no more rows of A reads B as it lies, where B is not packed for it; with more it packs B.
+inline constexpr int64_t kDotRows = 4;
+
+// Rows of A that share one packing of B, or one reading of B's panels.
+inline constexpr int64_t kBlockRows = 448;
+static_assert(kDotRows >= 1 && kBlockRows >= 4, "moe.cpp cuts an expert's rows into quarters of a block");
 
 // One factor of a product, read while it is packed. In memory it is rows of `stride` elements, taken in the
 // order of `slots` where there is one: row r is slots[r] / top_k. The right factor may come with the panels
@@ -96,10 +103,10 @@ template <typename T, typename S>
 void convert(const T* from, S* to, int64_t count) {
   if constexpr (std::is_same_v<T, S>)
     std::copy_n(from, count, to);
-  else if constexpr (ELEMENT<S> == Element::real)
-    kernels<S>().widen(ELEMENT<T>, from, to, count);
+  else if constexpr (kElement<S> == Element::real)
+    kernels<S>().widen(kElement<T>, from, to, count);
   else
-    kernels<T>().narrow(ELEMENT<S>, from, to, count);
+    kernels<T>().narrow(kElement<S>, from, to, count);
 }
 
 // Memory that starts uninitialised and grows, until it is told to shrink.
@@ -120,5 +127,44 @@ class Scratch {
   std::unique_ptr<S[]> memory_;
   int64_t size_ = 0;
 };
+
+// Pieces of one allocation, each on a cache line of its own. Without memory it only counts what they take.
+template <typename S>
+class Arena {
+ public:
+  explicit Arena(S* memory = nullptr) {
+    if (memory) next_ = memory + (64 - reinterpret_cast<uintptr_t>(memory) % 64) % 64 / sizeof(S);
+  }
+
+  S* take(int64_t count) {
+    S* piece = next_;
+    const int64_t rounded = (count + kLine - 1) / kLine * kLine;
+    if (next_) next_ += rounded;
+    taken_ += rounded;
+    return piece;
+  }
+
+  double* take_doubles(int64_t count) {
+    return reinterpret_cast<double*>(take(count * static_cast<int64_t>(sizeof(double) / sizeof(S))));
+  }
+
+  // Elements of an allocation for all that was taken.
+  int64_t size() const { return taken_ + kLine; }
+
+ private:
+  static constexpr int64_t kLine = 64 / sizeof(S);
+  S* next_ = nullptr;
+  int64_t taken_ = 0;
+};
+
+// A workspace, whose constructor takes its pieces from an arena: once to count them, once to place them. So
+// there is one list of pieces, and no sum of sizes that could differ from it.
+template <typename Workspace, typename S, typename... Sizes>
+Workspace workspace(Scratch<S>& memory, const Sizes&... sizes) {
+  Arena<S> counted;
+  Workspace(counted, sizes...);
+  Arena<S> placed(memory.get(counted.size()));
+  return Workspace(placed, sizes...);
+}
 
 }  // namespace frontier

@@ -36,12 +36,12 @@
 
 namespace frontier {
 
-extern const KernelTable<float> SCALAR_FLOAT;
-extern const KernelTable<double> SCALAR_DOUBLE;
+extern const KernelTable<float> kScalarFloat;
+extern const KernelTable<double> kScalarDouble;
 #if defined(FRONTIER_X86)
-extern const KernelTable<float> AVX2;
-extern const KernelTable<float> AVX512;
-extern const KernelTable<float> AVX512_BF16;
+extern const KernelTable<float> kAvx2;
+extern const KernelTable<float> kAvx512;
+extern const KernelTable<float> kAvx512Bf16;
 #endif
 
 }  // namespace frontier

@@ -21,7 +21,7 @@ namespace {
 
 namespace frontier {
 
-constinit const KernelTable<float> AVX2 = avx2::kernel_table("avx2");
+constinit const KernelTable<float> kAvx2 = avx2::kernel_table("avx2");
 
 }  // namespace frontier
 

@@ -33,8 +33,8 @@ namespace {
 
 namespace frontier {
 
-constinit const KernelTable<float> AVX512 = avx512::kernel_table("avx512");
-constinit const KernelTable<float> AVX512_BF16 = avx512::kernel_table_with_pairs("avx512bf16");
+constinit const KernelTable<float> kAvx512 = avx512::kernel_table("avx512");
+constinit const KernelTable<float> kAvx512Bf16 = avx512::kernel_table_with_pairs("avx512bf16");
 
 }  // namespace frontier
 

@@ -30,7 +30,7 @@ namespace {
 
 namespace frontier {
 
-constinit const KernelTable<float> SCALAR_FLOAT = scalar_float::kernel_table("scalar");
-constinit const KernelTable<double> SCALAR_DOUBLE = scalar_double::kernel_table("scalar");
+constinit const KernelTable<float> kScalarFloat = scalar_float::kernel_table("scalar");
+constinit const KernelTable<double> kScalarDouble = scalar_double::kernel_table("scalar");
 
 }  // namespace frontier

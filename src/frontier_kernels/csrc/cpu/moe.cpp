@@ -6,8 +6,8 @@
 // result in row order; a last pass sums every token's k rows in slot order. No atomics and no index_add, so
 // the same input gives the same bits for any number of threads. Arithmetic: 2 T k D H (1 + gated) + 2 T k H D
 // FLOP forward, twice that backward; kernel_table.h says what does it. Every touched weight is read once for
-// each 448 of its expert's rows, and packed then; with few rows that is most of the time, so inference may
-// pack the weights once (pack_weights) and read the panels (moe_mlp_packed).
+// each block (kBlockRows) of its expert's rows, and packed then; with few rows that is most of the time, so
+// inference may pack the weights once (pack_weights) and read the panels (moe_mlp_packed).
 //
 // Saved for backward are the inputs, the pre-activations and the routing, not the experts' outputs: with u =
 // dy W_out and A = act(pre), the gradient of a routing weight is <dy, A W_out^T + b_out> = <u, A> + <dy,
@@ -37,6 +37,7 @@ using frontier::Activation;
 using frontier::dense;
 using frontier::Element;
 using frontier::Factor;
+using frontier::kBlockRows;
 using frontier::Scratch;
 using frontier::Sum;
 using torch::headeronly::ScalarType;
@@ -164,7 +165,7 @@ struct Shape {
     frontier::check_dims("x", x, 2);
     frontier::check_dims("w_out", w_out, 3);
     width = x.size(1), experts = w_out.size(0), hidden = w_out.size(2);
-    inner = activation == Activation::swiglu ? 2 * hidden : hidden;
+    inner = frontier::is_gated(activation) ? 2 * hidden : hidden;
     frontier::check_offsets(offsets, row_to_slot, experts);
     frontier::check_shape("x", x, tokens, width);
     frontier::check_shape("weights", weights, tokens, top_k);
@@ -179,7 +180,7 @@ struct Shape {
 template <typename T>
 Factor factor(const T* data, int64_t stride, bool along_k, const int64_t* slots = nullptr,
               int64_t top_k = 1) {
-  return {data, stride, frontier::ELEMENT<T>, along_k, slots, top_k};
+  return {data, stride, frontier::kElement<T>, along_k, slots, top_k};
 }
 
 // Fills the rows of C with a bias and says whether there is one, that is, whether a product goes on top.
@@ -225,10 +226,10 @@ void cut(std::vector<Part>& parts, int64_t expert, int64_t first, int64_t count,
   }
 }
 
-// Every expert's rows in parts: of 448, which a product reads its weights once for, or fewer where that would
-// leave less than eight parts to share out, but not below 112, where packing weights starts to cost.
+// Every expert's rows in parts: as many as a product packs its weights once for, or fewer where that would
+// leave less than eight parts to share out, but not below a quarter, where packing weights starts to cost.
 std::vector<Part> cut_rows(const int64_t* start, int64_t experts) {
-  const int64_t limit = std::clamp<int64_t>(start[experts] / 8, 112, 448);
+  const int64_t limit = std::clamp<int64_t>(start[experts] / 8, kBlockRows / 4, kBlockRows);
   std::vector<Part> parts;
   for (int64_t e = 0; e < experts; ++e) cut(parts, e, start[e], start[e + 1] - start[e], limit, 1);
   return parts;
@@ -251,7 +252,7 @@ void for_parts(const std::vector<Part>& parts, const F& f) {
 // Bytes of the panels of one matrix [rows, width], which depend on the processor's path.
 template <typename T>
 int64_t packed_bytes_as(int64_t rows, int64_t width) {
-  return frontier::kernels<Sum<T>>().packed_size(frontier::ELEMENT<T>, rows, width) * sizeof(Sum<T>);
+  return frontier::kernels<Sum<T>>().packed_size(frontier::kElement<T>, rows, width) * sizeof(Sum<T>);
 }
 
 // The same for a type's name: what shapes are told by where there are no numbers.
@@ -534,7 +535,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
         const int64_t count = start[e + 1] - start[e] + 1;
         // Halves come from sums: of few rows those of a part should stay in the cache, and of none there are
         // none.
-        const int64_t limit = !std::is_same_v<T, S> && count > 1 && count <= 8 ? 32 : 448;
+        const bool cached = !std::is_same_v<T, S> && count > 1 && count <= 8;
+        const int64_t limit = cached ? 32 : kBlockRows;
         cut(parts, e, 0, n.width, limit, n.hidden * count);
         cut(parts, e, n.width, n.inner, limit, n.width * count);
       };

@@ -12,8 +12,9 @@
 //   dV = (Q K^T . D)^T dO + r . (K dS)     dS <- exp(a_last) dS + (e . Q)^T dO
 //
 // C = T is the parallel form, C = 1 the recurrent one (Sun et al., "Retentive Network", 2023, section 2.3).
-// About 2 T (C (K + V) / 2 + 2 K V) FLOP per head forward, three times that backward, which first rebuilds
-// the states at the chunks' starts (T / C K V numbers per task) instead of reading them back from forward.
+// About 2 T (C (K + V) / 2 + 2 K V) FLOP per head forward, two and a half times that backward for C = K = V,
+// which first rebuilds the states at the chunks' starts (T / C K V numbers per task) instead of reading them
+// back from forward.
 //
 // Every exponent is a difference that is zero or less, so nothing overflows; a is summed in double, because
 // after a strong decay the difference of two large numbers has to give a small one. The decay's gradient is
@@ -132,7 +133,7 @@ frontier::Sequence<S> head_of(const Shape& n, int64_t task, const T* q, const T*
   return {q + row * n.key,
           k + row * n.key,
           v + row * n.value,
-          frontier::ELEMENT<T>,
+          frontier::kElement<T>,
           n.starts[sequence + 1] - start,
           n.heads,
           n.key,

@@ -9,7 +9,7 @@
 // see a later one even if that is infinite. Rows are padded with zeros to whole vectors.
 //
 // A chunk of 64 steps of 64 features works on 100 kB, which stay in L2 while the sequence is walked, and does
-// 1.6 MFLOP forward, 3.9 backward.
+// 1.6 MFLOP forward, 3.9 backward, the states once more among them.
 
 #ifndef REAL
 #error "retention_chunks.inc.h is a part of kernels.inc.h, which says what has to be defined"
@@ -79,6 +79,7 @@ struct TileWork {
   const REAL* rows;  // a factor for each row
   const REAL* fade;  // factors of row i at fade + i fade_step
   int64_t fade_step;
+  int64_t first_row;  // of this tile in the result
   REAL scale;
   const REAL* start;  // what the sums start from, or null
   int64_t start_step;
@@ -146,7 +147,7 @@ struct Causal {
     w.product.a += i, w.product.b += j, w.triangle.b += j;
     if (w.rows) w.rows += i;
     if (w.start) w.start += i * w.start_step + j;
-    w.fade_step = i;  // the first row, whose step the diagonal begins with
+    w.first_row = i;  // the step that the diagonal begins with
   }
   template <int R, int N>
   TARGET static void tile(const TileWork& w) {
@@ -160,7 +161,7 @@ struct Causal {
       UNROLL for (int i = 0; i < R; ++i) { UNROLL for (int u = 0; u < N; ++u) sum[i][u] *= w.rows[i]; }
     }
     Product m = w.triangle;
-    const int64_t first = w.fade_step, whole = m.steps;
+    const int64_t first = w.first_row, whole = m.steps;
     m.a += first;
     const Product diagonal{R, m.a + first * m.a_step, m.a_step, m.b + first * m.b_step, m.b_step};
     if (EARLIER) {
@@ -188,9 +189,11 @@ constexpr std::array<TileOf, ROWS> tiles_of_kind(std::index_sequence<R...>) {
 // where the processor does not guess what comes next.
 class Ahead {
  public:
+  static constexpr int64_t kStreams = 4;  // q, k, v and the output's gradient; more are not asked for
+
   // `rows` rows of `bytes`, `stride` bytes apart.
   void add(const void* from, int64_t rows, int64_t bytes, int64_t stride) {
-    if (from) streams_[count_++] = {static_cast<const char*>(from), rows, bytes, stride};
+    if (from && count_ < kStreams) streams_[count_++] = {static_cast<const char*>(from), rows, bytes, stride};
   }
 
   void fetch(int64_t rows) {
@@ -207,7 +210,7 @@ class Ahead {
     const char* at;
     int64_t rows, bytes, stride;
   };
-  Stream streams_[4];
+  Stream streams_[kStreams];
   int64_t count_ = 0, current_ = 0;
 };
 
@@ -235,20 +238,6 @@ TARGET void cover(const TileWork& work, int64_t rows, int64_t width, bool from_d
 }
 
 inline int64_t padded(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
-
-// Pieces of one allocation, each on a cache line of its own.
-struct Pieces {
-  static constexpr int64_t LINE = 64 / sizeof(REAL);
-  REAL* next;
-  explicit Pieces(REAL* memory)
-      : next(memory + (64 - reinterpret_cast<uintptr_t>(memory) % 64) % 64 / sizeof(REAL)) {}
-  static int64_t round(int64_t count) { return (count + LINE - 1) / LINE * LINE; }
-  REAL* take(int64_t count) {
-    REAL* piece = next;
-    next += round(count);
-    return piece;
-  }
-};
 
 // Rows `first` to `first + count` of one head, as sums, padded with zeros to `pitch`.
 TARGET void gather(const Sequence<REAL>& s, const void* from, int64_t first, int64_t count, int64_t width,
@@ -316,30 +305,26 @@ TARGET double dot(const REAL* x, const REAL* y, int64_t count) {
 }
 
 // exp of it is zero even in double; clamping here keeps a decay of exactly zero, log -inf, free of inf - inf.
-constexpr double FORGOTTEN = -1000;
+constexpr double kForgotten = -1000;
 
 // The fades of a chunk of n steps. With a_i the sum of log decays through step i: row(j)[i] = exp(a_i - a_j)
 // for i >= j and 0 below, since_start[i] = exp(a_i), to_end[i] = exp(a_last - a_i). A decay that does not
 // change needs n exponentials instead of n^2 / 2, once for all chunks: row(j) is row(0) moved by j.
 struct Fades {
-  static constexpr int64_t MARGIN = 2 * LANES + ROWS;  // a tile on the diagonal reaches so far below it
+  static constexpr int64_t kMargin = 2 * LANES + ROWS;  // a tile on the diagonal reaches so far below it
   bool constant;
   int64_t filled = -1, pitch;
   REAL *since_start, *to_end, *read, *table;
   REAL lost = 0;  // exp(a_last) - 1
 
-  static int64_t size(const Sequence<REAL>& s, int64_t longest) {
-    const int64_t pitch = padded(longest), rows = s.decay_stride ? longest : 1;
-    return 3 * Pieces::round(pitch) + Pieces::round(MARGIN + rows * pitch + MARGIN);
-  }
-
-  Fades(const Sequence<REAL>& s, int64_t longest, Pieces& pieces)
+  Fades(Arena<REAL>& arena, const Sequence<REAL>& s, int64_t longest)
       : constant(s.decay_stride == 0), pitch(padded(longest)) {
-    since_start = pieces.take(pitch), to_end = pieces.take(pitch), read = pieces.take(pitch);
-    const int64_t rows = constant ? 1 : longest;
-    table = pieces.take(MARGIN + rows * pitch + MARGIN);
-    std::fill_n(table, MARGIN + rows * pitch + MARGIN, REAL(0));
-    table += MARGIN;
+    since_start = arena.take(pitch), to_end = arena.take(pitch), read = arena.take(pitch);
+    const int64_t rows = constant ? 1 : longest, size = kMargin + rows * pitch + kMargin;
+    table = arena.take(size);
+    if (!table) return;
+    std::fill_n(table, size, REAL(0));
+    table += kMargin;
   }
 
   int64_t step() const { return constant ? -1 : pitch; }
@@ -348,7 +333,7 @@ struct Fades {
     if (constant && filled == n) return;
     double sum = 0;
     for (int64_t i = 0; i < n; ++i)
-      a[i] = sum += std::max(static_cast<double>(s.log_decay[(first + i) * s.decay_stride]), FORGOTTEN);
+      a[i] = sum += std::max(static_cast<double>(s.log_decay[(first + i) * s.decay_stride]), kForgotten);
     filled = n;
     for (int64_t i = 0; i < n; ++i) {
       since_start[i] = static_cast<REAL>(a[i]);
@@ -409,48 +394,63 @@ inline void save_state(const REAL* from, int64_t key, int64_t value, int64_t pit
   for (int64_t d = 0; d < key; ++d) std::copy_n(from + d * pitch, value, to + d * value);
 }
 
+// What the forward pass of one head works on. Pitches are lengths of rows, whole vectors.
+struct ForwardWorkspace {
+  int64_t pitch, key_pitch, value_pitch;
+  Fades fades;
+  REAL *state, *q, *k, *q_across, *v, *faded, *out, *scores;
+  double* a;
+
+  ForwardWorkspace(Arena<REAL>& arena, const Sequence<REAL>& s)
+      : pitch(padded(longest_chunk(s))),
+        key_pitch(padded(s.key)),
+        value_pitch(padded(s.value)),
+        fades(arena, s, longest_chunk(s)) {
+    const int64_t c = longest_chunk(s);
+    state = arena.take(s.key * value_pitch);
+    q = arena.take(c * key_pitch), k = arena.take(c * key_pitch);
+    q_across = arena.take(key_pitch * pitch);
+    v = arena.take(c * value_pitch), faded = arena.take(c * value_pitch), out = arena.take(c * value_pitch);
+    scores = arena.take(c * pitch + LANES);
+    a = arena.take_doubles(c);
+  }
+};
+
 TARGET void retain_forward(const Sequence<REAL>& s, const REAL* initial, void* o, REAL* state,
                            Scratch<REAL>& memory) {
-  const int64_t c = longest_chunk(s), pitch = padded(c), kp = padded(s.key), vp = padded(s.value);
-  Pieces pieces(memory.get(Fades::size(s, c) + Pieces::round(s.key * vp) + 2 * Pieces::round(c * kp) +
-                           Pieces::round(kp * pitch) + 3 * Pieces::round(c * vp) +
-                           Pieces::round(c * pitch + LANES) + Pieces::round(2 * c) + Pieces::LINE));
-  Fades fades(s, c, pieces);
-  REAL *S = pieces.take(s.key * vp), *q = pieces.take(c * kp), *k = pieces.take(c * kp);
-  REAL *qt = pieces.take(kp * pitch), *v = pieces.take(c * vp), *faded = pieces.take(c * vp);
-  REAL *out = pieces.take(c * vp), *scores = pieces.take(c * pitch + LANES);
-  auto* a = reinterpret_cast<double*>(pieces.take(2 * c));
+  ForwardWorkspace m = workspace<ForwardWorkspace>(memory, s);
+  const int64_t pitch = m.pitch, kp = m.key_pitch, vp = m.value_pitch;
   const bool direct = s.element == Element::real && s.value == vp;
-  load_state(initial, s.key, s.value, vp, S);
+  load_state(initial, s.key, s.value, vp, m.state);
   for (int64_t first = 0; first < s.steps; first += s.chunk) {
     const int64_t n = std::min(s.chunk, s.steps - first);
-    fades.fill(s, first, n, a);
+    m.fades.fill(s, first, n, m.a);
     const int64_t next = first + n, coming = std::min(s.chunk, s.steps - next);
     Ahead ahead;
     expect(s, s.q, next, coming, s.key, ahead);
     expect(s, s.k, next, coming, s.key, ahead);
     expect(s, s.v, next, coming, s.value, ahead);
-    gather(s, s.k, first, n, s.key, kp, k);
-    gather(s, s.v, first, n, s.value, vp, v);
+    gather(s, s.k, first, n, s.key, kp, m.k);
+    gather(s, s.v, first, n, s.value, vp, m.v);
     if (s.element == Element::real && s.key == kp) {
       const int64_t step = s.heads * s.key;
-      transpose_into(static_cast<const REAL*>(s.q) + first * step, step, n, s.key, qt, pitch);
+      transpose_into(static_cast<const REAL*>(s.q) + first * step, step, n, s.key, m.q_across, pitch);
     } else {
-      gather(s, s.q, first, n, s.key, kp, q);
-      transpose_into(q, kp, n, s.key, qt, pitch);
+      gather(s, s.q, first, n, s.key, kp, m.q);
+      transpose_into(m.q, kp, n, s.key, m.q_across, pitch);
     }
-    score(k, kp, s.key, qt, &fades, s.scale, n, pitch, scores, &ahead);
+    score(m.k, kp, s.key, m.q_across, &m.fades, s.scale, n, pitch, m.scores, &ahead);
     TileWork w{};
-    w.product = {s.key, qt, pitch, S, vp};
-    w.rows = fades.read;
-    w.triangle = {n, scores, pitch, v, vp};
-    w.c = direct ? static_cast<REAL*>(o) + first * s.heads * s.value : out;
+    w.product = {s.key, m.q_across, pitch, m.state, vp};
+    w.rows = m.fades.read;
+    w.triangle = {n, m.scores, pitch, m.v, vp};
+    w.c = direct ? static_cast<REAL*>(o) + first * s.heads * s.value : m.out;
     w.c_step = direct ? s.heads * s.value : vp;
     cover<Causal<false>>(w, n, vp, false, &ahead);
-    if (!direct) scatter(s, out, first, n, s.value, vp, o);
-    advance(S, k, v, faded, fades, n, s.key, kp, vp, &ahead);
+    if (!direct) scatter(s, m.out, first, n, s.value, vp, o);
+    advance(m.state, m.k, m.v, m.faded, m.fades, n, s.key, kp, vp, &ahead);
   }
-  save_state(S, s.key, s.value, vp, state);
+  save_state(m.state, s.key, s.value, vp, state);
 }
 
 // The decay's gradient of a chunk: each pair of steps j < i adds score times its gradient to g_{j+1} ... g_i,
@@ -463,128 +463,201 @@ TARGET void add_pairs(const REAL* scores, const REAL* dscores, int64_t n, int64_
   }
 }
 
-TARGET void retain_backward(const Sequence<REAL>& s, const REAL* initial, const Gradients<REAL>& g,
-                            Scratch<REAL>& memory) {
-  const int64_t c = longest_chunk(s), pitch = padded(c), kp = padded(s.key), vp = padded(s.value);
-  const int64_t chunks = s.steps ? (s.steps + s.chunk - 1) / s.chunk : 0, size = s.key * vp;
-  const int64_t keys = Pieces::round(c * kp), values = Pieces::round(c * vp);
-  const int64_t squares = Pieces::round(c * pitch + LANES);
-  Pieces pieces(memory.get(Fades::size(s, c) + std::max<int64_t>(chunks, 1) * size + Pieces::LINE +
-                           Pieces::round(size) + 2 * Pieces::round(vp * kp) + 4 * keys + 4 * values +
-                           Pieces::round(kp * pitch) + Pieces::round(vp * pitch) + 4 * squares +
-                           2 * Pieces::round(2 * c) + Pieces::LINE));
-  Fades fades(s, c, pieces);
-  REAL *states = pieces.take(std::max<int64_t>(chunks, 1) * size), *dS = pieces.take(size);
-  REAL *across = pieces.take(vp * kp), *dacross = pieces.take(vp * kp);  // S^T and dS^T
-  REAL *q = pieces.take(c * kp), *k = pieces.take(c * kp), *dq = pieces.take(c * kp),
-       *dk = pieces.take(c * kp);
-  REAL *v = pieces.take(c * vp), *dv = pieces.take(c * vp), *d = pieces.take(c * vp),
-       *faded = pieces.take(c * vp);
-  REAL *qt = pieces.take(kp * pitch), *dt = pieces.take(vp * pitch);
-  REAL *scores = pieces.take(c * pitch + LANES), *dscores = pieces.take(c * pitch + LANES);
-  REAL *by_query = pieces.take(c * pitch + LANES), *dby_query = pieces.take(c * pitch + LANES);
-  auto* a = reinterpret_cast<double*>(pieces.take(2 * c));
-  auto* da = reinterpret_cast<double*>(pieces.take(2 * c));
-  const bool decay = g.decay || g.decay_sum, real = s.element == Element::real;
-  const bool direct_key = real && s.key == kp, direct_value = real && s.value == vp;
+// What the backward pass of one head works on. A leading d is a gradient; `across` means transposed, features
+// by steps, and `by_query` scores with the query's step first.
+struct BackwardWorkspace {
+  int64_t pitch, key_pitch, value_pitch, chunks;
+  Fades fades;
+  REAL *states, *dstate, *state_across, *dstate_across;
+  REAL *q, *k, *dq, *dk, *v, *dv, *dout, *faded, *q_across, *dout_across;
+  REAL *scores, *dscores, *scores_by_query, *dscores_by_query;
+  double *a, *da;
 
-  load_state(initial, s.key, s.value, vp, states);
-  for (int64_t b = 0; b + 1 < chunks; ++b) {
-    REAL* next = states + (b + 1) * size;
-    fades.fill(s, b * s.chunk, s.chunk, a);
-    gather(s, s.k, b * s.chunk, s.chunk, s.key, kp, k);
-    gather(s, s.v, b * s.chunk, s.chunk, s.value, vp, v);
-    std::copy_n(next - size, size, next);
-    Ahead ahead;
-    expect(s, s.k, (b + 1) * s.chunk, s.chunk, s.key, ahead);
-    expect(s, s.v, (b + 1) * s.chunk, s.chunk, s.value, ahead);
-    advance(next, k, v, faded, fades, s.chunk, s.key, kp, vp, &ahead);
+  BackwardWorkspace(Arena<REAL>& arena, const Sequence<REAL>& s)
+      : pitch(padded(longest_chunk(s))),
+        key_pitch(padded(s.key)),
+        value_pitch(padded(s.value)),
+        chunks(s.steps ? (s.steps + s.chunk - 1) / s.chunk : 0),
+        fades(arena, s, longest_chunk(s)) {
+    const int64_t c = longest_chunk(s), size = s.key * value_pitch, square = c * pitch + LANES;
+    states = arena.take(std::max<int64_t>(chunks, 1) * size), dstate = arena.take(size);
+    state_across = arena.take(value_pitch * key_pitch), dstate_across = arena.take(value_pitch * key_pitch);
+    q = arena.take(c * key_pitch), k = arena.take(c * key_pitch);
+    dq = arena.take(c * key_pitch), dk = arena.take(c * key_pitch);
+    v = arena.take(c * value_pitch), dv = arena.take(c * value_pitch);
+    dout = arena.take(c * value_pitch), faded = arena.take(c * value_pitch);
+    q_across = arena.take(key_pitch * pitch), dout_across = arena.take(value_pitch * pitch);
+    scores = arena.take(square), dscores = arena.take(square);
+    scores_by_query = arena.take(square), dscores_by_query = arena.take(square);
+    a = arena.take_doubles(c), da = arena.take_doubles(c);
   }
-  load_state(g.grad_state, s.key, s.value, vp, dS);
-  for (int64_t b = chunks - 1; b >= 0; --b) {
-    const int64_t first = b * s.chunk, n = std::min(s.chunk, s.steps - first);
-    const REAL* S = states + b * size;
-    Ahead ahead;
-    if (b > 0) {
-      expect(s, s.q, first - s.chunk, s.chunk, s.key, ahead);
-      expect(s, s.k, first - s.chunk, s.chunk, s.key, ahead);
-      expect(s, s.v, first - s.chunk, s.chunk, s.value, ahead);
-      expect(s, g.grad, first - s.chunk, s.chunk, s.value, ahead);
+};
+
+// The backward pass of one head: the states before each chunk once more, then from the last chunk to the
+// first the gradients of q, k and v, that of the state, and that of the decay.
+class BackwardPass {
+ public:
+  BackwardPass(const Sequence<REAL>& s, const Gradients<REAL>& g, Scratch<REAL>& memory)
+      : s_(s),
+        g_(g),
+        m_(workspace<BackwardWorkspace>(memory, s)),
+        pitch_(m_.pitch),
+        kp_(m_.key_pitch),
+        vp_(m_.value_pitch),
+        size_(s.key * m_.value_pitch),
+        decay_(g.decay || g.decay_sum) {}
+
+  TARGET void run(const REAL* initial) {
+    rebuild_states(initial);
+    load_state(g_.grad_state, s_.key, s_.value, vp_, m_.dstate);
+    for (int64_t b = m_.chunks - 1; b >= 0; --b) {
+      const int64_t first = b * s_.chunk, n = std::min(s_.chunk, s_.steps - first);
+      Ahead ahead;
+      load_chunk(first, n, m_.states + b * size_, ahead);
+      score_chunk(n, ahead);
+      query_gradient(first, n, ahead);
+      key_gradient(first, n, ahead);
+      value_gradient(first, n, ahead);
+      state_gradient(n, m_.states + b * size_, ahead);
+      if (decay_) decay_gradient(first, n);
     }
-    fades.fill(s, first, n, a);
-    gather(s, s.q, first, n, s.key, kp, q);
-    gather(s, s.k, first, n, s.key, kp, k);
-    gather(s, s.v, first, n, s.value, vp, v);
-    if (g.grad)
-      gather(s, g.grad, first, n, s.value, vp, d);
+    if (g_.initial) save_state(m_.dstate, s_.key, s_.value, vp_, g_.initial);
+  }
+
+ private:
+  TARGET void rebuild_states(const REAL* initial) {
+    load_state(initial, s_.key, s_.value, vp_, m_.states);
+    for (int64_t b = 0; b + 1 < m_.chunks; ++b) {
+      REAL* next = m_.states + (b + 1) * size_;
+      m_.fades.fill(s_, b * s_.chunk, s_.chunk, m_.a);
+      gather(s_, s_.k, b * s_.chunk, s_.chunk, s_.key, kp_, m_.k);
+      gather(s_, s_.v, b * s_.chunk, s_.chunk, s_.value, vp_, m_.v);
+      std::copy_n(next - size_, size_, next);
+      Ahead ahead;
+      expect(s_, s_.k, (b + 1) * s_.chunk, s_.chunk, s_.key, ahead);
+      expect(s_, s_.v, (b + 1) * s_.chunk, s_.chunk, s_.value, ahead);
+      advance(next, m_.k, m_.v, m_.faded, m_.fades, s_.chunk, s_.key, kp_, vp_, &ahead);
+    }
+  }
+
+  // The rows of a chunk and its state, as they are and transposed; asks for the rows of the one before it.
+  TARGET void load_chunk(int64_t first, int64_t n, const REAL* state, Ahead& ahead) {
+    if (first > 0) {
+      expect(s_, s_.q, first - s_.chunk, s_.chunk, s_.key, ahead);
+      expect(s_, s_.k, first - s_.chunk, s_.chunk, s_.key, ahead);
+      expect(s_, s_.v, first - s_.chunk, s_.chunk, s_.value, ahead);
+      expect(s_, g_.grad, first - s_.chunk, s_.chunk, s_.value, ahead);
+    }
+    m_.fades.fill(s_, first, n, m_.a);
+    gather(s_, s_.q, first, n, s_.key, kp_, m_.q);
+    gather(s_, s_.k, first, n, s_.key, kp_, m_.k);
+    gather(s_, s_.v, first, n, s_.value, vp_, m_.v);
+    if (g_.grad)
+      gather(s_, g_.grad, first, n, s_.value, vp_, m_.dout);
     else
-      std::fill_n(d, n * vp, REAL(0));
-    std::fill_n(da, n, 0.0);
-    transpose_into(q, kp, n, s.key, qt, pitch);
-    transpose_into(d, vp, n, s.value, dt, pitch);
-    transpose_into(S, vp, s.key, s.value, across, kp);
-    transpose_into(dS, vp, s.key, s.value, dacross, kp);
+      std::fill_n(m_.dout, n * vp_, REAL(0));
+    std::fill_n(m_.da, n, 0.0);
+    transpose_into(m_.q, kp_, n, s_.key, m_.q_across, pitch_);
+    transpose_into(m_.dout, vp_, n, s_.value, m_.dout_across, pitch_);
+    transpose_into(state, vp_, s_.key, s_.value, m_.state_across, kp_);
+    transpose_into(m_.dstate, vp_, s_.key, s_.value, m_.dstate_across, kp_);
+  }
 
-    score(k, kp, s.key, qt, &fades, s.scale, n, pitch, scores, &ahead);      // scale fade (Q K^T), transposed
-    score(v, vp, s.value, dt, nullptr, REAL(1), n, pitch, dscores, &ahead);  // dO V^T, transposed
-    if (decay) add_pairs(scores, dscores, n, pitch, da);
+  // scale fade (Q K^T) and scale fade (dO V^T), with the key's step first and with the query's.
+  TARGET void score_chunk(int64_t n, Ahead& ahead) {
+    score(m_.k, kp_, s_.key, m_.q_across, &m_.fades, s_.scale, n, pitch_, m_.scores, &ahead);
+    score(m_.v, vp_, s_.value, m_.dout_across, nullptr, REAL(1), n, pitch_, m_.dscores, &ahead);
+    if (decay_) add_pairs(m_.scores, m_.dscores, n, pitch_, m_.da);
     for (int64_t j = 0; j < n; ++j) {
-      const REAL* fade = fades.table + j * fades.step();
-      REAL* row = dscores + j * pitch;
+      const REAL* fade = m_.fades.table + j * m_.fades.step();
+      REAL* row = m_.dscores + j * pitch_;
       for (int64_t i = j / LANES * LANES; i < n; i += LANES)
-        store(row + i, s.scale * load(fade + i) * load(row + i));
+        store(row + i, s_.scale * load(fade + i) * load(row + i));
     }
-    transpose_into(scores, pitch, n, n, by_query, pitch, true);
-    transpose_into(dscores, pitch, n, n, dby_query, pitch, true);
+    transpose_into(m_.scores, pitch_, n, n, m_.scores_by_query, pitch_, true);
+    transpose_into(m_.dscores, pitch_, n, n, m_.dscores_by_query, pitch_, true);
+  }
 
+  // dQ = P K + scale e (dO S^T)
+  TARGET void query_gradient(int64_t first, int64_t n, Ahead& ahead) {
     TileWork w{};
-    w.product = {s.value, d, vp, across, kp}, w.rows = fades.read, w.c = dq, w.c_step = kp;
-    cover<FadedRows>(w, n, kp, false, &ahead);  // scale e (dO S^T)
-    if (decay)
-      for (int64_t i = 0; i < n; ++i) da[i] += dot(dq + i * kp, q + i * kp, s.key);
-    w = {}, w.triangle = {n, dscores, pitch, k, kp}, w.start = dq, w.start_step = kp;
-    w.c = direct_key ? static_cast<REAL*>(g.q) + first * s.heads * s.key : dq;
-    w.c_step = direct_key ? s.heads * s.key : kp;
-    cover<Causal<false>>(w, n, kp, false, &ahead);
-    if (!direct_key) scatter(s, dq, first, n, s.key, kp, g.q);
+    w.product = {s_.value, m_.dout, vp_, m_.state_across, kp_}, w.rows = m_.fades.read;
+    w.c = m_.dq, w.c_step = kp_;
+    cover<FadedRows>(w, n, kp_, false, &ahead);
+    if (decay_)
+      for (int64_t i = 0; i < n; ++i) m_.da[i] += dot(m_.dq + i * kp_, m_.q + i * kp_, s_.key);
+    add_causal<false>({n, m_.dscores, pitch_, m_.k, kp_}, m_.dq, first, n, s_.key, kp_, g_.q, ahead);
+  }
 
-    w = {}, w.product = {s.value, v, vp, dacross, kp}, w.rows = fades.to_end, w.c = dk, w.c_step = kp;
-    cover<FadedRows>(w, n, kp, false, &ahead);  // r (V dS^T)
-    if (decay)
+  // dK = P^T Q + r (V dS^T)
+  TARGET void key_gradient(int64_t first, int64_t n, Ahead& ahead) {
+    TileWork w{};
+    w.product = {s_.value, m_.v, vp_, m_.dstate_across, kp_}, w.rows = m_.fades.to_end;
+    w.c = m_.dk, w.c_step = kp_;
+    cover<FadedRows>(w, n, kp_, false, &ahead);
+    if (decay_)
       // The last step's own k v^T reaches the state undecayed.
       for (int64_t j = 0; j + 1 < n; ++j) {
-        const double pair = dot(dk + j * kp, k + j * kp, s.key);
-        da[j] -= pair;
-        da[n - 1] += pair;
+        const double pair = dot(m_.dk + j * kp_, m_.k + j * kp_, s_.key);
+        m_.da[j] -= pair;
+        m_.da[n - 1] += pair;
       }
-    w = {}, w.triangle = {n, dby_query, pitch, q, kp}, w.start = dk, w.start_step = kp;
-    w.c = direct_key ? static_cast<REAL*>(g.k) + first * s.heads * s.key : dk;
-    w.c_step = direct_key ? s.heads * s.key : kp;
-    cover<Causal<true>>(w, n, kp, false, &ahead);
-    if (!direct_key) scatter(s, dk, first, n, s.key, kp, g.k);
+    add_causal<true>({n, m_.dscores_by_query, pitch_, m_.q, kp_}, m_.dk, first, n, s_.key, kp_, g_.k, ahead);
+  }
 
-    w = {}, w.product = {s.key, k, kp, dS, vp}, w.rows = fades.to_end, w.c = dv, w.c_step = vp;
-    cover<FadedRows>(w, n, vp, false, &ahead);  // r (K dS)
-    w = {}, w.triangle = {n, by_query, pitch, d, vp}, w.start = dv, w.start_step = vp;
-    w.c = direct_value ? static_cast<REAL*>(g.v) + first * s.heads * s.value : dv;
-    w.c_step = direct_value ? s.heads * s.value : vp;
-    cover<Causal<true>>(w, n, vp, false, &ahead);
-    if (!direct_value) scatter(s, dv, first, n, s.value, vp, g.v);
+  // dV = (Q K^T . D)^T dO + r (K dS)
+  TARGET void value_gradient(int64_t first, int64_t n, Ahead& ahead) {
+    TileWork w{};
+    w.product = {s_.key, m_.k, kp_, m_.dstate, vp_}, w.rows = m_.fades.to_end;
+    w.c = m_.dv, w.c_step = vp_;
+    cover<FadedRows>(w, n, vp_, false, &ahead);
+    add_causal<true>({n, m_.scores_by_query, pitch_, m_.dout, vp_}, m_.dv, first, n, s_.value, vp_, g_.v,
+                     ahead);
+  }
 
-    const REAL kept = 1 + fades.lost;
-    if (decay) da[n - 1] += static_cast<double>(kept) * dot(S, dS, size);
-    scale_rows(d, fades.read, n, vp, faded);
-    w = {}, w.product = {n, q, kp, faded, vp}, w.scale = fades.lost, w.c = dS, w.c_step = vp;
-    cover<FadedState>(w, s.key, vp, false, &ahead);
+  // Adds the causal product to `rows` and writes them where the gradient goes.
+  template <bool EARLIER>
+  TARGET void add_causal(const Product& triangle, REAL* rows, int64_t first, int64_t n, int64_t width,
+                         int64_t pitch, void* to, Ahead& ahead) {
+    const bool direct = s_.element == Element::real && width == pitch;
+    TileWork w{};
+    w.triangle = triangle, w.start = rows, w.start_step = pitch;
+    w.c = direct ? static_cast<REAL*>(to) + first * s_.heads * width : rows;
+    w.c_step = direct ? s_.heads * width : pitch;
+    cover<Causal<EARLIER>>(w, n, pitch, false, &ahead);
+    if (!direct) scatter(s_, rows, first, n, width, pitch, to);
+  }
 
+  // dS <- exp(a_last) dS + (scale e Q)^T dO
+  TARGET void state_gradient(int64_t n, const REAL* state, Ahead& ahead) {
+    const REAL kept = 1 + m_.fades.lost;
+    if (decay_) m_.da[n - 1] += static_cast<double>(kept) * dot(state, m_.dstate, size_);
+    scale_rows(m_.dout, m_.fades.read, n, vp_, m_.faded);
+    TileWork w{};
+    w.product = {n, m_.q, kp_, m_.faded, vp_}, w.scale = m_.fades.lost, w.c = m_.dstate, w.c_step = vp_;
+    cover<FadedState>(w, s_.key, vp_, false, &ahead);
+  }
+
+  // A step's log decay is in the sums of all later steps.
+  TARGET void decay_gradient(int64_t first, int64_t n) {
     double sum = 0;
     for (int64_t i = n - 1; i >= 0; --i) {
-      sum += da[i];
-      if (g.decay) g.decay[(first + i) * s.heads] = static_cast<REAL>(sum);
-      if (g.decay_sum) *g.decay_sum += sum;
+      sum += m_.da[i];
+      if (g_.decay) g_.decay[(first + i) * s_.heads] = static_cast<REAL>(sum);
+      if (g_.decay_sum) *g_.decay_sum += sum;
     }
   }
-  if (g.initial) save_state(dS, s.key, s.value, vp, g.initial);
+
+  const Sequence<REAL>& s_;
+  const Gradients<REAL>& g_;
+  BackwardWorkspace m_;
+  const int64_t pitch_, kp_, vp_, size_;
+  const bool decay_;
+};
+
+TARGET void retain_backward(const Sequence<REAL>& s, const REAL* initial, const Gradients<REAL>& g,
+                            Scratch<REAL>& memory) {
+  BackwardPass(s, g, memory).run(initial);
 }
 
 // One pass over the state: each of its rows fades, by `lost` of what it was, takes in k_d v, and is added to

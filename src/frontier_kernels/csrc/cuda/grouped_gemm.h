@@ -56,8 +56,7 @@ __device__ __forceinline__ int64_t weight_row(int64_t first, int c, int64_t colu
   return c % (2 * RUN) < RUN ? h : columns / 2 + h;
 }
 
-// ---- what is done with a tile before it is stored
-// ----------------------------------------------------------
+// Epilogues: what is done with a tile before it is stored.
 
 __device__ __forceinline__ float exponential_of(float x) { return expf(x); }
 __device__ __forceinline__ double exponential_of(double x) { return exp(x); }
@@ -70,19 +69,25 @@ __device__ __forceinline__ S sigmoid(S x) {
 }
 
 template <typename S>
-__device__ __forceinline__ S activate(Activation activation, S x) {
-  if (activation != Activation::gelu) return x * sigmoid(x);
-  return S(0.5) * x * (S(1) + error_function(x * S(0.70710678118654752440)));
+__device__ __forceinline__ S normal_cdf(S x, S* x_density) {
+  *x_density = x * (S(0.39894228040143267794) * exponential_of(S(-0.5) * x * x));
+  return S(0.5) * (S(1) + error_function(x * S(0.70710678118654752440)));
 }
 
-template <typename S>
-__device__ __forceinline__ S activation_slope(Activation activation, S x) {
-  if (activation != Activation::gelu) {
-    const S s = sigmoid(x);
-    return s * (S(1) + x * (S(1) - s));
+#define INLINE __device__ __forceinline__
+#include "../common/activation_formulas.inc.h"
+#undef INLINE
+
+// Calls f with the activation as a constant, that its loop over a thread's elements is compiled for each.
+template <typename F>
+__device__ __forceinline__ void with_activation(Activation activation, const F& f) {
+  switch (activation) {
+#define FRONTIER_ROW(name, gated) \
+  case Activation::name:          \
+    return f(std::integral_constant<Activation, Activation::name>{});
+    FRONTIER_ACTIVATIONS(FRONTIER_ROW)
+#undef FRONTIER_ROW
   }
-  const S bell = S(0.39894228040143267794) * exponential_of(S(-0.5) * x * x);
-  return S(0.5) * (S(1) + error_function(x * S(0.70710678118654752440))) + x * bell;
 }
 
 // What memory keeps of a number.
@@ -143,8 +148,13 @@ struct StoreActivation {
     if (left <= 0) return 0;
     add_bias(expert, col, left, value);
     store<N>(pre + row * inner + col, left, whole, value);
+    with_activation(activation, [&](auto kind) {
+      constexpr Activation K = decltype(kind)::value;
+      if constexpr (!is_gated(K)) {
 #pragma unroll
-    for (int i = 0; i < N; ++i) value[i] = activate(activation, rounded<T>(value[i]));
+        for (int i = 0; i < N; ++i) value[i] = activated<K>(rounded<T>(value[i]), S(0)).value;
+      }
+    });
     store<N>(active + row * hidden + col, left, whole, value);
     return 0;
   }
@@ -158,8 +168,13 @@ struct StoreActivation {
     add_bias(expert, hidden + col, left, up);
     store<N>(pre + row * inner + col, left, whole, gate);
     store<N>(pre + row * inner + hidden + col, left, whole, up);
+    with_activation(activation, [&](auto kind) {
+      constexpr Activation K = decltype(kind)::value;
+      if constexpr (is_gated(K)) {
 #pragma unroll
-    for (int i = 0; i < N; ++i) gate[i] = activate(Activation::silu, rounded<T>(gate[i])) * rounded<T>(up[i]);
+        for (int i = 0; i < N; ++i) gate[i] = activated<K>(rounded<T>(gate[i]), rounded<T>(up[i])).value;
+      }
+    });
     store<N>(active + row * hidden + col, left, whole, gate);
   }
 };
@@ -185,35 +200,24 @@ struct StoreSlope {
     if (left <= 0) return 0;
     const int64_t slot = row_to_slot[row];
     const S w = slot >= 0 && slot < slots ? weights[slot] : S(0);
-    const bool gated = activation == Activation::swiglu;
-    S x[N], a[N], slope[N], dot = 0;
+    S x[N], a[N], dx[N], dot = 0;
     load<N>(pre + row * inner + col, left, whole, x);
-    if (gated) {
-      S up[N], dup[N];
-      load<N>(pre + row * inner + hidden + col, left, whole, up);
+    with_activation(activation, [&](auto kind) {
+      constexpr Activation K = decltype(kind)::value;
+      S up[N] = {}, dup[N];
+      if constexpr (is_gated(K)) load<N>(pre + row * inner + hidden + col, left, whole, up);
 #pragma unroll
       for (int i = 0; i < N; ++i) {
-        const S silu = activate(Activation::silu, x[i]);
-        a[i] = silu * up[i];
-        slope[i] = up[i] * activation_slope(Activation::silu, x[i]);
-        dup[i] = w * u[i] * silu;
+        const Activated<S> act = activated<K>(x[i], up[i]);
+        dot += u[i] * act.value;
+        a[i] = w * act.value;
+        dx[i] = w * u[i] * act.slope;
+        dup[i] = w * u[i] * act.up_slope;
       }
-      store<N>(dpre + row * inner + hidden + col, left, whole, dup);
-    } else {
-#pragma unroll
-      for (int i = 0; i < N; ++i) {
-        a[i] = activate(activation, x[i]);
-        slope[i] = activation_slope(activation, x[i]);
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      dot += u[i] * a[i];
-      a[i] *= w;
-      slope[i] *= w * u[i];
-    }
+      if constexpr (is_gated(K)) store<N>(dpre + row * inner + hidden + col, left, whole, dup);
+    });
     store<N>(active + row * hidden + col, left, whole, a);
-    store<N>(dpre + row * inner + col, left, whole, slope);
+    store<N>(dpre + row * inner + col, left, whole, dx);
     return dot;
   }
 
@@ -222,8 +226,7 @@ struct StoreSlope {
   }
 };
 
-// ---- which part of which product a block computes
-// ----------------------------------------------------------
+// Tasks: which part of which product a block computes.
 
 // Rows `row` to `row + count` of C, columns from `column` on, summing over `depth` numbers, which begin at
 // row `origin` of both factors where tokens are summed.
@@ -287,8 +290,7 @@ struct WeightRows {
   }
 };
 
-// ---- halves on tensor cores
-// --------------------------------------------------------------------------------
+// Products of 16-bit floats on tensor cores.
 
 template <int ROWS, int COLUMNS, int WARP_ROWS, int STAGES_>
 struct TensorTile {
@@ -534,8 +536,7 @@ __global__ __launch_bounds__(Tile::kThreads, Tile::kBlocks) void tensor_product(
   }
 }
 
-// ---- float and double on multiply-adds
-// ---------------------------------------------------------------------
+// Products of float and double on multiply-adds.
 
 template <int ROWS, int COLUMNS>
 struct ScalarTile {
@@ -714,8 +715,7 @@ __global__ __launch_bounds__(Tile::kThreads) void scalar_product(Matrix<T> a, Ma
   }
 }
 
-// ---- launches
-// ----------------------------------------------------------------------------------------------
+// Launches.
 
 // Runs f with the tile, and whether it is for tensor cores, that this element type has for a size.
 template <typename T, typename F>

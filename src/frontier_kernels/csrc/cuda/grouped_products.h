@@ -34,7 +34,7 @@ struct Network {
   const int64_t* row_to_slot;   // [rows]
   const int64_t* offsets;       // [experts + 1]
 
-  bool gated() const { return activation == Activation::swiglu; }
+  bool gated() const { return is_gated(activation); }
 };
 
 // Implemented for float, double, Half and BFloat16, each in a file of its own.
