@@ -10,7 +10,8 @@ import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/
 import llamaTokenizer from "../../../src/frontier_lab/checkpoints/llama/tokenizer.json";
 import mixtralTokenizer from "../../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
 import { float32, fromBase64 } from "../../src/base/bytes";
-import { softmax, TinyModel, type Checkpoint, type Config, type Off } from "../../src/reader/model";
+import { softmax } from "../../src/reader/arithmetic";
+import { TinyModel, type Checkpoint, type Config, type Off } from "../../src/reader/model";
 import type { TokenizerFile } from "../../src/reader/tokenizer";
 import golden from "../golden/tiny_model.json";
 
