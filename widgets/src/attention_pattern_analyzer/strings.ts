@@ -1,4 +1,4 @@
-import type { Lens, Removal, Weighting } from "./state";
+import type { Removal, Weighting } from "./choices";
 import type { KindName, Metric } from "./patterns";
 import type { Language } from "../base/strings";
 
@@ -263,9 +263,3 @@ const en: AnalyzerStrings = {
 };
 
 export const STRINGS: Record<Language, AnalyzerStrings> = { zh, en };
-
-export function lensName(lens: Lens, text: AnalyzerStrings): string {
-  if (lens === "pattern") return text.patternLens;
-  if (lens === "loss") return text.lossLens;
-  return lens === "divergence" ? text.divergenceLens : text.metrics[lens];
-}

@@ -46,3 +46,28 @@ export function download(name: string, content: Blob | string, type = "text/plai
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
+
+/** Put a text on the clipboard; false where the browser allows neither way. */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copySelection(text); // no clipboard without a secure context, and none where the reader refused it
+  }
+}
+
+/** The way that works from file:// as well: a field is selected and copied. */
+function copySelection(text: string): boolean {
+  const active = document.activeElement;
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.style.position = "fixed"; // or the page would scroll to it
+  field.style.opacity = "0";
+  document.body.append(field);
+  field.select();
+  const copied = document.execCommand?.("copy") ?? false;
+  field.remove();
+  if (active instanceof HTMLElement) active.focus({ preventScroll: true });
+  return copied;
+}

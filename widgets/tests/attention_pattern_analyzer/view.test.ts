@@ -5,9 +5,11 @@ import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/
 import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
 import data from "../../frontier_widgets/data/attention_pattern_analyzer.json";
 import { difference, extent, thumbnail } from "../../src/attention_pattern_analyzer/draw";
-import { readData, readState, shown, type Reading } from "../../src/attention_pattern_analyzer/state";
+import { shown } from "../../src/base/text";
+import { readData, type Reading } from "../../src/attention_pattern_analyzer/reading";
+import { readState } from "../../src/attention_pattern_analyzer/state";
 import { STRINGS } from "../../src/attention_pattern_analyzer/strings";
-import widget, { defaults } from "../../src/attention_pattern_analyzer/view";
+import widget, { defaults } from "../../src/attention_pattern_analyzer/index";
 import { KINDS } from "../../src/attention_pattern_analyzer/patterns";
 import { HostModel } from "../../src/host/models";
 

@@ -3,7 +3,7 @@ import { float32, fromBase64, fromHex } from "../../src/base/bytes";
 import { h, uniqueId } from "../../src/base/dom";
 import { keepKeys, roving, setTabStop } from "../../src/base/keyboard";
 import { toCsv } from "../../src/base/save";
-import { canvas, svg, toElement, type Drawing } from "../../src/base/shapes";
+import { follow, svg, toElement, type Drawing } from "../../src/base/shapes";
 import { pickLanguage } from "../../src/base/strings";
 import { dataTable } from "../../src/base/table";
 import { STRINGS as LONG_CONTEXT } from "../../src/long_context_strategies/strings";
@@ -120,7 +120,7 @@ describe("drawings", () => {
     for (const from of all)
       for (const to of all) {
         const place = h("div");
-        const paint = canvas(place);
+        const paint = follow(place);
         paint(from);
         paint(to);
         expect(place.childNodes).toHaveLength(1);
@@ -133,7 +133,7 @@ describe("drawings", () => {
 
   it("keep the elements that stay, and write nothing that is the same", async () => {
     const place = h("div");
-    const paint = canvas(place);
+    const paint = follow(place);
     paint(svg("svg", {}, dot(1), dot(2)));
     const before = [...place.querySelectorAll("circle")];
     const seen: MutationRecord[] = [];

@@ -2,8 +2,9 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import data from "../../frontier_widgets/data/moe_routing.json";
 import { HostModel } from "../../src/host/models";
-import widget, { defaults } from "../../src/moe_routing/view";
-import { nearestSnapshot, shown } from "../../src/moe_routing/state";
+import widget, { defaults } from "../../src/moe_routing/index";
+import { shown } from "../../src/base/text";
+import { nearestSnapshot } from "../../src/moe_routing/state";
 
 const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
 

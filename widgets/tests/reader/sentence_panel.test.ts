@@ -10,7 +10,7 @@ import golden from "../golden/tiny_model.json";
 
 const BASE64 = weights.slice(weights.indexOf(",") + 1);
 const SENTENCE = golden.mixtral.sentences[0] as Required<(typeof golden.mixtral.sentences)[0]>;
-type Widget = typeof import("../../src/moe_routing/view");
+type Widget = typeof import("../../src/moe_routing/index");
 let moe: Widget;
 
 beforeAll(() => {
@@ -25,7 +25,7 @@ beforeAll(() => {
 });
 beforeEach(async () => {
   vi.resetModules(); // models are loaded once for each module
-  moe = await import("../../src/moe_routing/view");
+  moe = await import("../../src/moe_routing/index");
   document.documentElement.setAttribute("lang", "en");
 });
 afterEach(() => {

@@ -1,8 +1,8 @@
 // Total and active parameters: a published model, its number of experts, how many a token takes, how finely they are split.
-import { choice, range } from "../base/controls";
-import { h } from "../base/dom";
-import type { Language } from "../base/strings";
-import { MIXTURES, sizes, type Sizes } from "./sizes";
+import { choice, range } from "../../base/controls";
+import { h } from "../../base/dom";
+import type { Language } from "../../base/strings";
+import { MIXTURES, sizes, type Sizes } from "../sizes";
 
 const zh = {
   title: "总参数与激活参数",
