@@ -1,8 +1,8 @@
 """The notebook behind a page's download button: its figures alive, and in the language of the page.
 
-A committed notebook keeps neither code nor published data of its figures: each would stand there once for every
-figure, and change with every build of the bundles. Who downloads one page gets both, so that JupyterLab shows the
-figures before anything has run. The English page's notebook is made with the same catalogue as the page.
+A committed notebook keeps neither code nor published data of its figures: each would stand there once for
+every figure, and change with every build of the bundles. Who downloads one page gets both, so that JupyterLab
+shows the figures before anything has run. The English page's notebook is made with the page's own catalogue.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def translated_markdown(source: str, texts: Mapping[str, str]) -> str:
 
 
 def same_code(one: str, other: str) -> bool:
-    """Whether two cells differ in comments and strings alone."""
+    """Whether two cells differ in comments and strings alone, and in how many strings they print."""
 
     def shape(code: str) -> str:
         tree = ast.parse(re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", code))
@@ -121,6 +121,8 @@ def same_code(one: str, other: str) -> bool:
                 node.value = ""
             if isinstance(node, ast.JoinedStr):  # words around its values may be in another order, or gone
                 node.values = [value for value in node.values if not isinstance(value, ast.Constant)]
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+                node.args = [value for value in node.args if not isinstance(value, ast.Constant)]
         return ast.dump(tree)
 
     try:

@@ -2,8 +2,8 @@
 
 What it does to a page: the widgets' code and published data go into one registry script for the whole site;
 buttons for the other language, Colab and the notebook are added; scripts and styles that a page does not use
-are left out. Chinese in code, outputs and drawings is translated with the page's own message catalogue, and so is
-the notebook that the page offers.
+are left out. Chinese in code, outputs and drawings is translated with the page's own message catalogue, and
+so is the notebook that the page offers.
 """
 
 from __future__ import annotations
