@@ -2,7 +2,8 @@
 
 What it does to a page: the widgets' code and published data go into one registry script for the whole site;
 buttons for the other language, Colab and the notebook are added; scripts and styles that a page does not use
-are left out. Chinese in code, outputs and drawings is translated with the page's own message catalogue.
+are left out. Chinese in code, outputs and drawings is translated with the page's own message catalogue, and
+so is the notebook that the page offers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import frontier_widgets
+import nbformat
+from babel.messages.mofile import read_mo
 from docutils import nodes
+from downloads import HAN, SEGMENT, in_english, translated_html, translated_lines, with_live_figures
 from formulas import setup_formulas
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -25,9 +29,6 @@ from sphinx.util.osutil import relative_uri
 
 from frontier_lab.figure_data import browser_models
 
-HAN = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff60]")  # and full-width punctuation
-SEGMENT = re.compile(r">([^<>]*)<")
-DRAWING = re.compile(r'aria-label="[^"]*"( data-alt-zh="[^"]*" data-alt-en="([^"]*)")')
 COMPONENT = re.compile(r"data-component=|vnd\.jupyter\.widget-view\+json")
 CODE = r'<div class="highlight"'
 MATH = r'class="katex"'
@@ -105,27 +106,13 @@ class TranslateLiterals(SphinxPostTransform):  # type: ignore[misc]
             self.document.findall(lambda node: isinstance(node, (nodes.literal_block, nodes.raw)))
         ):
             source = node.astext()
-            if not literal_text(node) and not DRAWING.search(source):
+            translated = translated_lines if isinstance(node, nodes.literal_block) else translated_html
+            if (new := translated(source, catalogue.gettext)) == source:
                 continue
-            if isinstance(node, nodes.literal_block):
-                lines = [self.line(line, catalogue.gettext) for line in source.splitlines()]
-                source = "\n".join(lines)
-            else:
-                source = SEGMENT.sub(lambda m: f">{self.segment(m[1], catalogue.gettext)}<", source)
-                source = DRAWING.sub(r'aria-label="\2"\1', source)  # type: ignore[arg-type]
+            source = new
             node.rawsource = source  # Sphinx highlights only a block whose text is its source
             node.children = []
             node += nodes.Text(source)
-
-    @staticmethod
-    def line(line: str, gettext: Any) -> str:
-        text = line.strip()
-        return line.replace(text, gettext(text)) if HAN.search(text) else line
-
-    @staticmethod
-    def segment(text: str, gettext: Any) -> str:
-        words = html.unescape(text).strip()
-        return text.replace(text.strip(), html.escape(gettext(words))) if HAN.search(words) else text
 
 
 def translate_captions(app: Sphinx, doctree: nodes.document) -> None:
@@ -168,8 +155,7 @@ def page_context(app: Sphinx, pagename: str, template: str, context: dict[str, A
     context["other_name"] = "中文" if english else "English"
     context["other_page"] = f"{root}../{here}" if english else f"{root}en/{here}"
     notebook = f"{pagename}.ipynb" if context.get("page_source_suffix") == ".ipynb" else None
-    sources = f"{root}../_sources" if english else f"{root}_sources"  # one copy serves both languages
-    context["notebook_url"] = notebook and f"{sources}/{notebook}"
+    context["notebook_url"] = notebook and f"{root}_sources/{notebook}"
     repository = app.config.frontier_repository
     path = repository.removeprefix("https://github.com/")
     on_colab = notebook and path != repository  # Colab opens notebooks from GitHub alone
@@ -200,10 +186,31 @@ def is_used(filename: str, body: str) -> bool:
     return not needs or any(re.search(pattern, body) for pattern in needs)
 
 
+def write_notebooks(app: Sphinx) -> None:
+    """Put the notebooks that pages offer in the place of the committed ones, which Sphinx copied."""
+    for file in sorted(Path(app.outdir, "_sources").rglob("*.ipynb")):
+        page = file.relative_to(Path(app.outdir, "_sources")).with_suffix("")
+        notebook = nbformat.read(file, as_version=4)
+        if app.config.language == "en":
+            notebook = in_english(notebook, catalogue(app, page.as_posix()))
+        file.write_text(nbformat.writes(with_live_figures(notebook), version=4) + "\n", "utf8")
+
+
+def catalogue(app: Sphinx, page: str) -> dict[str, str]:
+    """What the English build says for each Chinese string of a page; empty where it has no catalogue."""
+    for folder in app.config.locale_dirs:
+        compiled = Path(app.srcdir, folder, "en", "LC_MESSAGES", f"{page}.mo")
+        if compiled.is_file():
+            with compiled.open("rb") as stream:
+                return {str(message.id): str(message.string) for message in read_mo(stream) if message.id}
+    return {}
+
+
 def finish(app: Sphinx, error: Exception | None) -> None:
-    """Write the figures' scripts; take away what no page loads."""
+    """Write the figures' scripts and the notebooks to download; take away what no page loads."""
     if error or app.builder.format != "html":
         return
+    write_notebooks(app)
     static = Path(app.outdir, "_static")
     for name in frontier_widgets.components():
         script = frontier_widgets.registry_script([name])

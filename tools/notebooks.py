@@ -53,6 +53,11 @@ ENVIRONMENT = {
 }
 """What a kernel gets, so that a notebook gives the same outputs on every machine."""
 
+RUN_THIS_CELL = "运行本单元格，就能看到这张图。\nRun this cell to see the figure."
+"""What stands in the place of a figure in a notebook that is opened and not run."""
+PLACEHOLDER = f"export default {{ render: ({{ el }}) => {{ el.innerText = {json.dumps(RUN_THIS_CELL)}; }} }};"
+"""Code of a saved figure: without any, Jupyter shows an error; with its own, each would carry 80 kB."""
+
 KEPT_IN_CELL = ("tags", "mystnb")
 """Metadata of a cell that the site reads; the rest is an editor's."""
 
@@ -180,6 +185,11 @@ def problems(notebook: Any) -> list[str]:
     return found
 
 
+def referred(model: Any) -> list[str]:
+    """Ids of the models that a saved model refers to, in their order."""
+    return list(dict.fromkeys(MODEL.findall(json.dumps(model, sort_keys=True))))
+
+
 def stable_ids(notebook: Any, name: str) -> Any:
     """The notebook with widget models renamed after their place on the page ``name``, their state slimmed.
 
@@ -190,24 +200,42 @@ def stable_ids(notebook: Any, name: str) -> Any:
     if widgets is None:
         return notebook
     state = widgets["state"] = slim_state(widgets)["state"]
+    for model in state.values():
+        if model["model_module"] == "anywidget" and "_esm" not in model["state"]:
+            model["state"] |= {"_esm": PLACEHOLDER, "_css": ""}
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     order = [output["data"][VIEW]["model_id"] for output in outputs if VIEW in output.get("data", {})]
-    order = list(dict.fromkeys(order))
-    for model in order:  # grows while it is walked
-        refers = MODEL.findall(json.dumps(state.get(model), sort_keys=True))
-        order += [other for other in dict.fromkeys(refers) if other in state and other not in order]
+    order = follow(order, state)
     names = {model: hashlib.sha256(f"{name}:{i}".encode()).hexdigest()[:32] for i, model in enumerate(order)}
 
     def rename(match: re.Match[str]) -> str:
         return names.get(match[0], match[0])
 
-    def place(model: str) -> str:
-        """Sorts models that nothing shown refers to, such as links, by what they say about the others."""
-        return MODEL.sub(lambda match: names.get(match[1], ""), json.dumps(state[model], sort_keys=True))
+    def described(model: str, *within: str) -> str:
+        """What a model says, with all that it refers to: sorts those that nothing shown refers to."""
 
-    rest = sorted(set(state) - set(order), key=place)
+        def refer(match: re.Match[str]) -> str:
+            other = match[1]
+            known = other in names or other not in state or other in within
+            return names.get(other, "") if known else described(other, *within, model)
+
+        return MODEL.sub(refer, json.dumps(state[model], sort_keys=True))
+
+    rest = sorted(set(state) - set(order), key=described)
+    inner = {other for model in rest for other in referred(state[model])}
+    # Two that are equal may change places, but each takes along what belongs to it, its layout for one.
+    roots = [model for model in rest if model not in inner]
+    rest = [model for model in follow([*follow(roots, state), *rest], state) if model not in names]
     names |= {model: hashlib.sha256(f"{name}:+{i}".encode()).hexdigest()[:32] for i, model in enumerate(rest)}
     return nbformat.from_dict(json.loads(IDENTIFIER.sub(rename, json.dumps(notebook))))
+
+
+def follow(models: Sequence[str], state: Mapping[str, Any]) -> list[str]:
+    """``models``, and after them those that they refer to, and so on; each once."""
+    order = list(dict.fromkeys(models))
+    for model in order:  # grows while it is walked
+        order += [other for other in referred(state.get(model)) if other in state and other not in order]
+    return order
 
 
 def normalise(notebook: Any, name: str) -> Any:
@@ -225,6 +253,10 @@ def normalise(notebook: Any, name: str) -> Any:
         cell.id = f"{digest}-{seen[digest]}" if digest in seen else digest
         seen[digest] = seen.get(digest, 0) + 1
         cell.metadata = {key: value for key, value in cell.metadata.items() if key in KEPT_IN_CELL}
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if VIEW in data and RUN_THIS_CELL not in data.get("text/plain", ""):
+                data["text/plain"] = f"{data.get('text/plain', '')}\n{RUN_THIS_CELL}".lstrip()
     kept = {key: value for key, value in notebook.metadata.items() if key != "jupytext"}
     notebook.metadata = nbformat.from_dict({**kept, **METADATA})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -250,8 +282,14 @@ def keep_measured(before: Any, after: Any) -> None:
 
 
 def kernel_environment(scratch: str) -> dict[str, str]:
-    """Variables for a kernel: this process's, ``ENVIRONMENT``, and no start-up files of the user."""
-    return {**os.environ, **ENVIRONMENT, "IPYTHONDIR": scratch, "JUPYTER_CONFIG_DIR": scratch}
+    """Variables for a kernel: this process's, ``ENVIRONMENT``, and no start-up files of the user.
+
+    Matplotlib gets settings that set nothing, and keeps its cache of fonts, which takes seconds to make.
+    """
+    settings = Path(scratch, "matplotlibrc")
+    settings.touch()
+    places = {"IPYTHONDIR": scratch, "JUPYTER_CONFIG_DIR": scratch, "MATPLOTLIBRC": str(settings)}
+    return {**os.environ, **ENVIRONMENT, **places}
 
 
 def write(notebook: Any, path: Path) -> None:

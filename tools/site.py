@@ -342,7 +342,6 @@ def share(site: Path) -> None:
 
     for page in (site / "en").rglob("*.html"):
         page.write_text(reference.sub(point, page.read_text("utf8")), "utf8")
-    shutil.rmtree(site / "en" / "_sources")
 
 
 def make(target: Path) -> None:
@@ -359,7 +358,7 @@ def make(target: Path) -> None:
     shutil.copytree(chinese, fresh, ignore=unneeded)
     shutil.copytree(translated, fresh / "en", ignore=unneeded)
     share(fresh)
-    for source in (fresh / "_sources").rglob("*.md"):
+    for source in fresh.rglob("_sources/**/*.md"):
         source.unlink()  # notebooks are there to download; a page of prose has no such button
     (fresh / ".nojekyll").touch()
     shutil.rmtree(target, ignore_errors=True)

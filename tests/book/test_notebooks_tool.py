@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,30 @@ def test_widget_state_is_slim_and_its_links_hold(executed: Path) -> None:
     page = read(executed)
     state = page.metadata.widgets[tool.STATE]["state"]
     figure, box = (page.cells[i].outputs[0]["data"][tool.VIEW]["model_id"] for i in (2, 3))
-    assert "_esm" not in state[figure]["state"]
+    assert state[figure]["state"]["_esm"] == tool.PLACEHOLDER
+    assert len(json.dumps(state[figure])) < 5000
+    assert "Run this cell to see the figure." in page.cells[2].outputs[0]["data"]["text/plain"]
     assert state[box]["state"]["children"][0] == f"IPY_MODEL_{figure}"
     assert state[box]["state"]["children"][1].removeprefix("IPY_MODEL_") in state
     assert list(state) == sorted(state)
+
+
+def test_two_equal_widgets_keep_what_belongs_to_each_whichever_came_first() -> None:
+    def page(first: str, second: str) -> Any:
+        state = {
+            letter * 32: {"model_module": "m", "model_name": name, "state": values}
+            for letter, name, values in (
+                (first, "Figure", {"layout": f"IPY_MODEL_{'c' * 32}"}),
+                (second, "Figure", {"layout": f"IPY_MODEL_{'d' * 32}"}),
+                ("c", "Layout", {}),
+                ("d", "Layout", {}),
+            )
+        }
+        return nbformat.v4.new_notebook(metadata={"widgets": {tool.STATE: {"state": state}}})
+
+    pages = [tool.stable_ids(page(*letters), "page") for letters in ("ab", "ba")]
+    first, second = (page.metadata.widgets[tool.STATE]["state"] for page in pages)
+    assert first == second
 
 
 def test_own_data_stays_in_the_state_as_bytes(tmp_path: Path) -> None:
@@ -132,6 +153,18 @@ def test_unfit_notebook_is_refused_and_left_alone(tmp_path: Path, source: str, m
     assert message in found
     assert path.read_bytes() == before
     assert tool.execute_all([path]) == 1
+
+
+def test_a_drawing_does_not_follow_the_settings_of_who_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "settings" / "matplotlibrc"
+    settings.parent.mkdir()
+    settings.write_text("font.size: 22\n")
+    monkeypatch.setenv("MATPLOTLIBRC", str(settings))
+    path = notebook(tmp_path, "import matplotlib\nprint(matplotlib.rcParams['font.size'])")
+    assert tool.execute(path) == []
+    assert read(path).cells[0].outputs[0].text == "10.0\n"
 
 
 def test_slow_cell_is_stopped(tmp_path: Path) -> None:
