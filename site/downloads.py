@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any
 
 import frontier_widgets
-from frontier_widgets.components import DATA_TRAITS
 
 HAN = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff60]")  # and full-width punctuation
 SEGMENT = re.compile(r">([^<>]*)<")
@@ -51,7 +50,7 @@ def with_live_figures(notebook: Any) -> Any:
             continue
         traits = ["_esm", "_css"]
         if values.get("data_sha256") == component.data_sha256:
-            traits += DATA_TRAITS[component.name]
+            traits += component.data_traits
         default = saved_default(component.name)
         values |= {name: value for name, value in default["state"].items() if name in traits}
         kept = [buffer for buffer in model.get("buffers", []) if buffer["path"][0] not in traits]
