@@ -121,7 +121,12 @@ gpu-test:  ## build for the visible GPU, test and time the kernels there (GPU_PY
 
 # ---- checks ------------------------------------------------------------------------------------------------
 
-test: setup lint test-widgets book test-python nbval  ## every check: style, types, kernels, lab, widgets, notebooks, the site in a browser
+# Checks that run at the same time: as many as the smallest machine has processors. More take more memory, some 3 GB each.
+WORKERS ?= 2
+
+test: setup $(NODE_MODULES)  ## every check: style, types, kernels, lab, widgets, notebooks, the site in a browser
+	@$(MAKE) --no-print-directory -j$(WORKERS) --output-sync=target lint test-widgets book
+	@$(MAKE) --no-print-directory test-python nbval
 	@$(say) "all checks passed"
 
 lint: setup $(NODE_MODULES)
@@ -141,13 +146,13 @@ test-widgets: setup $(NODE_MODULES)
 	@cd widgets && npm test --silent
 
 test-python: setup models book $(NODE_MODULES)
-	@$(say) "pytest (slow ones last)"
-	@$(PY) -m pytest tests -m "not slow"
-	@$(PY) -m pytest tests -m slow
+	@$(say) "pytest, $(WORKERS) files at a time; then, alone, the tests of how long something takes"
+	@$(PY) -m pytest tests -m "not speed" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(PY) -m pytest tests -m speed
 
 nbval: setup models
-	@$(say) "nbval, strict, on every notebook"
-	@$(PY) -m tools.notebooks nbval
+	@$(say) "nbval, strict, on every notebook, $(WORKERS) at a time"
+	@$(PY) -m tools.notebooks nbval --workers $(WORKERS)
 
 # ---- upkeep ------------------------------------------------------------------------------------------------
 

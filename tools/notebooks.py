@@ -383,7 +383,7 @@ def without_unavailable(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def nbval(paths: Sequence[Path]) -> int:
+def nbval(paths: Sequence[Path], workers: int = 1) -> int:
     """Run the notebooks again and compare with what they store; the number of failures, 0 when all agree.
 
     nbval passes a cell that was never executed, as one without outputs, so ``problems`` comes first.
@@ -398,6 +398,8 @@ def nbval(paths: Sequence[Path]) -> int:
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
     command += ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZER)]
     command += ["--nbval-cell-timeout", str(TIMEOUT)]
+    if workers > 1:
+        command += ["-n", str(workers), "--dist", "loadfile"]  # a notebook's cells stay together
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as written:
         checked = [written.enter_context(without_unavailable(path)) for path in paths]
         done = subprocess.run([*command, *map(str, checked)], cwd=ROOT, env=kernel_environment(scratch))
@@ -434,14 +436,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("command", choices=("execute", "nbval"))
     parser.add_argument("parts", nargs="*", metavar="N", help="part of a notebook's path, such as 28-2")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--workers", type=int, default=1, help="notebooks that nbval takes at the same time")
+    given = parser.parse_intermixed_args(arguments)
     try:
         paths = select(given.parts)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     try:
-        return min(1, execute_all(paths) if given.command == "execute" else nbval(paths))
+        return min(1, execute_all(paths) if given.command == "execute" else nbval(paths, given.workers))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

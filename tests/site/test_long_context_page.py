@@ -210,6 +210,7 @@ def test_with_reduced_motion_all_layers_come_at_once(open_page: Open, http_root:
     assert figure.slider("层数 L").input_value() == "7"
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize(("topic", "slider"), [(topic, name) for topic in SLIDERS for name in SLIDERS[topic]])
 def test_a_step_of_a_slider_takes_less_than_a_frame(
     open_page: Open, http_root: str, topic: str, slider: str
@@ -219,6 +220,7 @@ def test_a_step_of_a_slider_takes_less_than_a_frame(
     step_within_a_frame(figure.slider(slider))
 
 
+@pytest.mark.speed
 def test_the_figure_is_usable_soon_after_the_page_is_there(open_page: Open, http_root: str) -> None:
     usable_soon(open_page(http_root, PAGE, before=lambda page: page.add_init_script(WATCH)))
 

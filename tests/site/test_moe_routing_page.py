@@ -495,10 +495,12 @@ def test_with_reduced_motion_play_shows_the_end_at_once(open_page: Open, root: s
     assert figure.slider("训练步数").get_attribute("aria-valuetext").startswith("1500 步")
 
 
+@pytest.mark.speed
 def test_the_figures_are_usable_soon_after_the_page_is_there(open_page: Open, http_root: str) -> None:
     usable_soon(open_page(http_root, PAGE, before=lambda page: page.add_init_script(WATCH)))
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize("slider", ["训练步数", "top-k", "温度 T", "容量因子"])
 def test_a_step_of_a_slider_takes_less_than_a_frame(open_page: Open, http_root: str, slider: str) -> None:
     step_within_a_frame(Figure(open_page(http_root, PAGE)).slider(slider))

@@ -31,20 +31,40 @@ PHONE = {"width": 390, "height": 844}
 every_page = pytest.mark.parametrize("name", page_names() or ["index.html"])
 """Where there is no site, the fixture ``site`` says so."""
 
+every_pair = pytest.mark.parametrize(
+    "name", [name for name in page_names() if not name.startswith("en/")] or ["index.html"]
+)
+"""The Chinese page of each pair; its English twin is ``en/`` and the same name."""
+
 CHINESE_ON_ENGLISH_PAGES = (
     "中文",  # the switch to the other language
     "明月几时有，把酒问青天。",  # the poem that is routed in 28.2.1
 )
 """All the Chinese that an English page may show, besides the tokens of the figures."""
 
-AXE_RUN = """async (within) => {
-    const rules = Object.fromEntries(axe.getRules().map((rule) => [rule.ruleId, { enabled: true }]));
-    const { violations } = await axe.run(within ?? document, { rules });
-    const why = (node) => node.failureSummary.replaceAll("\\n", " ");
-    const say = (id, node) => [id, node.target.join(" "), node.html, why(node)];
-    return violations.flatMap(({ id, nodes }) => nodes.map((node) => say(id, node).join("\\n    ")));
-}"""
+
+def axe_run(wanted: str) -> str:
+    """The script that runs those rules of axe for whose ``id`` the expression ``wanted`` holds."""
+    return f"""async (within) => {{
+        const wanted = (id) => {wanted};
+        const rules = axe.getRules().map((rule) => [rule.ruleId, {{ enabled: wanted(rule.ruleId) }}]);
+        const options = {{ rules: Object.fromEntries(rules), resultTypes: ["violations"] }};
+        const {{ violations }} = await axe.run(within ?? document, options);
+        const why = (node) => node.failureSummary.replaceAll("\\n", " ");
+        const say = (id, node) => [id, node.target.join(" "), node.html, why(node)];
+        return violations.flatMap(({{ id, nodes }}) => nodes.map((node) => say(id, node).join("\\n    ")));
+    }}"""
+
+
+ON_COLOURS = "['color-contrast', 'color-contrast-enhanced', 'link-in-text-block'].includes(id)"
+AXE_RUN = axe_run("true")
 """Every rule that axe has: those of WCAG A, AA and AAA, best practices, experimental and old ones."""
+
+AXE_COLOURS = axe_run(ON_COLOURS)
+"""The rules whose answer depends on the scheme."""
+
+AXE_BUT_COLOURS = axe_run(f"!{ON_COLOURS}")
+"""The rules whose answer depends on the words: names, languages, and how lines break."""
 
 UNFOLD = """() => {
     for (const fold of document.querySelectorAll("details")) fold.open = true;
@@ -122,14 +142,15 @@ def test_the_site_has_pages_in_both_languages(site: Path) -> None:
     assert any(has_figure(name) for name in names)
 
 
-# ---- loading -----------------------------------------------------------------------------------------------
+# ---- a visit -----------------------------------------------------------------------------------------------
 
 
-@every_page
-def test_a_page_is_complete_quiet_light_and_asks_nothing_from_outside(
-    open_page: Callable[..., Any], root: str, name: str
-) -> None:
-    page = open_page(root, name)  # requests, console and errors are judged when the test ends
+def assert_complete(page: Any, name: str) -> None:
+    """All figures are there, and what the page asked for keeps within its budget.
+
+    Requests, console and errors are judged when the test ends.
+    """
+    assert page.locator("html").get_attribute("lang") == ("en" if name.startswith("en/") else "zh-CN")
     places = page.locator(FIGURE).count()
     assert places == len(source(name).select(FIGURE))
     assert page.locator("[data-ready='1']").count() == places
@@ -148,6 +169,117 @@ def test_a_page_is_complete_quiet_light_and_asks_nothing_from_outside(
     )
     assert name in counted
     assert sum(counted.values()) <= budget, f"{sum(counted.values())} bytes, wanted {budget}:\n{listing}"
+
+
+def switch_language(page: Any, root: str, target: str) -> None:
+    """Press the button that leads to the twin; the diary of files starts anew."""
+    page.diary.files.clear()
+    page.locator("a.lang-switch").click()
+    page.wait_for_url(root + target)
+    complete(page)
+
+
+def expect_theme(page: Any, theme: str) -> None:
+    """Wait until the page has followed the system's scheme."""
+    page.wait_for_selector(f"html[data-theme={theme}]", state="attached")
+
+
+def violations(page: Any, script: str) -> list[str]:
+    """What axe has against the folded page and then against the unfolded one, without what is said twice."""
+    page.evaluate(STILL)
+    page.add_script_tag(path=AXE)
+    found = page.evaluate(script, "summary") if page.locator("summary").count() else []
+    page.evaluate(UNFOLD)
+    page.evaluate(STILL)
+    return list(dict.fromkeys([*found, *page.evaluate(script)]))
+
+
+def assert_none(found: list[str]) -> None:
+    """Nothing was found; the first forty are shown."""
+    assert not found, f"{len(found)} found\n" + "\n".join(found[:40])
+
+
+def chinese_left(page: Any) -> list[str]:
+    """What an English page shows or reads out in Chinese and should not."""
+    tokens = routed_texts()
+    left = []
+    for in_figure, element, text in page.evaluate(TEXTS):
+        for allowed in CHINESE_ON_ENGLISH_PAGES:
+            text = text.replace(allowed, "")
+        if any(not in_figure or run not in tokens for run in CHINESE.findall(text)):
+            left.append(f"{text.strip()[:80]!r} in {element}")
+    return left
+
+
+# A page is loaded once for all that is asked of it, and its twin is reached by the button that leads there.
+
+
+@every_pair
+def test_at_a_desk_a_page_and_its_english_are_complete_quiet_light_and_pass_axe(
+    open_page: Callable[..., Any], http_root: str, subtests: pytest.Subtests, name: str
+) -> None:
+    page = open_page(http_root, name, color_scheme="light")
+    with subtests.test("complete"):
+        assert_complete(page, name)
+    with subtests.test("axe, every rule"):
+        assert page.locator("html").get_attribute("data-theme") == "light"
+        assert_none(violations(page, AXE_RUN))
+    with subtests.test("axe, colours of the dark scheme"):
+        page.emulate_media(color_scheme="dark")
+        expect_theme(page, "dark")
+        assert_none(violations(page, AXE_COLOURS))
+    page.emulate_media(color_scheme="light")
+    switch_language(page, http_root, f"en/{name}")
+    with subtests.test("complete in English"):
+        assert_complete(page, f"en/{name}")
+    with subtests.test("axe in English"):
+        assert_none(violations(page, AXE_BUT_COLOURS))
+
+
+@every_pair
+def test_on_a_phone_from_disk_a_page_and_its_english_are_complete_quiet_light_narrow_and_translated(
+    open_page: Callable[..., Any], file_root: str, subtests: pytest.Subtests, name: str
+) -> None:
+    page = open_page(file_root, f"en/{name}", viewport=PHONE, has_touch=True, is_mobile=True)
+    with subtests.test("complete in English"):
+        assert_complete(page, f"en/{name}")
+    with subtests.test("no Chinese is left"):
+        assert_none(chinese_left(page))
+    with subtests.test("no sideways scrolling in English"):
+        assert_none(page.evaluate(TOO_WIDE, PHONE["width"]))
+    switch_language(page, file_root, name)
+    with subtests.test("complete"):
+        assert_complete(page, name)
+    with subtests.test("no sideways scrolling"):
+        assert_none(page.evaluate(TOO_WIDE, PHONE["width"]))
+
+
+def test_a_visit_sees_what_is_wrong(open_page: Callable[..., Any], http_root: str) -> None:
+    page = open_page(http_root, "glossary.html", color_scheme="light")
+    page.evaluate(
+        """() => {
+            const style = document.createElement("style");
+            style.textContent = "[data-theme=dark] #faint { color: #222; background: #000; }";
+            const faint = Object.assign(document.createElement("p"), { id: "faint", textContent: "faint" });
+            document.querySelector("article").append(style, faint, document.createElement("button"));
+        }"""
+    )
+    assert [found.splitlines()[0] for found in violations(page, AXE_RUN)] == ["button-name"]
+    assert [found.splitlines()[0] for found in violations(page, AXE_BUT_COLOURS)] == ["button-name"]
+    assert violations(page, AXE_COLOURS) == []
+    page.emulate_media(color_scheme="dark")
+    expect_theme(page, "dark")
+    assert [found.splitlines()[0] for found in violations(page, AXE_COLOURS)] == ["color-contrast"]
+    assert any("明月" not in left and "术语" in left for left in chinese_left(page))
+    page.evaluate("document.querySelector('#faint').style.width = '2000px'")
+    assert page.evaluate(TOO_WIDE, 1280)
+    scripts = {file.relative_to(tool.SITE).as_posix() for file in tool.SITE.rglob("frontier-*.js")}
+    page.diary.files |= scripts
+    with pytest.raises(AssertionError, match="wanted"):
+        assert_complete(page, "glossary.html")
+
+
+# ---- loading -----------------------------------------------------------------------------------------------
 
 
 @every_page
@@ -187,20 +319,6 @@ def test_links_inside_the_site_lead_to_a_page_and_place(site: Path, name: str) -
 # ---- reading -----------------------------------------------------------------------------------------------
 
 
-@every_page
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(open_page: Callable[..., Any], http_root: str, name: str, scheme: str) -> None:
-    page = open_page(http_root, name, color_scheme=scheme)
-    assert page.locator("html").get_attribute("data-theme") == scheme
-    page.add_script_tag(path=AXE)
-    violations = page.evaluate(AXE_RUN, "summary") if page.locator("summary").count() else []
-    page.evaluate(UNFOLD)
-    page.evaluate(STILL)
-    violations += page.evaluate(AXE_RUN)
-    unlike = list(dict.fromkeys(violations))
-    assert not unlike, f"{len(unlike)} violations\n" + "\n".join(unlike[:40])
-
-
 @pytest.mark.parametrize(("system", "chosen"), [("light", "dark"), ("dark", "light")])
 def test_the_chosen_scheme_wins_over_the_systems(
     open_page: Callable[..., Any], http_root: str, system: str, chosen: str
@@ -234,15 +352,6 @@ def test_paper_is_white_in_the_dark_scheme_too(open_page: Callable[..., Any], ht
 
 
 @every_page
-def test_a_phone_shows_the_page_without_sideways_scrolling(
-    open_page: Callable[..., Any], http_root: str, name: str
-) -> None:
-    page = open_page(http_root, name, viewport=PHONE, has_touch=True, is_mobile=True)
-    too_wide = page.evaluate(TOO_WIDE, PHONE["width"])
-    assert not too_wide, "\n".join(too_wide)
-
-
-@every_page
 def test_formulas_are_rendered_at_build_time_with_mathml(site: Path, name: str) -> None:
     page = source(name)
     assert not page.select(".katex-error")
@@ -270,40 +379,7 @@ def routed_texts() -> str:
     return "".join(data["tokens"]) + "".join(CHINESE_ON_ENGLISH_PAGES)
 
 
-@every_page
-def test_an_english_page_has_no_chinese_left(
-    open_page: Callable[..., Any], file_root: str, name: str
-) -> None:
-    if not name.startswith("en/"):
-        assert source(name).html["lang"] == "zh-CN"
-        return
-    page = open_page(file_root, name)
-    assert page.locator("html").get_attribute("lang") == "en"
-    tokens = routed_texts()
-    left = []
-    for in_figure, element, text in page.evaluate(TEXTS):
-        for allowed in CHINESE_ON_ENGLISH_PAGES:
-            text = text.replace(allowed, "")
-        if any(not in_figure or run not in tokens for run in CHINESE.findall(text)):
-            left.append(f"{text.strip()[:80]!r} in {element}")
-    assert not left, "\n".join(left)
-
-
 # ---- buttons -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in page_names() if not name.startswith("en/")] or ["index.html"]
-)
-def test_the_language_switch_leads_to_the_same_page_and_back(
-    open_page: Callable[..., Any], root: str, name: str
-) -> None:
-    page = open_page(root, name)
-    for target, language in ((f"en/{name}", "en"), (name, "zh-CN")):
-        page.locator("a.lang-switch").click()
-        page.wait_for_url(root + target)
-        complete(page)
-        assert page.locator("html").get_attribute("lang") == language
 
 
 @every_page

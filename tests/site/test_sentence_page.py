@@ -113,6 +113,7 @@ def test_it_goes_on_writing_and_gives_the_example_back(
     assert figure.root.locator(".fw-sentence-input").input_value() == ""
 
 
+@pytest.mark.speed
 def test_sixty_four_tokens_take_a_tenth_of_a_second(open_page: Open, file_root: str, tokenizer: Any) -> None:
     page = open_page(file_root, PAGE)
     figure = Figure(page)
