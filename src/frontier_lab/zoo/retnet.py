@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from frontier_lab.models import RetNetConfig, RetNetForCausalLM
 from frontier_lab.zoo.families import peers
 from frontier_lab.zoo.families.peers import ROTARY_BASE, Peer, Task
@@ -26,4 +24,4 @@ def sizes(task: Task = "language") -> RetNetConfig:
 
 PEER = Peer(NAME, RetNetForCausalLM, sizes)
 
-assemble = partial(peers.assemble, PEER)
+RECIPE = peers.recipe(PEER)

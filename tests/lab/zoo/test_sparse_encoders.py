@@ -174,4 +174,6 @@ def test_a_run_resumes_bit_for_bit(recipe: ModuleType, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_what_the_recipe_says_is_what_the_manifest_says(recipe: ModuleType) -> None:
-    assert recipe.describe([]) == MANIFEST[recipe.NAME]
+    describe = recipe.RECIPE.describe
+    assert describe
+    assert describe([]) == MANIFEST[recipe.NAME]
