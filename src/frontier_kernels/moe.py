@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from frontier_kernels import ops
-from frontier_kernels.checks import FLOATS, check_device
+from frontier_kernels.autocast import autocast_dtype, cast_for_autocast, fits
+from frontier_kernels.checks import FLOATS, check_device, check_integer, check_tensor
 from frontier_kernels.ops import sum_dtype
 from frontier_kernels.packing import FEW_TOKENS, PackedWeights
 from frontier_kernels.router import (
     Routing,
     Scoring,
     check_choice,
+    check_routing,
     expert_capacity,
     route,
     update_expert_bias,
@@ -26,6 +28,7 @@ Activation = Literal["gelu", "silu", "swiglu"]
 
 
 def _check_tokens(name: str, x: Tensor, rows: int, meaning: str) -> None:
+    check_tensor(name, x)
     if x.dtype not in FLOATS:
         raise TypeError(f"{name}: got {x.dtype}, wanted float32, float64, bfloat16 or float16")
     if x.ndim != 2 or x.shape[0] != rows:
@@ -33,7 +36,7 @@ def _check_tokens(name: str, x: Tensor, rows: int, meaning: str) -> None:
     check_device(name, x)
 
 
-def _check_routing(routing: Routing, device: torch.device) -> None:
+def _check_same_device(routing: Routing, device: torch.device) -> None:
     if routing.slot_to_row.device != device:
         raise ValueError(
             f"routing: got a plan on {routing.slot_to_row.device}, wanted {device}, as the tokens"
@@ -57,8 +60,9 @@ def dispatch(x: Tensor, routing: Routing) -> Tensor:
 
     Source: Gale et al., "MegaBlocks" (2022), for rows grouped by expert without padding.
     """
+    check_routing(routing)
     _check_tokens("x", x, routing.experts.shape[0], "the routing's tokens")
-    _check_routing(routing, x.device)
+    _check_same_device(routing, x.device)
     return cast(Tensor, ops.dispatch(x, routing.slot_to_row, routing.row_to_slot))
 
 
@@ -78,8 +82,9 @@ def combine(ys: Tensor, routing: Routing) -> Tensor:
 
     Source: Shazeer et al., "Outrageously Large Neural Networks" (2017), eq. 1.
     """
+    check_routing(routing)
     _check_tokens("ys", ys, routing.row_to_slot.shape[0], "tokens times top_k")
-    _check_routing(routing, ys.device)
+    _check_same_device(routing, ys.device)
     weights = routing.weights.to(sum_dtype(ys.dtype))
     return cast(Tensor, ops.combine(ys, weights, routing.slot_to_row, routing.row_to_slot))
 
@@ -97,6 +102,9 @@ def moe_mlp(
 ) -> Tensor:
     """All experts on the tokens routed to them, weighted and summed: one operator forward, one backward.
 
+    Under ``torch.autocast`` the tokens and the experts' parameters are cast to its type, as ``F.linear``
+    casts them, and the routing's weights stay as they are.
+
     Args:
         x: tokens, ``[T, D]``, float32, float64, bfloat16 or float16.
         routing: from ``route``, or ``with_shared_experts``, whose E counts the shared ones too.
@@ -106,7 +114,8 @@ def moe_mlp(
         b_out: ``[E, D]`` or ``None``.
         activation: exact GELU, SiLU, or SwiGLU.
         packed: where weights are kept packed between calls: the same bits, sooner. It is used on the CPU
-            where no gradient is recorded and nothing is being compiled, and has no effect elsewhere.
+            where no gradient is recorded, nothing is being compiled and autocast casts no weight, and has no
+            effect elsewhere.
 
     Returns:
         ``[T, D]`` in the dtype of ``x``. Sums are kept in float32 (float64 for float64).
@@ -117,8 +126,18 @@ def moe_mlp(
 
     Source: Guo et al., "SonicMoE" (2025), for the gradient of the weights without the experts' outputs.
     """
+    check_routing(routing)
+    check_tensor("x", x)
+    check_tensor("w_in", w_in)
+    check_tensor("w_out", w_out)
+    for name, bias in (("b_in", b_in), ("b_out", b_out)):
+        if bias is not None:
+            check_tensor(name, bias)
+    own = (w_in, w_out)
+    x, w_in, w_out = cast_for_autocast(x, w_in, w_out)
+    b_in, b_out = cast_for_autocast(b_in, b_out)
     _check_tokens("x", x, routing.experts.shape[0], "the routing's tokens")
-    _check_routing(routing, x.device)
+    _check_same_device(routing, x.device)
     if activation not in get_args(Activation):
         raise ValueError(f"activation: got {activation!r}, wanted 'gelu', 'silu' or 'swiglu'")
     width, experts = x.shape[1], routing.counts.shape[0]
@@ -143,11 +162,11 @@ def moe_mlp(
             )
     weights = routing.weights.to(sum_dtype(x.dtype))
     options = (b_in, b_out, routing.offsets, routing.slot_to_row, routing.row_to_slot, activation)
-    if packed is not None and packed.keeps(w_in, w_out):
+    if packed is not None and packed.keeps(*own):
         leaves = (x, weights, w_in, w_out, b_in, b_out)
         if torch.is_grad_enabled() and any(leaf is not None and leaf.requires_grad for leaf in leaves):
-            packed.forget(w_in, w_out)
-        elif x.shape[0] > FEW_TOKENS:
+            packed.forget(*own)
+        elif x.shape[0] > FEW_TOKENS and own[0] is w_in and own[1] is w_out:
             panels = packed.panels(w_in), packed.panels(w_out)
             operator = ops.library.moe_mlp_packed.default
             return cast(Tensor, ops.run(operator, x, weights, w_in, w_out, *panels, *options))
@@ -170,6 +189,14 @@ def _linears(expert: nn.Sequential) -> tuple[nn.Linear, nn.Linear]:
 class MoELayer(nn.Module):
     """A top-k mixture of experts, with the source chapter's own names and arguments.
 
+    Under ``torch.autocast`` the experts compute in its type, and the router in that of its parameters, which
+    Switch Transformers call selective precision: a rounded score may choose another expert.
+
+    ``router_logits`` and ``routing`` are set once by each call; a call on another thread replaces them, and
+    has no part in this one's output. Copies and pickles of the layer do not hold them. Under reentrant
+    activation checkpointing (``use_reentrant=True``) the logits of the first pass have no graph, so a loss of
+    them has no gradient; the other kind of checkpointing keeps it.
+
     Args:
         hidden_size: width D of a token.
         num_experts: E.
@@ -180,7 +207,8 @@ class MoELayer(nn.Module):
         capacity_factor: ``None`` for dropless; else an expert serves ``ceil(factor · T · k / E)`` slots.
         shared_experts: S experts of the same width that every token visits with weight 1; S of width H are
             one of width S H.
-        scoring, renormalize, num_groups, top_k_groups, routed_scaling_factor: as in ``route``.
+        scoring, renormalize, num_groups, top_k_groups, routed_scaling_factor: as in ``route``; a factor that
+            is an ``nn.Parameter`` becomes one of the layer's.
         expert_bias: whether the choice is balanced by a bias that ``update_expert_bias`` moves.
         pack_weights: whether calls without a gradient keep the experts' weights packed: ``PackedWeights``.
 
@@ -188,16 +216,19 @@ class MoELayer(nn.Module):
         gate: the router, ``nn.Linear(D, E, bias=False)``.
         w_in, w_out, b_in, b_out: the experts' parameters, in the layout of ``moe_mlp``: E routed experts,
             then S shared ones.
-        expert_bias: ``[E]``, float32 whatever the layer is converted to, or ``None``.
+        expert_bias: ``[E]``, float32 whatever the layer is built in, converted to and loaded from, or
+            ``None``.
         packed: a ``PackedWeights``, or ``None``; may be set.
         router_logits: ``[T, E]`` of the last call, attached to its graph, for the losses.
         routing: the plan of the last call, of the routed experts alone.
 
     Raises:
+        TypeError: a number is no int.
         ValueError: an argument does not fit; the message says which, what came and what was wanted.
 
-    Source: Shazeer et al. (2017) for the gated sum; Jiang et al., "Mixtral of Experts" (2024), for SwiGLU and
-    the weights of the k chosen; DeepSeek-AI, "DeepSeek-V3" (2024), for shared experts, bias, groups, scale.
+    Source: Shazeer et al. (2017) for the gated sum; Fedus et al. (2022), section 2.4, for the router's type;
+    Jiang et al., "Mixtral of Experts" (2024), for SwiGLU and the weights of the k chosen; DeepSeek-AI,
+    "DeepSeek-V3" (2024), for shared experts, bias, groups, scale.
     """
 
     expert_bias: Tensor | None
@@ -218,7 +249,7 @@ class MoELayer(nn.Module):
         expert_bias: bool = False,
         num_groups: int | None = None,
         top_k_groups: int | None = None,
-        routed_scaling_factor: float = 1.0,
+        routed_scaling_factor: float | Tensor = 1.0,
         pack_weights: bool = False,
     ) -> None:
         super().__init__()
@@ -228,9 +259,9 @@ class MoELayer(nn.Module):
             "expert_hidden_size": expert_hidden_size,
         }
         for name, size in sizes.items():
-            if size < 1:
+            if check_integer(name, size) < 1:
                 raise ValueError(f"{name}: got {size}, wanted 1 or more")
-        if shared_experts < 0:
+        if check_integer("shared_experts", shared_experts) < 0:
             raise ValueError(f"shared_experts: got {shared_experts}, wanted 0 or more")
         if activation not in get_args(Activation):
             raise ValueError(f"activation: got {activation!r}, wanted 'gelu', 'silu' or 'swiglu'")
@@ -250,7 +281,9 @@ class MoELayer(nn.Module):
         self.w_out = nn.Parameter(torch.empty(total, hidden_size, expert_hidden_size))
         self.b_in = nn.Parameter(torch.empty(total, inner)) if bias else None
         self.b_out = nn.Parameter(torch.empty(total, hidden_size)) if bias else None
-        self.register_buffer("expert_bias", torch.zeros(num_experts) if expert_bias else None)
+        self.register_buffer(
+            "expert_bias", torch.zeros(num_experts, dtype=torch.float32) if expert_bias else None
+        )
         self.packed = PackedWeights() if pack_weights else None
         self.router_logits: Tensor | None = None
         self.routing: Routing | None = None
@@ -274,6 +307,19 @@ class MoELayer(nn.Module):
         if bias is not None and self.expert_bias is not None and self.expert_bias.dtype != bias.dtype:
             self.expert_bias = bias.to(self.expert_bias.device)
         return self
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        """Load as every module, but keep the bias in float32: ``assign=True`` takes a checkpoint's type."""
+        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self._widen_bias()
+
+    def _widen_bias(self) -> None:
+        if self.expert_bias is not None and self.expert_bias.dtype != torch.float32:
+            self.expert_bias = self.expert_bias.float()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: not the last call's results, which belong to a graph and a batch."""
+        return {**self.__dict__, "router_logits": None, "routing": None}
 
     @classmethod
     def from_modules(cls, gate: nn.Linear, experts: Iterable[nn.Sequential], top_k: int = 2) -> MoELayer:
@@ -339,23 +385,25 @@ class MoELayer(nn.Module):
         """Route and compute: ``x [..., D]``, any memory layout, to the same shape.
 
         Raises:
-            TypeError: ``x`` does not have the dtype of the parameters.
+            TypeError: ``x`` does not have the dtype of the parameters, nor does autocast cast it to theirs.
             ValueError: ``x`` does not have the layer's width or its device.
         """
         width = self.gate.in_features
+        check_tensor("x", x)
         if x.ndim == 0 or x.shape[-1] != width:
             raise ValueError(f"x: got shape {tuple(x.shape)}, wanted [..., {width}]")
-        if x.dtype != self.w_in.dtype:
+        if not fits(x, self.w_in.dtype):
             raise TypeError(f"x: got {x.dtype}, wanted {self.w_in.dtype}, as the layer's parameters")
         if x.device != self.w_in.device:
             raise ValueError(f"x: got a tensor on {x.device}, wanted {self.w_in.device}, as the layer")
         tokens = x.reshape(-1, x.shape[-1])  # [T, D]
-        self.router_logits = self.gate(tokens)  # [T, E]
+        logits = self._route_logits(tokens)  # [T, E]
         capacity = None
         if self.capacity_factor is not None:
             capacity = expert_capacity(tokens.shape[0], self.num_experts, self.top_k, self.capacity_factor)
-        self.routing = route(
-            self.router_logits,
+        # Everything from here on is of this call alone: another thread may set the attributes meanwhile.
+        routing = route(
+            logits,
             self.top_k,
             scoring=self.scoring,
             renormalize=self.renormalize,
@@ -365,10 +413,10 @@ class MoELayer(nn.Module):
             routed_scaling_factor=self.routed_scaling_factor,
             capacity=capacity,
         )
-        plan = with_shared_experts(self.routing, self.shared_experts)
+        self.router_logits, self.routing = logits, routing
         y = moe_mlp(
             tokens,
-            plan,
+            with_shared_experts(routing, self.shared_experts),
             self.w_in,
             self.w_out,
             self.b_in,
@@ -377,6 +425,13 @@ class MoELayer(nn.Module):
             packed=self.packed,
         )
         return y.reshape(x.shape)
+
+    def _route_logits(self, tokens: Tensor) -> Tensor:
+        """Router scores ``[T, E]``, in the router's own type under autocast too."""
+        if autocast_dtype(tokens.device) is None:
+            return cast(Tensor, self.gate(tokens))
+        with torch.autocast(tokens.device.type, enabled=False):
+            return cast(Tensor, self.gate(tokens.to(self.gate.weight.dtype)))
 
     @torch.no_grad()
     def update_expert_bias(self, update_rate: float = 1e-3) -> None:
@@ -390,5 +445,6 @@ class MoELayer(nn.Module):
                 "update_expert_bias: wanted a layer with expert_bias=True that has been called, "
                 f"got expert_bias={self.expert_bias is not None}, called={self.routing is not None}"
             )
+        self._widen_bias()  # FSDP may have cast it, as it casts every buffer
         step = update_expert_bias(self.expert_bias, self.routing.demand, update_rate=update_rate)
         self.expert_bias.copy_(step)

@@ -13,6 +13,15 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
+from frontier_kernels.torch_internals import (
+    are_transforms_active,
+    below_autograd,
+    has_kernel,
+    has_tangent,
+    is_forward_mode_active,
+    one_level_function,
+)
+
 try:
     # Importing it registers the operators. A from-import would hide why it fails behind a circular import.
     importlib.import_module("frontier_kernels._C")
@@ -23,7 +32,7 @@ except ImportError as error:
     NOT_COMPILED = f"no compiled library for this Python and torch ({error})"
 """Why the operators are those of ``fallback.py``; empty where they are compiled."""
 
-CUDA = bool(torch._C._dispatch_has_kernel_for_dispatch_key("frontier_kernels::route", "CUDA"))
+CUDA = has_kernel("frontier_kernels::route", "CUDA")
 """Whether the operators take CUDA tensors."""
 
 Backward = tuple[Tensor | None, ...]
@@ -57,53 +66,97 @@ def fake(operator: str) -> Callable[[Shapes], Shapes]:
 
 def run(operator: Any, *arguments: Any) -> Any:
     """Call an operator, past autograd's own kernel where no gradient is recorded, which halves a call."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or is_forward_mode_active():
         return operator(*arguments)
-    with torch._C._AutoDispatchBelowAutograd():
+    with below_autograd():
         return operator(*arguments)
+
+
+def _refuse_tangents(name: str, arguments: tuple[Any, ...]) -> None:
+    """Raise where forward mode wants a derivative: torch alone would say that it is zero."""
+    for argument in arguments:
+        if isinstance(argument, Tensor) and has_tangent(argument):
+            raise NotImplementedError(
+                f"frontier_kernels.{name}: no derivative in forward mode (jvp, jacfwd, dual tensors) is "
+                "implemented: use reverse mode (vjp, jacrev)"
+            )
 
 
 def _register_gradient(
-    name: str, backward: Callable[..., Backward], setup_context: Callable[..., None]
+    name: str, backward: Callable[..., Backward], setup_context: Callable[..., None] | None
 ) -> Callable[..., Any]:
     """Give an operator its gradient, and return what calls it.
 
-    The gradient is registered for graphs: compiled, exported, or built by calling the operator itself. Eager
-    calls take the same two functions as a ``torch.autograd.Function``, which costs a third of the time; that
-    is most of what decoding one token costs.
+    The gradient is the operator's kernel for autograd: compiled graphs, exported ones and the transforms of
+    ``torch.func`` come to it through the dispatcher. Eager calls take the same ``torch.autograd.Function``
+    without that detour, which costs a third of the time; that is most of what decoding one token costs.
     """
     operator = getattr(library, name).default
-    torch.library.register_autograd(f"frontier_kernels::{name}", backward, setup_context=setup_context)
 
     def forward(ctx: Any, *arguments: Any) -> Any:
-        with torch._C._AutoDispatchBelowAutograd():
+        with below_autograd():
             output = operator(*arguments)
-        setup_context(ctx, arguments, output)
+        if setup_context is not None:
+            setup_context(ctx, arguments, output)
         return output
 
     methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
     function = cast(Any, type(name, (torch.autograd.Function,), methods))
+    apply_one_level = one_level_function(function)
 
-    def call(*arguments: Any) -> Any:
-        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-            return operator(*arguments)
+    def kernel(*arguments: Any) -> Any:
+        if is_forward_mode_active():
+            _refuse_tangents(name, arguments)
         if torch.is_grad_enabled():
             for argument in arguments:
                 if isinstance(argument, Tensor) and argument.requires_grad:
-                    return function.apply(*arguments)
-        with torch._C._AutoDispatchBelowAutograd():
+                    apply = apply_one_level if are_transforms_active() else function.apply
+                    return apply(*arguments)
+        with below_autograd():
             return operator(*arguments)
+
+    gradients.impl(name, kernel, "Autograd")  # type: ignore[no-untyped-call]
+
+    def call(*arguments: Any) -> Any:
+        if torch.compiler.is_compiling() or are_transforms_active():
+            return operator(*arguments)
+        return kernel(*arguments)
 
     return call
 
 
-def _no_second_derivative(name: str) -> None:
-    """Let a second derivative fail: torch alone would warn and go on with a gradient that lacks a term."""
+gradients = torch.library.Library("frontier_kernels", "IMPL")  # type: ignore[no-untyped-call]
+"""Keeps the registrations alive."""
+
+
+def _register_no_gradient(name: str, of: str) -> Callable[..., Any]:
+    """Let a derivative of this operator fail, and return what calls it.
+
+    Where there is nothing for autograd, torch warns at most, and goes on with a gradient that lacks a term.
+    """
 
     def refuse(ctx: Any, *grads: Tensor | None) -> Backward:
-        raise NotImplementedError(f"frontier_kernels.{name}: no second derivative is implemented")
+        raise NotImplementedError(f"frontier_kernels.{of}: no second derivative is implemented")
 
-    torch.library.register_autograd(f"frontier_kernels::{name}_backward", refuse)
+    return _register_gradient(name, refuse, None)
+
+
+def _register_inference(name: str) -> None:
+    """Let an operator without any derivative say so, where torch would warn, or say that it is zero."""
+    operator = getattr(library, name).default
+
+    def kernel(*arguments: Any) -> Any:
+        if is_forward_mode_active():
+            _refuse_tangents(name, arguments)
+        wanted = (isinstance(argument, Tensor) and argument.requires_grad for argument in arguments)
+        if torch.is_grad_enabled() and any(wanted):
+            raise NotImplementedError(
+                f"frontier_kernels.{name}: no derivative is implemented: use torch.no_grad()"
+            )
+        with below_autograd():
+            return operator(*arguments)
+
+    gradients.impl(name, kernel, "Autograd")  # type: ignore[no-untyped-call]
 
 
 # ---- route ------------------------------------------------------------------------------------------------
@@ -153,11 +206,11 @@ def _route_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
 
 def _route_backward(ctx: Any, grad: Tensor, *_: Tensor | None) -> Backward:
     logits, experts = ctx.saved_tensors
-    return run(library.route_backward.default, grad, logits, experts, *ctx.options), *(None,) * 8
+    return route_backward(grad, logits, experts, *ctx.options), *(None,) * 8
 
 
 route = _register_gradient("route", _route_backward, _route_context)
-_no_second_derivative("route")
+route_backward = _register_no_gradient("route_backward", "route")
 
 
 # ---- permute_slots ----------------------------------------------------------------------------------------
@@ -223,12 +276,12 @@ def _combine_backward(ctx: Any, grad: Tensor) -> Backward:
     slot_to_row, row_to_slot, *saved = ctx.saved_tensors
     if not ctx.weighted:
         return dispatch(grad, slot_to_row, row_to_slot), None, None, None
-    grad_ys, grad_weights = run(library.combine_backward.default, grad, *saved, slot_to_row, row_to_slot)
+    grad_ys, grad_weights = combine_backward(grad, *saved, slot_to_row, row_to_slot)
     return grad_ys, grad_weights, None, None
 
 
 combine = _register_gradient("combine", _combine_backward, _combine_context)
-_no_second_derivative("combine")
+combine_backward = _register_no_gradient("combine_backward", "combine")
 
 
 # ---- moe_mlp ----------------------------------------------------------------------------------------------
@@ -289,8 +342,7 @@ def _moe_mlp_backward(ctx: Any, grad: Tensor, _: Tensor | None) -> Backward:
     has_in, has_out = ctx.biased
     b_in = biases[0] if has_in else None
     b_out = biases[-1] if has_out else None
-    dx, dweights, dw_in, dw_out, db_in, db_out = run(
-        library.moe_mlp_backward.default,
+    dx, dweights, dw_in, dw_out, db_in, db_out = moe_mlp_backward(
         grad,
         x,
         weights,
@@ -309,7 +361,7 @@ def _moe_mlp_backward(ctx: Any, grad: Tensor, _: Tensor | None) -> Backward:
 
 
 moe_mlp = _register_gradient("moe_mlp", _moe_mlp_backward, _moe_mlp_context)
-_no_second_derivative("moe_mlp")
+moe_mlp_backward = _register_no_gradient("moe_mlp_backward", "moe_mlp")
 
 
 # ---- packed weights: inference on the CPU, by the compiled library alone ----------------------------------
@@ -325,6 +377,8 @@ if not NOT_COMPILED:
     @fake("moe_mlp_packed")
     def _moe_mlp_packed_fake(x: Tensor, *_: Any) -> Tensor:
         return x.new_empty(x.shape)
+
+    _register_inference("moe_mlp_packed")
 
 
 # ---- retention --------------------------------------------------------------------------------------------
@@ -384,8 +438,7 @@ def _retention_backward(ctx: Any, grad: Tensor | None, grad_state: Tensor | None
         return (None,) * 8
     q, k, v, log_decay, *rest = ctx.saved_tensors
     has_state, packed = ctx.given
-    dq, dk, dv, dlog_decay, dinitial = run(
-        library.retention_backward.default,
+    dq, dk, dv, dlog_decay, dinitial = retention_backward(
         grad,
         grad_state,
         q,
@@ -404,7 +457,7 @@ def _retention_backward(ctx: Any, grad: Tensor | None, grad_state: Tensor | None
 
 
 retention = _register_gradient("retention", _retention_backward, _retention_context)
-_no_second_derivative("retention")
+retention_backward = _register_no_gradient("retention_backward", "retention")
 
 
 # ---- retention_step: decoding, without a gradient -------------------------------------------------------
@@ -415,3 +468,6 @@ def _retention_step_fake(
     q: Tensor, k: Tensor, v: Tensor, state: Tensor, log_decay: Tensor, scale: float
 ) -> Tensor:
     return v.new_empty(v.shape)
+
+
+_register_inference("retention_step")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from frontier_kernels import ops
+from frontier_kernels.torch_internals import are_transforms_active, is_forward_mode_active
 
 FEW_TOKENS = 4
 """An expert with no more rows reads its weights as they lie: DOT_ROWS in csrc/cpu/gemm.inc.h."""
@@ -50,7 +51,9 @@ class PackedWeights:
 
         A tensor made in inference mode counts none, and one of a subclass need not have memory of its own.
         """
-        if ops.NOT_COMPILED or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        if ops.NOT_COMPILED or torch.compiler.is_compiling():
+            return False
+        if are_transforms_active() or is_forward_mode_active():
             return False
         return all(type(w) in (Tensor, nn.Parameter) and w.is_cpu and not w.is_inference() for w in weights)
 

@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from frontier_kernels import ops
-from frontier_kernels.checks import FLOATS, check_device
+from frontier_kernels.autocast import cast_for_autocast, fits
+from frontier_kernels.checks import FLOATS, can_look, check_device, check_integer, check_tensor
 from frontier_kernels.ops import library, run, sum_dtype
 from frontier_kernels.score_normalization import normalized_retention, normalized_retention_step
+from frontier_kernels.torch_internals import is_any_autocast_enabled
 from frontier_kernels.xpos import query_factors, retain_in_segments
 
 Form = Literal["chunkwise", "parallel", "recurrent"]
@@ -22,6 +24,7 @@ Form = Literal["chunkwise", "parallel", "recurrent"]
 def _check(
     name: str, tensor: Tensor, dtype: torch.dtype, shape: tuple[int, ...], meaning: str, device: torch.device
 ) -> None:
+    check_tensor(name, tensor)
     if tensor.dtype != dtype:
         raise TypeError(f"{name}: got {tensor.dtype}, wanted {dtype}")
     if tensor.shape != shape:
@@ -34,14 +37,10 @@ def _check_same_device(name: str, tensor: Tensor, device: torch.device) -> None:
         raise ValueError(f"{name}: got a tensor on {tensor.device}, wanted {device}, as q")
 
 
-def _can_look(tensor: Tensor) -> bool:
-    """Whether values can be checked: a compiled graph has none, and a GPU would have to be waited for."""
-    return not torch.compiler.is_compiling() and tensor.device.type == "cpu"
-
-
 def _check_rows(q: Tensor, k: Tensor, v: Tensor, axes: str) -> None:
     """Check that q and k are ``[axes..., K]`` and v is ``[axes..., V]``, all of one float type."""
     for name, tensor in (("q", q), ("v", v)):
+        check_tensor(name, tensor)
         if tensor.ndim != len(axes.split(", ")) + 1 or tensor.shape[-1] == 0:
             raise ValueError(
                 f"{name}: got shape {tuple(tensor.shape)}, wanted [{axes}, width] with a width of 1 or more"
@@ -55,6 +54,7 @@ def _check_rows(q: Tensor, k: Tensor, v: Tensor, axes: str) -> None:
 
 def _check_decay(log_decay: Tensor, rows: tuple[int, ...], meaning: str, device: torch.device) -> None:
     """Check that the decay is one for each head or one for each row, in float, at most zero."""
+    check_tensor("log_decay", log_decay)
     if not log_decay.dtype.is_floating_point:
         raise TypeError(f"log_decay: got {log_decay.dtype}, wanted a float type")
     if log_decay.shape not in (rows, rows[-1:]):
@@ -64,7 +64,7 @@ def _check_decay(log_decay: Tensor, rows: tuple[int, ...], meaning: str, device:
         )
     _check_same_device("log_decay", log_decay, device)
     # A compiled graph cannot look at values: there the operator refuses them itself.
-    if _can_look(log_decay) and not (log_decay <= 0).all():
+    if can_look(log_decay) and not (log_decay <= 0).all():
         wrong = log_decay.detach()[~(log_decay <= 0)]
         raise ValueError(
             f"log_decay: got {wrong[0].item()}, wanted zero or less: "
@@ -72,18 +72,37 @@ def _check_decay(log_decay: Tensor, rows: tuple[int, ...], meaning: str, device:
         )
 
 
-def _check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int, device: torch.device) -> None:
-    if cu_seqlens.dtype != torch.int64:
-        raise TypeError(f"cu_seqlens: got {cu_seqlens.dtype}, wanted torch.int64")
+def _check_cu_seqlens(cu_seqlens: Tensor, batch: int, time: int, device: torch.device) -> Tensor:
+    """The bounds in int64, checked."""
+    check_tensor("cu_seqlens", cu_seqlens)
+    if cu_seqlens.dtype not in (torch.int32, torch.int64):
+        raise TypeError(f"cu_seqlens: got {cu_seqlens.dtype}, wanted torch.int64 or torch.int32")
     if cu_seqlens.ndim != 1 or cu_seqlens.shape[0] == 0:
         raise ValueError(f"cu_seqlens: got shape {tuple(cu_seqlens.shape)}, wanted [sequences + 1]")
     _check_same_device("cu_seqlens", cu_seqlens, device)
     if batch != 1:
         raise ValueError(f"cu_seqlens: got a batch of {batch}, wanted 1 with the sequences packed along time")
-    if _can_look(cu_seqlens):
+    if can_look(cu_seqlens):
         bounds = cu_seqlens.tolist()
         if bounds[0] != 0 or bounds[-1] != time or bounds != sorted(bounds):
             raise ValueError(f"cu_seqlens: got {bounds}, wanted it to rise from 0 to {time}, the steps of q")
+    return cu_seqlens.long()
+
+
+def _scaled(q: Tensor, scale: float | Tensor | None) -> tuple[Tensor, float]:
+    """Queries, and the number that the operator multiplies them by.
+
+    The operator takes a number, so a tensor multiplies the queries here, and has its gradient from there.
+    """
+    if scale is None:
+        return q, float(q.shape[-1]) ** -0.5
+    if not isinstance(scale, Tensor):
+        return q, float(scale)
+    if not scale.is_floating_point():
+        raise TypeError(f"scale: got {scale.dtype}, wanted a float type")
+    if scale.numel() != 1:
+        raise ValueError(f"scale: got shape {tuple(scale.shape)}, wanted one number")
+    return (q * scale.reshape(())).to(q.dtype), 1.0
 
 
 def retention(
@@ -97,13 +116,14 @@ def retention(
     return_state: bool = False,
     chunk_size: int | None = None,
     cu_seqlens: Tensor | None = None,
-    scale: float | None = None,
+    scale: float | Tensor | None = None,
     normalize_scores: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Read a state that fades and takes in one outer product a step: S = γ S + k vᵀ, o = scale · q S.
 
-    The three forms compute the same numbers, up to rounding. Differentiable once with respect to q, k, v,
-    log_decay and initial_state, from the output and from the last state.
+    The three forms compute the same numbers, up to rounding. Differentiable once, in reverse mode, with
+    respect to every tensor of floats, from the output and from the last state. Under ``torch.autocast`` q, k
+    and v are cast to its type, as ``scaled_dot_product_attention`` casts them.
 
     Args:
         q: queries, ``[B, T, H, K]``, float32, float64, bfloat16 or float16.
@@ -117,9 +137,9 @@ def retention(
             ``[B, H, K + 1, V + 1]`` with ``normalize_scores``.
         return_state: whether to return the last state.
         chunk_size: steps in a chunk of the chunkwise form, 64 if ``None``.
-        cu_seqlens: ``[N + 1]`` int64, rising from 0 to T: B is 1, time holds N sequences one after the other,
-            each with a state of its own, and states are ``[N, H, K, V]``.
-        scale: multiplies q, ``K ** -0.5`` if ``None``.
+        cu_seqlens: ``[N + 1]`` int64 or int32, rising from 0 to T: B is 1, time holds N sequences one after
+            the other, each with a state of its own, and states are ``[N, H, K, V]``.
+        scale: multiplies q, ``K ** -0.5`` if ``None``; a number, or a tensor of one, with its gradient.
         normalize_scores: whether to divide each step's output by the larger of the size of its scores' sum
             and the root of its decays' sum, as the paper does before its group norm. The state then holds
             these sums too, ``[B, H, K + 1, V + 1]``: see ``score_normalization.py``.
@@ -138,11 +158,12 @@ def retention(
 
     Source: Sun et al., "Retentive Network" (2023), section 2.
     """
+    q, k, v = cast_for_autocast(q, k, v)
     _check_rows(q, k, v, "batch, time, heads")
     batch, time, heads, key = q.shape
     _check_decay(log_decay, (batch, time, heads), "batch, time, heads", q.device)
     if cu_seqlens is not None:
-        _check_cu_seqlens(cu_seqlens, batch, time, q.device)
+        cu_seqlens = _check_cu_seqlens(cu_seqlens, batch, time, q.device)
     if initial_state is not None:
         sequences = batch if cu_seqlens is None else cu_seqlens.shape[0] - 1
         extra = int(normalize_scores)
@@ -153,21 +174,13 @@ def retention(
         raise ValueError(f"form: got {form!r}, wanted 'chunkwise', 'parallel' or 'recurrent'")
     if chunk_size is not None and form != "chunkwise":
         raise ValueError(f"chunk_size: got {chunk_size} with form={form!r}, wanted None: it has no chunks")
-    if chunk_size is not None and chunk_size < 1:
+    if chunk_size is not None and (chunk_size := check_integer("chunk_size", chunk_size)) < 1:
         raise ValueError(f"chunk_size: got {chunk_size}, wanted 1 or more")
     # The operator takes 0 for one chunk as long as the sequence, which a graph of any length can hold.
     steps = {"chunkwise": 64 if chunk_size is None else chunk_size, "parallel": 0, "recurrent": 1}[form]
     operator = normalized_retention if normalize_scores else ops.retention
-    o, state = operator(
-        q,
-        k,
-        v,
-        log_decay.to(sum_dtype(q.dtype)),
-        initial_state,
-        cu_seqlens,
-        steps,
-        key**-0.5 if scale is None else float(scale),
-    )
+    q, factor = _scaled(q, scale)
+    o, state = operator(q, k, v, log_decay.to(sum_dtype(q.dtype)), initial_state, cu_seqlens, steps, factor)
     return cast(Tensor, o), cast(Tensor, state) if return_state else None
 
 
@@ -178,7 +191,7 @@ def retention_step(
     state: Tensor,
     log_decay: Tensor,
     *,
-    scale: float | None = None,
+    scale: float | Tensor | None = None,
     normalize_scores: bool = False,
 ) -> Tensor:
     """Decode one step; the state is updated in place. No gradient: call it under ``torch.no_grad()``.
@@ -190,7 +203,7 @@ def retention_step(
         state: ``[B, H, K, V]``, contiguous, float32 (float64 with float64 inputs); changed by the call.
             ``[B, H, K + 1, V + 1]`` with ``normalize_scores``.
         log_decay: ``[H]`` or ``[B, H]``, zero or less.
-        scale: multiplies q, ``K ** -0.5`` if ``None``.
+        scale: as in ``retention``.
         normalize_scores: as in ``retention``.
 
     Returns:
@@ -202,30 +215,33 @@ def retention_step(
 
     Source: Sun et al., "Retentive Network" (2023), section 2.1, the recurrent representation.
     """
-    factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
-    if torch.is_grad_enabled():
-        _refuse_gradients(q=q, k=k, v=v, state=state, log_decay=log_decay)
-    if normalize_scores or ops.NOT_COMPILED or torch.compiler.is_compiling():
-        _check_step(q, k, v, state, log_decay, normalize_scores)
-        operator = normalized_retention_step if normalize_scores else library.retention_step
-        o = operator(q, k, v, state, log_decay.to(sum_dtype(q.dtype)), factor)
-        if not torch.compiler.is_compiling() and not state.is_inference():
-            torch.autograd.graph.increment_version(state)
-        return cast(Tensor, o)
-    # The operator checks all that could hurt, in a tenth of the time; what it says, users hear in our words.
     try:
+        if torch.is_grad_enabled():
+            _refuse_gradients(q=q, k=k, v=v, state=state, log_decay=log_decay, scale=scale)
+        if is_any_autocast_enabled():
+            q, k, v = cast_for_autocast(q, k, v)
+        if isinstance(scale, Tensor):
+            q, scale = _scaled(q, scale)
+        factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
         wide = sum_dtype(q.dtype)
-        decay = log_decay if log_decay.dtype == wide else log_decay.to(wide)
-        if not (q.device == k.device == v.device == state.device == log_decay.device):
-            raise RuntimeError("the tensors lie on different devices")
-        if not log_decay.is_floating_point():
-            raise RuntimeError("log_decay has no float type")
-        o = run(_STEP, q, k, v, state, decay, factor)
-    except RuntimeError:
-        _check_step(q, k, v, state, log_decay)
+        if normalize_scores or ops.NOT_COMPILED or torch.compiler.is_compiling():
+            _check_step(q, k, v, state, log_decay, normalize_scores)
+            operator = normalized_retention_step if normalize_scores else library.retention_step
+            o = operator(q, k, v, state, log_decay.to(wide), factor)
+        else:
+            # The operator checks all that could hurt, in a tenth of the time.
+            decay = log_decay if log_decay.dtype == wide else log_decay.to(wide)
+            if not (q.device == k.device == v.device == state.device == log_decay.device):
+                raise RuntimeError("the tensors lie on different devices")
+            if not log_decay.is_floating_point():
+                raise RuntimeError("log_decay has no float type")
+            o = run(_STEP, q, k, v, state, decay, factor)
+    except (RuntimeError, AttributeError, IndexError):
+        # What the operator, or torch on the way, has to say, users hear in our words.
+        _check_step(q, k, v, state, log_decay, normalize_scores)
         raise
     # A graph that saved the state before has to notice: registered operators do not count changes themselves.
-    if not state.is_inference():
+    if not torch.compiler.is_compiling() and not state.is_inference():
         torch.autograd.graph.increment_version(state)
     return cast(Tensor, o)
 
@@ -248,9 +264,9 @@ def _check_step(
         )
 
 
-def _refuse_gradients(**named: Tensor) -> None:
-    for name, tensor in named.items():
-        if tensor.requires_grad:
+def _refuse_gradients(**named: Tensor | float | None) -> None:
+    for name, value in named.items():
+        if isinstance(value, Tensor) and value.requires_grad:
             raise ValueError(
                 f"{name}: wants a gradient, which decoding in place has not: use torch.no_grad()"
             )
@@ -304,7 +320,7 @@ class RetentionLayer(nn.Module):
             ``retention`` of their own.
 
     Raises:
-        TypeError: ``log_decay`` wants a gradient.
+        TypeError: ``log_decay`` wants a gradient, or a width or a number of steps is no int.
         ValueError: a width does not divide among the heads, a head's K is odd, or a base or a decay does not
             fit.
 
@@ -326,6 +342,14 @@ class RetentionLayer(nn.Module):
     ) -> None:
         super().__init__()
         value_dim = d_model if value_dim is None else value_dim
+        numbers = {
+            "d_model": d_model,
+            "num_heads": num_heads,
+            "value_dim": value_dim,
+            "chunk_size": chunk_size,
+        }
+        for name, number in numbers.items():
+            check_integer(name, number)
         if num_heads < 1 or d_model < 1 or d_model % (2 * num_heads):
             raise ValueError(
                 f"d_model: got {d_model} with num_heads={num_heads}, wanted an even width for each head"
@@ -423,14 +447,15 @@ class RetentionLayer(nn.Module):
         )
 
     def _retain(self, x: Tensor, form: Form, state: Tensor | None, position: int) -> tuple[Tensor, Tensor]:
+        check_tensor("x", x)
         if x.ndim != 3 or x.shape[-1] != self.d_model:
             raise ValueError(f"x: got shape {tuple(x.shape)}, wanted [batch, time, {self.d_model}]")
         weight = self.q_proj.weight
-        if x.dtype != weight.dtype:
+        if not fits(x, weight.dtype):
             raise TypeError(f"x: got {x.dtype}, wanted {weight.dtype}, as the layer's parameters")
         if x.device != weight.device:
             raise ValueError(f"x: got a tensor on {x.device}, wanted {weight.device}, as the layer")
-        if position < 0:
+        if (position := check_integer("position", position)) < 0:
             raise ValueError(f"position: got {position}, wanted 0 or more steps before x")
         batch, time, _ = x.shape
         if state is not None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from frontier_kernels import ops
-from frontier_kernels.checks import FLOATS, check_device
+from frontier_kernels.checks import FLOATS, can_look, check_device, check_integer, check_tensor
 from frontier_kernels.ops import library, run, sum_dtype
 
 Scoring = Literal["softmax", "sigmoid"]
@@ -45,8 +45,15 @@ class Routing(NamedTuple):
     dropped: Tensor
 
 
+def check_routing(routing: Any) -> None:
+    """Raise unless this is a plan of ours."""
+    if not isinstance(routing, Routing):
+        raise TypeError(f"routing: got {type(routing).__name__}, wanted a Routing, as route gives it")
+
+
 def check_logits(logits: Tensor) -> None:
     """Raise unless ``logits`` is ``[tokens, experts]``, of a type and on a device that the kernels have."""
+    check_tensor("logits", logits)
     if logits.dtype not in FLOATS:
         raise TypeError(f"logits: got {logits.dtype}, wanted float32, float64, bfloat16 or float16")
     if logits.ndim != 2 or logits.shape[1] == 0:
@@ -86,25 +93,25 @@ def check_choice(
     scoring: str,
     num_groups: int | None,
     top_k_groups: int | None,
-    routed_scaling_factor: float,
+    routed_scaling_factor: float | Tensor,
 ) -> tuple[int, int]:
-    """Raise a ``ValueError`` that names the option of ``route`` that does not fit; return group counts."""
+    """Raise an error that names the option of ``route`` that does not fit; return group counts."""
+    check_integer("top_k", top_k)
     if not 1 <= top_k <= num_experts:
         raise ValueError(f"top_k: got {top_k}, wanted 1 to {num_experts} (the number of experts)")
     if scoring not in get_args(Scoring):
         raise ValueError(f"scoring: got {scoring!r}, wanted 'softmax' or 'sigmoid'")
-    if not 0 < routed_scaling_factor < math.inf:
-        raise ValueError(f"routed_scaling_factor: got {routed_scaling_factor}, wanted a number above 0")
+    _check_factor(routed_scaling_factor)
     if num_groups is None:
         if top_k_groups is not None:
             raise ValueError(f"top_k_groups: got {top_k_groups} without num_groups, wanted both or neither")
         return 1, 1
-    if num_groups < 1 or num_experts % num_groups:
+    if check_integer("num_groups", num_groups) < 1 or num_experts % num_groups:
         raise ValueError(
             f"num_groups: got {num_groups}, wanted a divisor of {num_experts} (the number of experts)"
         )
     chosen = num_groups if top_k_groups is None else top_k_groups
-    if not 1 <= chosen <= num_groups:
+    if not 1 <= check_integer("top_k_groups", chosen) <= num_groups:
         raise ValueError(f"top_k_groups: got {chosen}, wanted 1 to {num_groups} (num_groups)")
     if chosen * (num_experts // num_groups) < top_k:
         raise ValueError(
@@ -114,7 +121,28 @@ def check_choice(
     return num_groups, chosen
 
 
+def _check_factor(factor: float | Tensor) -> None:
+    if isinstance(factor, Tensor):
+        if not factor.is_floating_point():
+            raise TypeError(f"routed_scaling_factor: got {factor.dtype}, wanted a float type")
+        if factor.numel() != 1:
+            raise ValueError(f"routed_scaling_factor: got shape {tuple(factor.shape)}, wanted one number")
+        return  # of any size: one that is learnt may pass through zero
+    if not 0 < factor < math.inf:
+        raise ValueError(f"routed_scaling_factor: got {factor}, wanted a number above 0")
+
+
+def _check_capacity(capacity: int | None) -> int:
+    """What the operators take for a capacity: -1 for none."""
+    if capacity is None:
+        return -1
+    if (capacity := check_integer("capacity", capacity)) < 0:
+        raise ValueError(f"capacity: got {capacity}, wanted 0 or more slots for each expert, or None")
+    return capacity
+
+
 def _check_expert_bias(expert_bias: Tensor, logits: Tensor) -> None:
+    check_tensor("expert_bias", expert_bias)
     if not expert_bias.is_floating_point():
         raise TypeError(f"expert_bias: got {expert_bias.dtype}, wanted a float dtype")
     if expert_bias.shape != logits.shape[1:]:
@@ -134,7 +162,7 @@ def route(
     expert_bias: Tensor | None = None,
     num_groups: int | None = None,
     top_k_groups: int | None = None,
-    routed_scaling_factor: float = 1.0,
+    routed_scaling_factor: float | Tensor = 1.0,
     capacity: int | None = None,
 ) -> Routing:
     """Choose each token's experts and group the slots by expert, without sorting.
@@ -152,7 +180,8 @@ def route(
             balance).
         num_groups: split the experts into this many equal groups and choose within the best of them only.
         top_k_groups: how many groups stay open; a group scores the sum of its two best experts.
-        routed_scaling_factor: multiplies the weights last, so that they keep up with shared experts.
+        routed_scaling_factor: multiplies the weights last, so that they keep up with shared experts: a number
+            above 0, or a tensor of one number, with its gradient.
         capacity: slots that an expert serves, in token order; later ones are dropped. ``None``: no limit.
 
     Returns:
@@ -170,11 +199,12 @@ def route(
     groups, open_groups = check_choice(
         experts_total, top_k, scoring, num_groups, top_k_groups, routed_scaling_factor
     )
-    if capacity is not None and capacity < 0:
-        raise ValueError(f"capacity: got {capacity}, wanted 0 or more slots for each expert, or None")
+    limit = _check_capacity(capacity)
     if expert_bias is not None:
         _check_expert_bias(expert_bias, logits)
 
+    # The operator takes a number; a tensor multiplies the weights here, and has its gradient from there.
+    learnt = routed_scaling_factor if isinstance(routed_scaling_factor, Tensor) else None
     plan = ops.route(
         logits,
         None if expert_bias is None else expert_bias.detach(),
@@ -183,10 +213,21 @@ def route(
         renormalize,
         groups,
         open_groups,
-        routed_scaling_factor,
-        -1 if capacity is None else capacity,
+        routed_scaling_factor if learnt is None else 1.0,
+        limit,
     )
-    return Routing._make(plan)
+    routing = Routing._make(plan)
+    if learnt is None:
+        return routing
+    return routing._replace(weights=routing.weights * learnt.to(routing.weights.dtype).reshape(()))
+
+
+def _int64(name: str, indices: Tensor) -> Tensor:
+    """Indices in int64, which operators take; int32, which other libraries give, is converted."""
+    check_tensor(name, indices)
+    if indices.dtype not in (torch.int32, torch.int64):
+        raise TypeError(f"{name}: got {indices.dtype}, wanted torch.int64 or torch.int32")
+    return indices.long()
 
 
 def group_by_expert(
@@ -195,7 +236,7 @@ def group_by_expert(
     """The plan of a choice that was made elsewhere: another router's, a fixed one, or that of other devices.
 
     Args:
-        experts: chosen experts, ``[T, k]`` int64, each 0 to E - 1.
+        experts: chosen experts, ``[T, k]`` int64 or int32, each 0 to E - 1.
         weights: ``[T, k]``, any float dtype; kept as they are, with their gradient.
         num_experts: E.
         capacity: slots that an expert serves, in token order; later ones are dropped. ``None``: no limit.
@@ -204,13 +245,13 @@ def group_by_expert(
         The plan, as ``route`` gives it.
 
     Raises:
-        TypeError: ``experts`` is not int64, or ``weights`` no float.
+        TypeError: ``experts`` is not int64 or int32, ``weights`` no float, or a number no int.
         ValueError: a shape, a device or an argument does not fit; the message says which. An index of an
             expert out of range is a ``RuntimeError`` of the operator; on a GPU, where looking would wait for
             it, the slot is dropped.
     """
-    if experts.dtype != torch.int64:
-        raise TypeError(f"experts: got {experts.dtype}, wanted torch.int64")
+    experts = _int64("experts", experts)
+    check_tensor("weights", weights)
     if not weights.is_floating_point():
         raise TypeError(f"weights: got {weights.dtype}, wanted a float dtype")
     if experts.ndim != 2:
@@ -222,11 +263,9 @@ def group_by_expert(
         )
     if weights.device != experts.device:
         raise ValueError(f"weights: got a tensor on {weights.device}, wanted {experts.device}, as experts")
-    if num_experts < 1:
+    if (num_experts := check_integer("num_experts", num_experts)) < 1:
         raise ValueError(f"num_experts: got {num_experts}, wanted 1 or more")
-    if capacity is not None and capacity < 0:
-        raise ValueError(f"capacity: got {capacity}, wanted 0 or more slots for each expert, or None")
-    limit = -1 if capacity is None else capacity
+    limit = _check_capacity(capacity)
     counts, demand, offsets, slot_to_row, row_to_slot = run(
         library.permute_slots.default, experts, num_experts, limit
     )
@@ -252,7 +291,8 @@ def with_shared_experts(routing: Routing, shared_experts: int) -> Routing:
 
     Source: Dai et al., "DeepSeekMoE" (2024), section 3.2.
     """
-    if shared_experts < 0:
+    check_routing(routing)
+    if check_integer("shared_experts", shared_experts) < 0:
         raise ValueError(f"shared_experts: got {shared_experts}, wanted 0 or more")
     if shared_experts == 0:
         return routing
@@ -280,17 +320,17 @@ def with_shared_experts(routing: Routing, shared_experts: int) -> Routing:
 
 def _check_scores(logits: Tensor, axes: str) -> None:
     """Raise unless ``logits`` is a float tensor with these axes and at least one expert, on any device."""
+    check_tensor("logits", logits)
     if not logits.is_floating_point():
         raise TypeError(f"logits: got {logits.dtype}, wanted a float dtype")
     if logits.ndim != len(axes.split(", ")) or logits.shape[-1] == 0:
         raise ValueError(f"logits: got shape {tuple(logits.shape)}, wanted [{axes}] with at least one expert")
 
 
-def _check_chosen(experts: Tensor, logits: Tensor) -> None:
-    """Raise unless ``experts`` holds the choices ``[..., k]`` of the tokens of ``logits [..., E]``."""
+def _check_chosen(experts: Tensor, logits: Tensor) -> Tensor:
+    """The choices ``[..., k]`` of the tokens of ``logits [..., E]`` in int64, checked."""
     num_experts = logits.shape[-1]
-    if experts.dtype != torch.int64:
-        raise TypeError(f"experts: got {experts.dtype}, wanted torch.int64")
+    experts = _int64("experts", experts)
     if experts.ndim != logits.ndim or experts.shape[:-1] != logits.shape[:-1] or experts.shape[-1] == 0:
         wanted = ", ".join(str(size) for size in logits.shape[:-1])
         raise ValueError(
@@ -298,16 +338,17 @@ def _check_chosen(experts: Tensor, logits: Tensor) -> None:
         )
     if experts.device != logits.device:
         raise ValueError(f"experts: got a tensor on {experts.device}, wanted {logits.device}, as logits")
-    # A compiled graph cannot look at values, and on a GPU looking would wait for it: there the scatter
-    # refuses an index out of range itself.
-    if not torch.compiler.is_compiling() and experts.device.type == "cpu" and experts.numel():
+    # Where values cannot be looked at the scatter refuses an index out of range itself.
+    if can_look(experts) and experts.numel():
         low, high = experts.aminmax()
         if low < 0 or high >= num_experts:
             wrong = low if low < 0 else high
             raise ValueError(f"experts: got index {wrong.item()}, wanted 0 to {num_experts - 1}")
+    return experts
 
 
 def _check_mask(mask: Tensor, logits: Tensor) -> None:
+    check_tensor("mask", mask)
     if mask.shape != logits.shape[:-1]:
         raise ValueError(f"mask: got shape {tuple(mask.shape)}, wanted {list(logits.shape[:-1])}")
     if mask.device != logits.device:
@@ -337,7 +378,7 @@ def load_balancing_loss(
 
     Args:
         logits: router scores before softmax, ``[T, E]``, any float dtype.
-        experts: the chosen experts, ``[T, k]`` int64, as in ``Routing.experts``.
+        experts: the chosen experts, ``[T, k]`` int64 or int32, as in ``Routing.experts``.
         mask: ``[T]``, nonzero where a token counts; padding left out. ``None``: every token counts.
         sum_over_top_k: count f over the k choices without dividing by k, so that even is k, as transformers
             do.
@@ -347,14 +388,14 @@ def load_balancing_loss(
         only.
 
     Raises:
-        TypeError: ``logits`` is no float, or ``experts`` not int64.
+        TypeError: ``logits`` is no float, or ``experts`` not int64 or int32.
         ValueError: a shape, a device or an expert's index does not fit. On a GPU and in a compiled graph an
             index out of range is the scatter's own error.
 
     Source: Fedus et al., "Switch Transformers" (2022), eq. 4 to 6.
     """
     _check_scores(logits, "tokens, experts")
-    _check_chosen(experts, logits)
+    experts = _check_chosen(experts, logits)
     if mask is not None:
         _check_mask(mask, logits)
     probability = logits.to(sum_dtype(logits.dtype)).softmax(-1)  # [T, E]
@@ -371,8 +412,8 @@ def sequence_balance_loss(
 
     Args:
         logits: router scores before softmax or sigmoid, ``[B, T, E]``, any float dtype.
-        experts: the chosen experts, ``[B, T, k]`` int64. The paper counts the k best scores without the bias;
-            ``Routing.experts`` of a biased router differs from that.
+        experts: the chosen experts, ``[B, T, k]`` int64 or int32. The paper counts the k best scores without
+            the bias; ``Routing.experts`` of a biased router differs from that.
         scoring: how scores come from logits, as in ``route``; P averages each token's scores over their sum.
         mask: ``[B, T]``, nonzero where a token counts. ``None``: every token counts. A sequence in which none
             counts is left out of the average.
@@ -382,14 +423,14 @@ def sequence_balance_loss(
         gradient flows through P only.
 
     Raises:
-        TypeError: ``logits`` is no float, or ``experts`` not int64.
+        TypeError: ``logits`` is no float, or ``experts`` not int64 or int32.
         ValueError: a shape, a device, an expert's index or ``scoring`` does not fit. On a GPU and in a
             compiled graph an index out of range is the scatter's own error.
 
     Source: DeepSeek-AI, "DeepSeek-V3" (2024), eq. 17 to 20.
     """
     _check_scores(logits, "sequences, tokens, experts")
-    _check_chosen(experts, logits)
+    experts = _check_chosen(experts, logits)
     if scoring not in get_args(Scoring):
         raise ValueError(f"scoring: got {scoring!r}, wanted 'softmax' or 'sigmoid'")
     if mask is not None:
@@ -439,6 +480,8 @@ def update_expert_bias(expert_bias: Tensor, demand: Tensor, *, update_rate: floa
 
     Source: Wang et al., "Auxiliary-Loss-Free Load Balancing Strategy" (2024), algorithm 1.
     """
+    check_tensor("expert_bias", expert_bias)
+    check_tensor("demand", demand)
     if not expert_bias.is_floating_point():
         raise TypeError(f"expert_bias: got {expert_bias.dtype}, wanted a float dtype")
     if expert_bias.ndim != 1:

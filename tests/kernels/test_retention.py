@@ -266,7 +266,7 @@ def test_a_step_does_not_see_later_ones_even_if_they_are_nan() -> None:
         ({"chunk_size": 0}, ValueError, "chunk_size: got 0, wanted 1 or more"),
         ({"chunk_size": 4, "form": "parallel"}, ValueError, "chunk_size: got 4 with form='parallel'"),
         ({"cu_seqlens": torch.tensor([0, 8])}, ValueError, "cu_seqlens: got a batch of 2, wanted 1"),
-        ({"cu_seqlens": torch.tensor([0, 8]).int()}, TypeError, "cu_seqlens: got torch.int32"),
+        ({"cu_seqlens": torch.tensor([0, 8]).short()}, TypeError, "cu_seqlens: got torch.int16"),
     ],
 )
 def test_bad_arguments_are_named(change: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -100,6 +101,13 @@ FIRST = {
     ("load_balancing_loss", "logits"),
     ("sequence_balance_loss", "logits"),
     ("update_expert_bias", "expert_bias"),
+    ("route", "logits"),
+    ("group_by_expert", "experts"),
+    ("dispatch", "x"),
+    ("combine", "ys"),
+    ("moe_mlp", "x"),
+    ("retention", "q"),
+    ("retention_step", "q"),
 }
 """The next argument, which has to be where this one is, is the one that the error names."""
 ANY_FLOAT = {
@@ -171,7 +179,11 @@ def test_a_tensor_on_another_device_is_refused(call: str, name: str) -> None:
 @pytest.mark.parametrize(("call", "name"), sorted(FIRST), ids=str)
 def test_arguments_on_two_devices_are_refused(call: str, name: str) -> None:
     function, arguments = CALLS[call]
-    with pytest.raises(ValueError, match=r"^(experts|demand|weights): got a tensor on cpu, wanted meta"):
+    second = "experts|demand|weights|expert_bias|routing|k"
+    with (
+        torch.no_grad(),
+        pytest.raises(ValueError, match=rf"^({second}): got a (tensor|plan) on cpu, wanted meta"),
+    ):
         function(**{**arguments(), name: arguments()[name].to("meta")})
 
 
@@ -181,3 +193,90 @@ def test_a_plan_on_another_device_is_refused(call: str) -> None:
     plan = fk.Routing(*(t.to("meta") for t in arguments()["routing"]))
     with pytest.raises(ValueError, match=r"^routing: got a plan on meta, wanted cpu"):
         function(**{**arguments(), "routing": plan})
+
+
+OPTIONAL = {
+    "expert_bias",
+    "b_in",
+    "b_out",
+    "mask",
+    "initial_state",
+    "cu_seqlens",
+    ("RetentionLayer", "state"),
+}
+"""May be ``None``."""
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "wrong"),
+    [
+        (call, name, wrong)
+        for call, name in CASES
+        for wrong in ([[1.0, 2.0]], None, 1.5, "x")
+        if wrong is not None or OPTIONAL.isdisjoint({name, (call, name)}) or call == "update_expert_bias"
+    ],
+    ids=str,
+)
+def test_what_is_no_tensor_is_refused(call: str, name: str, wrong: Any) -> None:
+    function, arguments = CALLS[call]
+    came = {"list": "list", "str": "str"}.get(type(wrong).__name__, repr(wrong))
+    with torch.no_grad(), pytest.raises(TypeError, match=rf"^{name}: got {came}, wanted a tensor$"):
+        function(**{**arguments(), name: wrong})
+
+
+@pytest.mark.parametrize("call", ["dispatch", "combine", "moe_mlp"])
+def test_what_is_no_plan_is_refused(call: str) -> None:
+    function, arguments = CALLS[call]
+    for wrong in (None, tuple(arguments()["routing"]), torch.ones(6, 2)):
+        with pytest.raises(TypeError, match=rf"^routing: got {type(wrong).__name__}, wanted a Routing"):
+            function(**{**arguments(), "routing": wrong})
+    with pytest.raises(TypeError, match=r"^routing: got list, wanted a Routing"):
+        fk.with_shared_experts([], 1)  # type: ignore[arg-type]
+
+
+NUMBERS: dict[str, Callable[[Any], Any]] = {
+    "top_k": lambda n: fk.route(torch.randn(6, 4), n),
+    "num_groups": lambda n: fk.route(torch.randn(6, 4), 2, num_groups=n, top_k_groups=1),
+    "top_k_groups": lambda n: fk.route(torch.randn(6, 4), 2, num_groups=2, top_k_groups=n),
+    "capacity": lambda n: fk.route(torch.randn(6, 4), 2, capacity=n),
+    "num_experts": lambda n: fk.group_by_expert(torch.zeros(6, 2).long(), torch.rand(6, 2), n),
+    "shared_experts": lambda n: fk.with_shared_experts(fk.route(torch.randn(6, 4), 2), n),
+    "chunk_size": lambda n: fk.retention(**retention(), chunk_size=n),
+    "position": lambda n: fk.RetentionLayer(8, 2).chunkwise_forward(torch.randn(1, 2, 8), None, n),
+    "hidden_size": lambda n: fk.MoELayer(n),
+    "expert_hidden_size": lambda n: fk.MoELayer(4, expert_hidden_size=n),
+    "d_model": lambda n: fk.RetentionLayer(n, 2),
+    "num_heads": lambda n: fk.RetentionLayer(8, n),
+    "value_dim": lambda n: fk.RetentionLayer(8, 2, value_dim=n),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_that_is_no_int_is_refused(name: str) -> None:
+    for wrong, came in ((2.0, r"2\.0"), ("2", "str"), (torch.ones(2), "Tensor")):
+        with pytest.raises(TypeError, match=rf"^{name}: got {came}, wanted an int$"):
+            NUMBERS[name](wrong)
+    with pytest.raises(ValueError, match=rf"^{name}: got 9223372036854775808, wanted a number that int64"):
+        NUMBERS[name](2**63)
+
+
+@pytest.mark.parametrize("name", ["top_k", "num_groups", "capacity", "num_experts", "chunk_size", "position"])
+def test_a_whole_number_of_numpy_is_taken(name: str) -> None:
+    NUMBERS[name](np.int32(2))
+
+
+def test_int32_indices_give_what_int64_ones_give() -> None:
+    experts, weights, logits = torch.randint(4, (6, 2)), torch.rand(6, 2), torch.randn(6, 4)
+    for got, wanted in zip(
+        fk.group_by_expert(experts.int(), weights, 4), fk.group_by_expert(experts, weights, 4), strict=True
+    ):
+        assert got.dtype == wanted.dtype
+        assert torch.equal(got, wanted)
+    assert fk.load_balancing_loss(logits, experts.int()) == fk.load_balancing_loss(logits, experts)
+    assert fk.sequence_balance_loss(logits[None], experts[None].int()) == fk.sequence_balance_loss(
+        logits[None], experts[None]
+    )
+    packed = retention()
+    wanted, _ = fk.retention(**packed)
+    got, _ = fk.retention(**{**packed, "cu_seqlens": packed["cu_seqlens"].int()})
+    assert torch.equal(got, wanted)
