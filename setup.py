@@ -27,6 +27,7 @@ TARGET = "0x020a000000000000"
 ARCHITECTURES = ["7.5", "8.0", "8.6", "8.9", "9.0+PTX"]
 """Cards that CUDA kernels are compiled for where none is there to ask."""
 HOST_FLAGS = ["-O3", "-g0", "-std=c++20", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+HOST_FLAGS.append("-Werror=switch")  # one that forgets an enumerator would go on with an undefined result
 if platform.machine() in ("x86_64", "AMD64"):
     # gcc may move eight bytes through an MMX register and leave the x87 unit unusable: fmod then gives NaN.
     HOST_FLAGS.append("-mno-mmx")
@@ -83,6 +84,12 @@ def arch_flags(wanted: list[str]) -> list[str]:
     return flags
 
 
+def prefix_maps() -> list[str]:
+    """Flags that keep the builder's folders out of the places that errors name."""
+    folders = [CSRC.parents[1].resolve(), *cpp_extension.include_paths()]
+    return [f"-ffile-prefix-map={folder}/=" for folder in folders]
+
+
 def library_of_cxx() -> list[str]:
     """The libstdc++ that torch has loaded, named before the compiler's own.
 
@@ -104,7 +111,8 @@ def extension() -> cpp_extension.CppExtension:
     macros = [("TORCH_TARGET_VERSION", TARGET), ("Py_LIMITED_API", "0x030A0000")]
     sanitize = SANITIZE if os.environ.get("FRONTIER_KERNELS_SANITIZE") == "1" else []
     # Lines are enough for a report: -g would follow every variable of the unrolled kernels, for minutes.
-    host_flags = [*HOST_FLAGS, *sanitize, "-g1", "-O1"] if sanitize else HOST_FLAGS
+    maps = [] if windows else prefix_maps()
+    host_flags = [*HOST_FLAGS, *maps, *sanitize, *(["-g1", "-O1"] if sanitize else [])]
     flags = {"cxx": ["/O2", "/std:c++20"] if windows else host_flags}
     if reason is None:
         assert nvcc
@@ -113,7 +121,7 @@ def extension() -> cpp_extension.CppExtension:
         macros += [("USE_CUDA", None), ("FRONTIER_CUDA", f"sm_{cards}")]
         flags["nvcc"] = ["-O3", "-std=c++20", *arch_flags(wanted)]
         if not windows:
-            flags["nvcc"] += ["-Xcompiler=-fvisibility=hidden"]
+            flags["nvcc"] += [f"-Xcompiler={flag}" for flag in ("-fvisibility=hidden", *maps)]
         if cpp_extension.CUDA_HOME is None:  # a torch without CUDA, and FORCE_CUDA
             cpp_extension.CUDA_HOME = str(Path(nvcc[0]).resolve().parents[1])
         # A torch without CUDA brings no libraries to link with: the result loads where torch has CUDA.
@@ -125,6 +133,7 @@ def extension() -> cpp_extension.CppExtension:
         "frontier_kernels._C",
         SOURCES + (CUDA_SOURCES if reason is None else []),
         depends=HEADERS,
+        include_dirs=[str(CSRC.resolve())],
         py_limited_api=True,
         define_macros=macros,
         extra_compile_args=flags,

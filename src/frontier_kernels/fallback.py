@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from frontier_kernels import reference
+from frontier_kernels.activations import ACTIVATIONS, check_activation
 
-aten = torch.ops.aten
 operators = torch.library.Library("frontier_kernels", "DEF")  # type: ignore[no-untyped-call]
 """Keeps the registrations alive."""
 
@@ -183,15 +183,6 @@ def _combine_backward(
 # ---- moe_mlp ----------------------------------------------------------------------------------------------
 
 
-def _activate_backward(du: Tensor, pre: Tensor, activation: str) -> Tensor:
-    """Gradient of the pre-activations from that of the activations, ``[n, H]``."""
-    if activation == "swiglu":
-        gate, up = pre.chunk(2, dim=-1)
-        return torch.cat([aten.silu_backward(du * up, gate), du * F.silu(gate)], dim=-1)
-    slope = aten.gelu_backward if activation == "gelu" else aten.silu_backward
-    return slope(du, pre)  # type: ignore[no-any-return]
-
-
 @_register(
     "moe_mlp(Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor? b_in, Tensor? b_out, Tensor "
     "offsets, Tensor slot_to_row, Tensor row_to_slot, str activation) -> (Tensor y, Tensor pre)"
@@ -240,6 +231,7 @@ def _moe_mlp_backward(
     row_to_slot: Tensor,
     activation: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    activate_backward = ACTIVATIONS[check_activation(activation)].backward
     maps = (slot_to_row, row_to_slot)
     xs, gs = _rows(_wide(x), *maps), _rows(_wide(grad), *maps)  # [T k, D]
     row_weights = _row_weights(weights, row_to_slot)
@@ -253,7 +245,7 @@ def _moe_mlp_backward(
         hidden = reference.activate(kept, activation)  # [n, H]
         back = gs[part] @ _wide(w_out[e])  # [n, H]
         weighted = row_weights[part] * gs[part]  # [n, D]
-        dpre = _activate_backward(row_weights[part] * back, kept, activation)
+        dpre = activate_backward(row_weights[part] * back, kept)
         drows[part] = (back * hidden).sum(-1, keepdim=True)
         dw_in[e], dw_out[e] = dpre.T @ xs[part], weighted.T @ hidden
         dxs[part] = dpre @ _wide(w_in[e])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from frontier_kernels import ops
+from frontier_kernels.activations import Activation, check_activation, is_gated
 from frontier_kernels.autocast import autocast_dtype, cast_for_autocast, fits
 from frontier_kernels.checks import FLOATS, check_device, check_integer, check_tensor
 from frontier_kernels.ops import sum_dtype
@@ -23,8 +24,6 @@ from frontier_kernels.router import (
     update_expert_bias,
     with_shared_experts,
 )
-
-Activation = Literal["gelu", "silu", "swiglu"]
 
 
 def _check_tokens(name: str, x: Tensor, rows: int, meaning: str) -> None:
@@ -138,13 +137,12 @@ def moe_mlp(
     b_in, b_out = cast_for_autocast(b_in, b_out)
     _check_tokens("x", x, routing.experts.shape[0], "the routing's tokens")
     _check_same_device(routing, x.device)
-    if activation not in get_args(Activation):
-        raise ValueError(f"activation: got {activation!r}, wanted 'gelu', 'silu' or 'swiglu'")
+    check_activation(activation)
     width, experts = x.shape[1], routing.counts.shape[0]
     if w_out.ndim != 3 or w_out.shape[:2] != (experts, width):
         raise ValueError(f"w_out: got shape {tuple(w_out.shape)}, wanted [{experts}, {width}, hidden]")
     hidden = w_out.shape[2]
-    inner = 2 * hidden if activation == "swiglu" else hidden
+    inner = 2 * hidden if is_gated(activation) else hidden
     wanted = {
         "w_in": (w_in, (experts, inner, width)),
         "b_in": (b_in, (experts, inner)),
@@ -263,13 +261,12 @@ class MoELayer(nn.Module):
                 raise ValueError(f"{name}: got {size}, wanted 1 or more")
         if check_integer("shared_experts", shared_experts) < 0:
             raise ValueError(f"shared_experts: got {shared_experts}, wanted 0 or more")
-        if activation not in get_args(Activation):
-            raise ValueError(f"activation: got {activation!r}, wanted 'gelu', 'silu' or 'swiglu'")
+        check_activation(activation)
         check_choice(num_experts, top_k, scoring, num_groups, top_k_groups, routed_scaling_factor)
         if capacity_factor is not None:
             expert_capacity(1, num_experts, top_k, capacity_factor)  # refuses a factor that does not fit
         total = num_experts + shared_experts
-        inner = 2 * expert_hidden_size if activation == "swiglu" else expert_hidden_size
+        inner = 2 * expert_hidden_size if is_gated(activation) else expert_hidden_size
         self.num_experts, self.top_k, self.capacity_factor = num_experts, top_k, capacity_factor
         self.shared_experts = shared_experts
         self.scoring: Scoring = scoring

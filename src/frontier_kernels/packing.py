@@ -11,8 +11,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 from frontier_kernels import ops
 from frontier_kernels.torch_internals import are_transforms_active, is_forward_mode_active
 
-FEW_TOKENS = 4
-"""An expert with no more rows reads its weights as they lie: DOT_ROWS in csrc/cpu/gemm.inc.h."""
+FEW_TOKENS: int = 0 if ops.NOT_COMPILED else ops.library.dot_rows()
+"""An expert with no more rows reads its weights as they lie: kDotRows of the compiled products."""
 
 
 class PackedWeights:

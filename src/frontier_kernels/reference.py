@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from frontier_kernels.activations import ACTIVATIONS, check_activation
+
 
 def select_experts(scores: Tensor, top_k: int, num_groups: int = 1, top_k_groups: int = 1) -> Tensor:
     """The k largest scores of each row, lower index first among equals: ``[T, E]`` to ``[T, k]``."""
@@ -41,11 +43,8 @@ def permute_slots(
 
 
 def activate(pre: Tensor, activation: str) -> Tensor:
-    """Exact GELU, SiLU, or SwiGLU of ``[..., 2H]`` (gate first, then up)."""
-    if activation == "swiglu":
-        gate, up = pre.chunk(2, dim=-1)
-        return F.silu(gate) * up
-    return F.gelu(pre) if activation == "gelu" else F.silu(pre)
+    """Activations ``[..., H]`` of ``[..., H]``, or of a gated one's ``[..., 2H]`` (gate first, then up)."""
+    return ACTIVATIONS[check_activation(activation)].forward(pre)
 
 
 def moe_mlp(

@@ -38,7 +38,7 @@ def compile_for_every_card(setup: Any, source: Path, into: Path) -> subprocess.C
         [
             *(nvcc[0], "-c", str(source), "-o", str(into), "-std=c++20", "--threads", "2"),
             *("-O1", "-Xcicc", "-O1", "-Xptxas", "-O0", "-Xcompiler", "-Wall,-Wextra,-Wno-unused-parameter"),
-            *("-DUSE_CUDA", f"-DTORCH_TARGET_VERSION={setup.TARGET}", f"-I{CUDA}"),
+            *("-DUSE_CUDA", f"-DTORCH_TARGET_VERSION={setup.TARGET}", f"-I{CUDA.parent}"),
             *(f"-I{path}" for path in cpp_extension.include_paths()),
             *setup.arch_flags(setup.ARCHITECTURES),
         ],

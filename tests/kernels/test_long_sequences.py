@@ -178,7 +178,9 @@ def narrowing(source: Path) -> list[str]:
 @pytest.mark.skipif(not shutil.which("g++"), reason="reads the warnings of g++")
 def test_no_index_is_kept_in_fewer_than_64_bits(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.cpp"
-    wrong.write_text('#include "common/checks.h"\nint f(const torch::stable::Tensor& t) { return t.numel(); }\n')
+    wrong.write_text(
+        '#include "common/checks.h"\nint f(const torch::stable::Tensor& t) { return t.numel(); }\n'
+    )
     assert len(narrowing(wrong)) == 1
     for source in sorted(CSRC.rglob("*.cpp")):
         assert narrowing(source) == []

@@ -1,6 +1,6 @@
 // The extension is a library of operators: importing it runs the static registrations, and that is all it
-// does. The empty Python module below is what lets the import system find it. build_info() reads the one
-// operator that is implemented here.
+// does. The empty Python module below is what lets the import system find it. The operators that
+// are implemented here tell Python what was compiled.
 
 #include <Python.h>
 #include <torch/csrc/stable/library.h>
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 
+#include "common/activations.h"
 #include "cpu/kernel_table.h"
 
 // setup.py gives the word as it is, because a string would have to survive the shell.
@@ -51,10 +52,22 @@ std::string build_facts() {
          frontier::kernels<float>().name + "\n" + FRONTIER_TEXT(FRONTIER_CUDA);
 }
 
+// A line for each activation: its name, and " gated" if it is.
+std::string activations() {
+  std::string lines;
+  for (const frontier::ActivationRow& row : frontier::kActivations)
+    lines += (lines.empty() ? "" : "\n") + std::string(row.name) + (row.gated ? " gated" : "");
+  return lines;
+}
+
+int64_t dot_rows() { return frontier::kDotRows; }
+
 }  // namespace
 
 STABLE_TORCH_LIBRARY(frontier_kernels, m) {
   m.def("build_facts() -> str");
+  m.def("activations() -> str");
+  m.def("dot_rows() -> int");
   m.def(
       "route(Tensor logits, Tensor? expert_bias, int top_k, str scoring, bool renormalize, int num_groups, "
       "int top_k_groups, float routed_scaling_factor, int capacity) -> (Tensor weights, Tensor experts, "
@@ -99,6 +112,8 @@ STABLE_TORCH_LIBRARY(frontier_kernels, m) {
 
 STABLE_TORCH_LIBRARY_IMPL(frontier_kernels, CompositeExplicitAutograd, m) {
   m.impl("build_facts", TORCH_BOX(&build_facts));
+  m.impl("activations", TORCH_BOX(&activations));
+  m.impl("dot_rows", TORCH_BOX(&dot_rows));
 }
 
 static PyModuleDef definition = {

@@ -15,8 +15,12 @@
 
 #define FRONTIER_ACTIVATIONS(ROW) \
   ROW(gelu, false)                \
+  ROW(gelu_tanh, false)           \
   ROW(silu, false)                \
-  ROW(swiglu, true)
+  ROW(relu2, false)               \
+  ROW(swiglu, true)               \
+  ROW(swiglu_oai, true)           \
+  ROW(geglu_tanh, true)
 
 namespace frontier {
 
@@ -35,6 +39,10 @@ inline constexpr ActivationRow kActivations[] = {FRONTIER_ACTIVATIONS(FRONTIER_R
 
 // Whether pre-activations are a gate and an up-projection.
 constexpr bool is_gated(Activation activation) { return kActivations[static_cast<size_t>(activation)].gated; }
+
+// The same of a constant: device code may read it, and may not call a function of the host.
+template <Activation K>
+inline constexpr bool kIsGated = is_gated(K);
 
 // "'gelu', 'silu' or 'swiglu'", as an error lists them.
 inline std::string activation_names() {

@@ -72,14 +72,19 @@ INLINE V normal_cdf(V x, V* x_density) {
   return load(lanes);
 }
 
+template <typename>
+INLINE V constant(double value) {
+  return V{} + static_cast<REAL>(value);
+}
+
 INLINE V sigmoid(V x) { return REAL(1) / (REAL(1) + exponential(-x)); }
 
-#include "../common/activation_formulas.inc.h"
+#include "common/activation_formulas.inc.h"
 
 template <Activation K>
 INLINE Activated<V> activated_at(const REAL* pre, int64_t h, int64_t hidden) {
   const V x = load_some(pre + h, hidden - h);
-  if constexpr (is_gated(K)) return activated<K>(x, load_some(pre + hidden + h, hidden - h));
+  if constexpr (kIsGated<K>) return activated<K>(x, load_some(pre + hidden + h, hidden - h));
   return activated<K>(x, V{});
 }
 
@@ -97,7 +102,7 @@ TARGET REAL activate_backward_as(const REAL* pre, const REAL* u, REAL w, REAL* a
     const int64_t count = hidden - h;
     const Activated<V> act = activated_at<K>(pre, h, hidden);
     const V du = load_some(u + h, count), da = w * du;
-    if constexpr (is_gated(K)) store_some(dpre + hidden + h, da * act.up_slope, count);
+    if constexpr (kIsGated<K>) store_some(dpre + hidden + h, da * act.up_slope, count);
     store_some(dpre + h, da * act.slope, count);
     store_some(a + h, w * act.value, count);
     dot += du * act.value;

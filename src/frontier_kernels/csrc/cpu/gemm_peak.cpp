@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "../common/dtypes.h"
+#include "common/dtypes.h"
 #include "kernel_table.h"
 
 namespace frontier {

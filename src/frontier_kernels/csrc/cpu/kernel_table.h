@@ -14,7 +14,7 @@
 #include <memory>
 #include <type_traits>
 
-#include "../common/activations.h"
+#include "common/activations.h"
 
 namespace frontier {
 

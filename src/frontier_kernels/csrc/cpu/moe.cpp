@@ -26,9 +26,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "../common/activations.h"
-#include "../common/checks.h"
-#include "../common/dtypes.h"
+#include "common/activations.h"
+#include "common/checks.h"
+#include "common/dtypes.h"
 #include "kernel_table.h"
 
 namespace {

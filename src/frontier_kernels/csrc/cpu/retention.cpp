@@ -31,8 +31,8 @@
 #include <tuple>
 #include <vector>
 
-#include "../common/checks.h"
-#include "../common/dtypes.h"
+#include "common/checks.h"
+#include "common/dtypes.h"
 #include "kernel_table.h"
 #include "retention_head.h"
 

@@ -64,6 +64,11 @@ __device__ __forceinline__ float error_function(float x) { return erff(x); }
 __device__ __forceinline__ double error_function(double x) { return erf(x); }
 
 template <typename S>
+__device__ __forceinline__ S constant(double value) {
+  return static_cast<S>(value);
+}
+
+template <typename S>
 __device__ __forceinline__ S sigmoid(S x) {
   return S(1) / (S(1) + exponential_of(-x));
 }
@@ -75,7 +80,7 @@ __device__ __forceinline__ S normal_cdf(S x, S* x_density) {
 }
 
 #define INLINE __device__ __forceinline__
-#include "../common/activation_formulas.inc.h"
+#include "common/activation_formulas.inc.h"
 #undef INLINE
 
 // Calls f with the activation as a constant, that its loop over a thread's elements is compiled for each.
@@ -150,7 +155,7 @@ struct StoreActivation {
     store<N>(pre + row * inner + col, left, whole, value);
     with_activation(activation, [&](auto kind) {
       constexpr Activation K = decltype(kind)::value;
-      if constexpr (!is_gated(K)) {
+      if constexpr (!kIsGated<K>) {
 #pragma unroll
         for (int i = 0; i < N; ++i) value[i] = activated<K>(rounded<T>(value[i]), S(0)).value;
       }
@@ -170,7 +175,7 @@ struct StoreActivation {
     store<N>(pre + row * inner + hidden + col, left, whole, up);
     with_activation(activation, [&](auto kind) {
       constexpr Activation K = decltype(kind)::value;
-      if constexpr (is_gated(K)) {
+      if constexpr (kIsGated<K>) {
 #pragma unroll
         for (int i = 0; i < N; ++i) gate[i] = activated<K>(rounded<T>(gate[i]), rounded<T>(up[i])).value;
       }
@@ -205,7 +210,7 @@ struct StoreSlope {
     with_activation(activation, [&](auto kind) {
       constexpr Activation K = decltype(kind)::value;
       S up[N] = {}, dup[N];
-      if constexpr (is_gated(K)) load<N>(pre + row * inner + hidden + col, left, whole, up);
+      if constexpr (kIsGated<K>) load<N>(pre + row * inner + hidden + col, left, whole, up);
 #pragma unroll
       for (int i = 0; i < N; ++i) {
         const Activated<S> act = activated<K>(x[i], up[i]);
@@ -214,7 +219,7 @@ struct StoreSlope {
         dx[i] = w * u[i] * act.slope;
         dup[i] = w * u[i] * act.up_slope;
       }
-      if constexpr (is_gated(K)) store<N>(dpre + row * inner + hidden + col, left, whole, dup);
+      if constexpr (kIsGated<K>) store<N>(dpre + row * inner + hidden + col, left, whole, dup);
     });
     store<N>(active + row * hidden + col, left, whole, a);
     store<N>(dpre + row * inner + col, left, whole, dx);

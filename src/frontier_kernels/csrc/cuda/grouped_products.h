@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "../common/activations.h"
-#include "../common/dtypes.h"
+#include "common/activations.h"
+#include "common/dtypes.h"
 #include "device.h"
 
 namespace frontier::cuda {

@@ -19,8 +19,8 @@
 #include <string>
 #include <tuple>
 
-#include "../common/activations.h"
-#include "../common/checks.h"
+#include "common/activations.h"
+#include "common/checks.h"
 #include "device.h"
 #include "gather.h"
 #include "grouped_products.h"

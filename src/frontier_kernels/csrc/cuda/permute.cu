@@ -8,7 +8,7 @@
 #include <optional>
 #include <tuple>
 
-#include "../common/checks.h"
+#include "common/checks.h"
 #include "device.h"
 #include "gather.h"
 #include "vector.h"

@@ -23,8 +23,8 @@
 #include <optional>
 #include <tuple>
 
-#include "../common/checks.h"
-#include "../common/dtypes.h"
+#include "common/checks.h"
+#include "common/dtypes.h"
 #include "device.h"
 #include "retention_fma.h"
 #include "retention_mma.h"

@@ -17,7 +17,7 @@
 #include <string>
 #include <tuple>
 
-#include "../common/checks.h"
+#include "common/checks.h"
 #include "device.h"
 #include "vector.h"
 

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "../common/dtypes.h"
+#include "common/dtypes.h"
 #include "device.h"
 
 namespace frontier::cuda {
