@@ -32,7 +32,9 @@ export interface Sizes {
   log10Sets: number;
 }
 
-/** Sizes of a model with so many experts, of which a token takes `topK`, every one split into `granularity`. */
+/**
+ * Sizes of a model with so many experts, of which a token takes `topK`, every one split into `granularity`.
+ */
 export function sizes(
   mixture: Mixture,
   { experts = mixture.experts, topK = mixture.topK, granularity = 1 } = {},

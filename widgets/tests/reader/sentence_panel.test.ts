@@ -1,4 +1,5 @@
-// A sentence that the reader types: read by the model in the page, with weights from a script or from the kernel.
+// A sentence that the reader types: read by the model in the page, with weights from a script or from the
+// kernel.
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import config from "../../../src/frontier_lab/checkpoints/mixtral/config.json";
 import tokenizer from "../../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
