@@ -115,6 +115,27 @@ describe("a sentence of the reader", () => {
     expect(model.get("sentence")).toBe("");
   });
 
+  it("shows the bytes of a character as its parts", async () => {
+    inPage();
+    const { el, model } = mount();
+    type(el, "图书馆里");
+    await eventually(() => expect(model.get("sentence")).toBe("图书馆里"));
+    const labels = [...el.querySelectorAll(".fw-chip .fw-token")].map((chip) => chip.textContent);
+    expect(labels.join("")).toContain("馆₁馆₂馆₃");
+    expect(model.get("tokens")).toContain("<0xE9>"); // the reader's data keep the tokens as they are
+    const bytes = (model.get("tokens") as string[]).indexOf("<0xE9>");
+    for (const token of [bytes, bytes + 1]) {
+      model.set("selected_token", token);
+      await eventually(() => expect(el.querySelector(".fw-next p")?.textContent).toContain(labels[token]));
+      const next = [...el.querySelectorAll(".fw-next .fw-token")].map((mark) => mark.textContent ?? "");
+      expect(next.join()).not.toContain("<0x");
+      expect(
+        next.some((mark) => /^(?:char[₂₃] |.[₃]$)/u.test(mark)),
+        next.join(),
+      ).toBe(true);
+    }
+  });
+
   it("gives the routing that PyTorch gives", async () => {
     inPage();
     const { el, model } = mount();
