@@ -40,8 +40,8 @@ export function inkOf(root: HTMLElement): Ink {
 const LEVELS = 255;
 
 /**
- * Pixels of every level between paper and an ink, as a canvas keeps them; the root makes small weights
- * visible.
+ * Pixels of every level between paper and an ink, as a
+ * canvas keeps them; the root makes small weights visible.
  */
 function ramp(paper: number[], ink: number[]): Uint32Array {
   const bytes = new Uint8ClampedArray(4 * (LEVELS + 1));
@@ -101,8 +101,8 @@ export function paint(
 }
 
 /**
- * Both readings' difference for one head, the other minus the shown one's; null where their tokens do not
- * match in number.
+ * Both readings' difference for one head, the other minus the
+ * shown one's; null where their tokens do not match in number.
  */
 export function difference(state: State, layer: number, head: number): Float32Array | null {
   const { reading, versus, weighting, residual } = state;

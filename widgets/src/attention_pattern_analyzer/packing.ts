@@ -1,5 +1,5 @@
-// Reads the bytes of frontier_widgets/attention_packing.py: a byte a weight, and of long texts only the
-// largest of each row.
+// Reads the bytes of attention_pattern_analyzer/packing.py: a
+// byte a weight, and of long texts only the largest of each row.
 
 export interface Shape {
   layers: number;

@@ -1,5 +1,5 @@
-// What an attention head does, in numbers. Twin of frontier_widgets/attention_patterns.py, where every
-// definition is explained.
+// What an attention head does, in numbers. The Python twin, where every definition is explained, is
+// attention_pattern_analyzer/patterns.py; tests/golden/attention_patterns.json holds both to the same.
 
 export const KINDS = [
   "previous",
@@ -177,8 +177,8 @@ export function rollout(
 }
 
 /**
- * Attention times the length of what it brings, each row again of sum 1; a row that brings nothing stays
- * zero.
+ * Attention times the length of what it brings, each row
+ * again of sum 1; a row that brings nothing stays zero.
  */
 export function valueWeighted(
   weights: Weights,

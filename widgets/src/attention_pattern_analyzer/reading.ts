@@ -44,8 +44,8 @@ export interface Reading {
   /** Length of what each token brings, [L · H · S]; empty where it is not known. */
   norms: Float32Array;
   /**
-   * Change of the loss and divergence without a head, [zero or mean · L · H · 2]; empty where it was not
-   * measured.
+   * Change of the loss and divergence without a head, [zero
+   * or mean · L · H · 2]; empty where it was not measured.
    */
   ablation: Float32Array;
 }
@@ -163,8 +163,8 @@ export function headOf(reading: Reading, layer: number, head: number): Head {
 }
 
 /**
- * What changes without a head; null where it was not measured. The loss is NaN for a model that predicts no
- * next token.
+ * What changes without a head; null where it was not measured.
+ * The loss is NaN for a model that predicts no next token.
  */
 export function ablationOf(
   reading: Reading,

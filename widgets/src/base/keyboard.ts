@@ -103,8 +103,8 @@ const OWN_KEYS = new Set([
 ]);
 
 /**
- * Sliders, choices and buttons use these keys themselves; JupyterLab would take them for its own shortcuts
- * and stop them.
+ * Sliders, choices and buttons use these keys themselves;
+ * JupyterLab would take them for its own shortcuts and stop them.
  */
 export function keepKeys(root: HTMLElement, signal: AbortSignal): void {
   root.addEventListener(

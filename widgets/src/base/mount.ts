@@ -1,5 +1,5 @@
-// The life of a component in its element: built, updated when traits change, built anew in another language,
-// ended.
+// The life of a component in its element: built, updated
+// when traits change, built anew in another language, ended.
 import type { AnyModel, RenderProps } from "./afm";
 import { h } from "./dom";
 import { keepKeys } from "./keyboard";
@@ -34,8 +34,8 @@ function soon(work: () => void, signal: AbortSignal): () => void {
 }
 
 /**
- * Remembers a field that the reader is typing in, marked data-keep; the result puts text and caret into its
- * successor.
+ * Remembers a field that the reader is typing in, marked
+ * data-keep; the result puts text and caret into its successor.
  */
 function keepInput(el: HTMLElement): () => void {
   const active = (el.getRootNode() as Document | ShadowRoot).activeElement;

@@ -69,8 +69,8 @@ function characters(bytes: readonly Byte[]): { start: number; end: number; text:
 }
 
 /**
- * Tokens one after the other. Bytes that make one character are shown as its parts, 馆₁ 馆₂ 馆₃; others as their
- * number.
+ * Tokens one after the other. Bytes that make one character
+ * are shown as its parts, 馆₁ 馆₂ 馆₃; others as their number.
  */
 export function shownTokens(tokens: readonly string[]): string[] {
   const labels = tokens.map((token) => (BYTES.test(token) ? "" : shown(token)));
@@ -105,8 +105,8 @@ function runsOfBytes(tokens: readonly string[]): Byte[][] {
 }
 
 /**
- * Which part of a character the last token is, from 1, and its bytes; null where it is no part, or the
- * character is known.
+ * Which part of a character the last token is, from 1, and its
+ * bytes; null where it is no part, or the character is known.
  */
 export function unfinished(tokens: readonly string[]): { part: number; bytes: string } | null {
   const last = tokens.length - 1;

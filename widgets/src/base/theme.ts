@@ -1,5 +1,5 @@
-// Which scheme the surrounding page is in. The CSS reads data-fw-theme; canvas or export code asks
-// resolvedColors.
+// Which scheme the surrounding page is in. The CSS reads
+// data-fw-theme; canvas or export code asks resolvedColors.
 
 export type Theme = "light" | "dark";
 

@@ -11,8 +11,8 @@ declare global {
   }
 }
 
-// The folder that this script came from holds the checkpoints too; only now does the browser say which it
-// was.
+// The folder that this script came from holds the checkpoints
+// too; only now does the browser say which it was.
 const own = document.currentScript;
 if (own instanceof HTMLScriptElement && own.src) window.frontierStatic = new URL(".", own.src).href;
 

@@ -1,6 +1,5 @@
 // Which tokens each token sees: eight patterns of attention, without DOM. The Python twin, where the settings
-// are explained, is frontier_widgets/attention_masks.py; tests/golden/attention_masks.json holds both to the
-// same numbers.
+// are explained, is long_context_strategies/masks.py; both are held to tests/golden/attention_masks.json.
 import { draws } from "../base/draws";
 
 export const KINDS = ["full", "causal", "window", "dilated", "global", "random", "strided", "sinks"] as const;

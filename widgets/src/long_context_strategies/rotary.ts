@@ -1,6 +1,5 @@
 // Rotary positions and their extensions, and ALiBi, without DOM. The Python twin, where the settings are
-// explained and cited, is frontier_widgets/rotary.py; tests/golden/rotary.json holds both to the same
-// numbers.
+// explained and cited, is long_context_strategies/rotary.py; tests/golden/rotary.json holds both to the same.
 
 export const METHODS = [
   "default",
@@ -111,8 +110,8 @@ export function closest(speeds: Float64Array, tokens: number): { distance: numbe
 }
 
 /**
- * By how much a score falls with each token of distance, [heads]; for other numbers than powers of two as
- * Bloom does.
+ * By how much a score falls with each token of distance,
+ * [heads]; for other numbers than powers of two as Bloom does.
  */
 export function alibiSlopes(heads: number): Float64Array {
   const power = 2 ** Math.floor(Math.log2(heads));

@@ -1,5 +1,5 @@
-// Top-k routing with capacity, without DOM, in flat arrays. The Python twin is
-// frontier_widgets/moe_routing_math.py; tests/golden/moe_routing.json holds both to the same numbers.
+// Top-k routing with capacity, without DOM, in flat arrays. The Python twin is moe_routing/math.py;
+// tests/golden/moe_routing.json holds both to the same numbers.
 
 import { draws } from "../base/draws";
 
@@ -11,8 +11,8 @@ export interface RoutingOptions {
   capacityFactor: number;
   renormalize: boolean;
   /**
-   * Fill the slots by the tokens' highest probability, all first choices before the second ones; else by
-   * arrival.
+   * Fill the slots by the tokens' highest probability, all
+   * first choices before the second ones; else by arrival.
    */
   priority?: boolean;
 }
@@ -157,8 +157,8 @@ export function tokensOf(routing: Routing, expert: number): number[] {
 }
 
 /**
- * Bits that an expert tells about the group of its token, over all assignments; `groups` holds a number for
- * each token.
+ * Bits that an expert tells about the group of its token, over
+ * all assignments; `groups` holds a number for each token.
  */
 export function mutualInformation({ chosen, topK, experts }: Routing, groups: ArrayLike<number>): number {
   const kinds = Math.max(0, ...Array.from(groups)) + 1;
@@ -182,8 +182,8 @@ export function mutualInformation({ chosen, topK, experts }: Routing, groups: Ar
 }
 
 /**
- * The same after the groups were shuffled among the tokens, `times` times, in rising order: what chance alone
- * tells.
+ * The same after the groups were shuffled among the tokens,
+ * `times` times, in rising order: what chance alone tells.
  */
 export function shuffledInformation(
   routing: Routing,

@@ -1,5 +1,4 @@
-// Ways to choose experts, side by side on the same router scores. The Python twin is
-// frontier_widgets/routers.py.
+// Ways to choose experts, side by side on the same router scores. The Python twin is moe_routing/routers.py.
 import { draws } from "../base/draws";
 
 export const ROUTERS = ["switch", "top2", "noisy", "expert_choice", "loss_free", "shared"] as const;
@@ -43,8 +42,8 @@ function normals(seed: number, count: number): Float64Array {
 }
 
 /**
- * The highest scores of a row, best first, the lower index on a tie; a scan for each, because there are one
- * or two.
+ * The highest scores of a row, best first, the lower index
+ * on a tie; a scan for each, because there are one or two.
  */
 function best(scores: ArrayLike<number>, start: number, experts: number, count: number): number[] {
   const found: number[] = [];
@@ -78,8 +77,8 @@ function withBias(scores: ArrayLike<number>, tokens: number, experts: number, to
 }
 
 /**
- * Every router on the same scores [T · E]; slots are ceil(factor · k · T / E) for each router's own k, 0 is
- * dropless.
+ * Every router on the same scores [T · E]; slots are ceil(factor
+ * · k · T / E) for each router's own k, 0 is dropless.
  */
 export function compareRouters(
   scores: ArrayLike<number>,

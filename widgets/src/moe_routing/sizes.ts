@@ -1,4 +1,4 @@
-// Total and active parameters of mixture-of-experts models. The Python twin is frontier_widgets/moe_sizes.py;
+// Total and active parameters of mixture-of-experts models. The Python twin is moe_routing/sizes.py;
 // tests/golden/moe_sizes.json holds both to the same numbers.
 import published from "../../frontier_widgets/data/mixtures.json";
 

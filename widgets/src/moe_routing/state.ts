@@ -24,8 +24,8 @@ export interface Data {
   logits: Float32Array;
   model: Record<string, unknown>;
   /**
-   * Change of the loss without an expert and its standard error, [S · L · E · 2]; empty where it was not
-   * measured.
+   * Change of the loss without an expert and its standard
+   * error, [S · L · E · 2]; empty where it was not measured.
    */
   ablation: Float32Array;
   /** Held-out tokens behind it, 0 where it is not known. */
@@ -186,8 +186,8 @@ export function scoresOf(data: Data, snapshot: number, layer: number): Float32Ar
 }
 
 /**
- * Change of the loss without each expert of the snapshot and layer, and its standard error; null where it was
- * not measured.
+ * Change of the loss without each expert of the snapshot and
+ * layer, and its standard error; null where it was not measured.
  */
 export function ablationOf({ data, snapshot, layer }: State): { change: number; error: number }[] | null {
   if (!data.ablation.length) return null;

@@ -46,8 +46,8 @@ export interface Pass {
 }
 
 /**
- * An expert that no token may choose, or a head whose result is zero or its mean over the tokens that are
- * read.
+ * An expert that no token may choose, or a head whose
+ * result is zero or its mean over the tokens that are read.
  */
 export type Off = { layer: number; expert: number } | { layer: number; head: number; kind: "zero" | "mean" };
 
@@ -173,8 +173,8 @@ export class TinyModel {
   }
 
   /**
-   * Read the tokens at once, `max_position_embeddings` at most; with an expert switched off the others share
-   * its tokens.
+   * Read the tokens at once, `max_position_embeddings` at most;
+   * with an expert switched off the others share its tokens.
    */
   forward(ids: readonly number[], off?: Off): Pass {
     return this.#read(ids, this.#cache(ids.length), off);
@@ -189,8 +189,8 @@ export class TinyModel {
   }
 
   /**
-   * `count` further tokens, as far as there is room, drawn at a temperature from the `topK` most probable;
-   * never the end token.
+   * `count` further tokens, as far as there is room, drawn at a
+   * temperature from the `topK` most probable; never the end token.
    */
   generate(ids: readonly number[], count: number, { temperature = 0.8, topK = 40, seed = 0 } = {}): number[] {
     const draw = draws(seed, 0);

@@ -75,8 +75,8 @@ export const shownIds = ({ ids }: Pass, { tokenizer }: TinyModel): string[] =>
 const CHARACTER = 4;
 
 /**
- * A candidate for the token after `token`: what it makes of the bytes before it, or which part of a character
- * it would be.
+ * A candidate for the token after `token`: what it makes of the
+ * bytes before it, or which part of a character it would be.
  */
 function candidateLabel(
   pass: Pass,

@@ -44,8 +44,8 @@ export function rival(figure: LongContextFigure): HTMLElement {
 }
 
 /**
- * Retrieval against reading everything: how long a text may be for the same money, and who is right more
- * often.
+ * Retrieval against reading everything: how long a text
+ * may be for the same money, and who is right more often.
  */
 export function retrieval(figure: LongContextFigure): HTMLElement {
   const text = figure.text;

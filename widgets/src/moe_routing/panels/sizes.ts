@@ -1,5 +1,5 @@
-// Total and active parameters: a published model, its number of experts, how many a token takes, how finely
-// they are split.
+// Total and active parameters: a published model, its number of
+// experts, how many a token takes, how finely they are split.
 import { choice, range } from "../../base/controls";
 import { h } from "../../base/dom";
 import type { Language } from "../../base/strings";
