@@ -1,5 +1,5 @@
-// Pictures of heads: small ones for the grid and a large one, on canvases because they have up to a quarter of a million
-// cells, and the scatter and the exported figure as drawings.
+// Pictures of heads: small ones for the grid and a large one, on canvases because they have up to a quarter
+// of a million cells, and the scatter and the exported figure as drawings.
 import { chart, ticks, type Plot } from "../base/chart";
 import { label, sheet, svg, type Drawing, type Shape } from "../base/shapes";
 import { matrixOf } from "./matrices";
@@ -39,7 +39,10 @@ export function inkOf(root: HTMLElement): Ink {
 
 const LEVELS = 255;
 
-/** Pixels of every level between paper and an ink, as a canvas keeps them; the root makes small weights visible. */
+/**
+ * Pixels of every level between paper and an ink, as a
+ * canvas keeps them; the root makes small weights visible.
+ */
 function ramp(paper: number[], ink: number[]): Uint32Array {
   const bytes = new Uint8ClampedArray(4 * (LEVELS + 1));
   for (let level = 0; level <= LEVELS; level++) {
@@ -49,7 +52,10 @@ function ramp(paper: number[], ink: number[]): Uint32Array {
   return new Uint32Array(bytes.buffer);
 }
 
-/** The largest weight of each block, [side · side] at most: what a small picture can show. From packed rows, without the whole matrix. */
+/**
+ * The largest weight of each block, [side · side] at most: what a small picture can show. From packed rows,
+ * without the whole matrix.
+ */
 export function thumbnail(
   { weights }: Reading,
   layer: number,
@@ -83,7 +89,8 @@ export function paint(
   if (!context) return;
   const image = context.createImageData(columns, rows);
   const pixels = new Uint32Array(image.data.buffer);
-  const [more, less] = [ramp(ink.paper, ink.more), ramp(ink.paper, ink.less)]; // differences keep their sign by colour
+  // Differences keep their sign by colour.
+  const [more, less] = [ramp(ink.paper, ink.more), ramp(ink.paper, ink.less)];
   pixels.fill(more[0]);
   for (let at = 0; at < rows * columns; at++) {
     const value = values[at];
@@ -93,7 +100,10 @@ export function paint(
   context.putImageData(image, 0, 0);
 }
 
-/** Both readings' difference for one head, the other minus the shown one's; null where their tokens do not match in number. */
+/**
+ * Both readings' difference for one head, the other minus the
+ * shown one's; null where their tokens do not match in number.
+ */
 export function difference(state: State, layer: number, head: number): Float32Array | null {
   const { reading, versus, weighting, residual } = state;
   if (
@@ -207,13 +217,9 @@ export function drawFigure(state: State, text: AnalyzerStrings, root: HTMLElemen
     parts.push(label(16, top + layer * (cell + 16) + cell / 2 + 4, `L${layer}`));
   const left = 60 + heads * (cell + 4);
   const chosen = headOf(reading, state.layer, state.head);
-  parts.push(
-    label(
-      left,
-      50,
-      `${text.headName(state.layer, state.head)} · ${text.kinds[chosen.kind]} · ${text.weightings[state.weighting]}`,
-    ),
-  );
+  const name = text.headName(state.layer, state.head);
+  const title = [name, text.kinds[chosen.kind], text.weightings[state.weighting]].join(" · ");
+  parts.push(label(left, 50, title));
   parts.push(
     picture(
       matrixOf(reading, state.layer, state.head, state.weighting, state.residual),

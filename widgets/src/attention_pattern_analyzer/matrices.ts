@@ -1,4 +1,5 @@
-// What is drawn of a head: attention, attention times the length of what it brings, or the rollout to its layer.
+// What is drawn of a head: attention, attention times the
+// length of what it brings, or the rollout to its layer.
 import type { Weighting } from "./choices";
 import { rollout, valueWeighted } from "./patterns";
 import type { Reading } from "./reading";

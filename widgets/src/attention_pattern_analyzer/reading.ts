@@ -43,7 +43,10 @@ export interface Reading {
   heads: Head[];
   /** Length of what each token brings, [L · H · S]; empty where it is not known. */
   norms: Float32Array;
-  /** Change of the loss and divergence without a head, [zero or mean · L · H · 2]; empty where it was not measured. */
+  /**
+   * Change of the loss and divergence without a head, [zero
+   * or mean · L · H · 2]; empty where it was not measured.
+   */
   ablation: Float32Array;
 }
 
@@ -159,7 +162,10 @@ export function headOf(reading: Reading, layer: number, head: number): Head {
   return reading.heads[layer * reading.weights.heads + head];
 }
 
-/** What changes without a head; null where it was not measured. The loss is NaN for a model that predicts no next token. */
+/**
+ * What changes without a head; null where it was not measured.
+ * The loss is NaN for a model that predicts no next token.
+ */
 export function ablationOf(
   reading: Reading,
   layer: number,

@@ -1,5 +1,6 @@
-// A chart as one drawing: two axes, linear or logarithmic, lines told apart by colour, dash and mark. D3 does the arithmetic of
-// its scales; it is drawn by hand because a plotting library is larger than a component may be, and draws into no `Shape`.
+// A chart as one drawing: two axes, linear or logarithmic, lines told apart by colour, dash and mark. D3 does
+// the arithmetic of its scales; it is drawn by hand because a plotting library is larger than a component may
+// be, and draws into no `Shape`.
 import { scaleLinear, scaleLog } from "d3-scale";
 import { label, sheet, svg, type Drawing, type Shape } from "./shapes";
 import { textWidth } from "./text";
@@ -55,7 +56,8 @@ export const ROOM = { left: 48, right: 12, top: 10, bottom: 34, legend: 16 };
 
 function scale({ from, to, log }: Axis, start: number, end: number): Scale {
   const found = (log ? scaleLog() : scaleLinear()).domain([from, to]).range([start, end]).clamp(true);
-  // A logarithm takes no zero: what is below the axis stands at its beginning. What is no number has no place.
+  // A logarithm takes no zero: what is below the axis stands
+  // at its beginning. What is no number has no place.
   const place = (value: number): number => found(log ? Math.max(value, Math.min(from, to)) : value) ?? NaN;
   return Object.assign(place, { invert: (at: number) => found.invert(at) });
 }

@@ -5,7 +5,7 @@ export function toCsv(columns: string[], rows: (string | number | boolean)[][]):
     const text = String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  return [columns, ...rows].map((row) => row.map(quote).join(",")).join("\r\n") + "\r\n";
+  return [columns, ...rows].map((row) => `${row.map(quote).join(",")}\r\n`).join("");
 }
 
 /** Replace every `var(--fw-…)` by its value at `root`, so that the file looks the same anywhere. */

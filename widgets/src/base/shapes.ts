@@ -1,9 +1,9 @@
 // Drawings as plain values, and elements that follow them.
 //
-// A slider draws the same shapes with other numbers at each step. New elements would be created, styled and laid out
-// from nothing each time, which takes longer than a frame on a slow machine; comparing two trees of values and writing
-// the attributes that differ does not. It is by hand because drawings have no keys, inputs or listeners, which is what
-// the libraries for this are about.
+// A slider draws the same shapes with other numbers at each step. New elements would be created, styled and
+// laid out from nothing each time, which takes longer than a frame on a slow machine; comparing two trees of
+// values and writing the attributes that differ does not. It is by hand because drawings have no keys, inputs
+// or listeners, which is what the libraries for this are about.
 import { setAttribute } from "./dom";
 
 type Tag = keyof SVGElementTagNameMap;

@@ -68,7 +68,10 @@ function characters(bytes: readonly Byte[]): { start: number; end: number; text:
   return found;
 }
 
-/** Tokens one after the other. Bytes that make one character are shown as its parts, 馆₁ 馆₂ 馆₃; others as their number. */
+/**
+ * Tokens one after the other. Bytes that make one character
+ * are shown as its parts, 馆₁ 馆₂ 馆₃; others as their number.
+ */
 export function shownTokens(tokens: readonly string[]): string[] {
   const labels = tokens.map((token) => (BYTES.test(token) ? "" : shown(token)));
   for (const bytes of runsOfBytes(tokens)) {
@@ -101,7 +104,10 @@ function runsOfBytes(tokens: readonly string[]): Byte[][] {
   return runs;
 }
 
-/** Which part of a character the last token is, from 1, and its bytes; null where it is no part, or the character is known. */
+/**
+ * Which part of a character the last token is, from 1, and its
+ * bytes; null where it is no part, or the character is known.
+ */
 export function unfinished(tokens: readonly string[]): { part: number; bytes: string } | null {
   const last = tokens.length - 1;
   if (last < 0 || !BYTES.test(tokens[last])) return null;

@@ -1,4 +1,5 @@
-// Trait values as a figure can use them: they come from Python, a saved state or an author, and may be anything.
+// Trait values as a figure can use them: they come from
+// Python, a saved state or an author, and may be anything.
 import type { AnyModel } from "./afm";
 
 export const isNumber = (value: unknown): value is number =>

@@ -13,7 +13,9 @@ export function followWidth(el: Element, changed: (width: number) => void, signa
   signal.addEventListener("abort", () => resized.disconnect());
 }
 
-/** A place that moves sideways where it is narrower than its content; only then is it a stop for the keyboard. */
+/**
+ * A place that moves sideways where it is narrower than its content; only then is it a stop for the keyboard.
+ */
 export function scrollStop(place: HTMLElement, signal: AbortSignal): void {
   followWidth(
     place,

@@ -42,7 +42,10 @@ const figures = (): HTMLElement[] => [...document.querySelectorAll<HTMLElement>(
 /** The static page's host mounts figures in no particular order, and says when all stand. */
 function whenAllStand(work: () => void, signal: AbortSignal): void {
   const page = document.documentElement;
-  if (window.frontierStatic === undefined || page.dataset.frontier) return queueMicrotask(work);
+  if (window.frontierStatic === undefined || page.dataset.frontier) {
+    queueMicrotask(work);
+    return;
+  }
   const observer = new MutationObserver(() => {
     observer.disconnect();
     work();

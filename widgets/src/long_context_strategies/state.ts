@@ -21,7 +21,9 @@ export function inGroup(name: string, group: Group): boolean {
     : name.endsWith("_tuned") === (group === "tuned") && group !== "alibi";
 }
 
-/** Methods of the figure: LongRoPE's factors come from a search, not from a formula that a slider could move. */
+/**
+ * Methods of the figure: LongRoPE's factors come from a search, not from a formula that a slider could move.
+ */
 export const SHOWN_METHODS: readonly Method[] = METHODS.filter((method) => method !== "longrope");
 
 /** Losses and recalls of one condition: a row for each bucket or distance, a column for each seed. */

@@ -23,7 +23,10 @@ export interface Data {
   experts: number;
   logits: Float32Array;
   model: Record<string, unknown>;
-  /** Change of the loss without an expert and its standard error, [S · L · E · 2]; empty where it was not measured. */
+  /**
+   * Change of the loss without an expert and its standard
+   * error, [S · L · E · 2]; empty where it was not measured.
+   */
   ablation: Float32Array;
   /** Held-out tokens behind it, 0 where it is not known. */
   ablationTokens: number;
@@ -182,7 +185,10 @@ export function scoresOf(data: Data, snapshot: number, layer: number): Float32Ar
   return data.logits.subarray(start, start + size);
 }
 
-/** Change of the loss without each expert of the snapshot and layer, and its standard error; null where it was not measured. */
+/**
+ * Change of the loss without each expert of the snapshot and
+ * layer, and its standard error; null where it was not measured.
+ */
 export function ablationOf({ data, snapshot, layer }: State): { change: number; error: number }[] | null {
   if (!data.ablation.length) return null;
   const start = (snapshot * data.layers + layer) * data.experts;

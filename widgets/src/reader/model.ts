@@ -1,6 +1,7 @@
-// The book's Llama- and Mixtral-class checkpoints, run in the browser: weights of a safetensors file, no kernel, no network.
-// Written by hand because general runtimes (ONNX, transformers.js) are WebAssembly of many megabytes that a page on file://
-// cannot load, and show neither router logits nor attentions. widgets/tests/golden/tiny_model.json holds PyTorch's numbers.
+// The book's Llama- and Mixtral-class checkpoints, run in the browser: weights of a safetensors file, no
+// kernel, no network. Written by hand because general runtimes (ONNX, transformers.js) are WebAssembly of
+// many megabytes that a page on file:// cannot load, and show neither router logits nor attentions.
+// widgets/tests/golden/tiny_model.json holds PyTorch's numbers.
 import { draws } from "../base/draws";
 import { largest, product, softmax } from "./arithmetic";
 import { readTensors } from "./safetensors";
@@ -44,10 +45,15 @@ export interface Pass {
   values: Float32Array[];
 }
 
-/** An expert that no token may choose, or a head whose result is zero or its mean over the tokens that are read. */
+/**
+ * An expert that no token may choose, or a head whose
+ * result is zero or its mean over the tokens that are read.
+ */
 export type Off = { layer: number; expert: number } | { layer: number; head: number; kind: "zero" | "mean" };
 
-/** Keys and values of the tokens read so far, one array for each layer, [positions · KV heads · head width]. */
+/**
+ * Keys and values of the tokens read so far, one array for each layer, [positions · KV heads · head width].
+ */
 interface Cache {
   keys: Float32Array[];
   values: Float32Array[];
@@ -69,6 +75,18 @@ interface Layer {
   output: Float32Array; // [D · H·dh]
   router: Float32Array | null; // [E · D]
   experts: Expert[];
+}
+
+/**
+ * The index at which the running sum of the probabilities passes `u`; the first where rounding leaves a rest.
+ */
+function drawFrom(p: Float64Array, u: number): number {
+  let left = u;
+  for (let i = 0; i < p.length; i++) {
+    left -= p[i];
+    if (left < 0) return i;
+  }
+  return 0;
 }
 
 export class TinyModel {
@@ -154,7 +172,10 @@ export class TinyModel {
     return this.config.num_local_experts ?? 0;
   }
 
-  /** Read the tokens at once, `max_position_embeddings` at most; with an expert switched off the others share its tokens. */
+  /**
+   * Read the tokens at once, `max_position_embeddings` at most;
+   * with an expert switched off the others share its tokens.
+   */
   forward(ids: readonly number[], off?: Off): Pass {
     return this.#read(ids, this.#cache(ids.length), off);
   }
@@ -167,7 +188,10 @@ export class TinyModel {
     return sum / (ids.length - 1);
   }
 
-  /** `count` further tokens, as far as there is room, drawn at a temperature from the `topK` most probable; never the end token. */
+  /**
+   * `count` further tokens, as far as there is room, drawn at a
+   * temperature from the `topK` most probable; never the end token.
+   */
   generate(ids: readonly number[], count: number, { temperature = 0.8, topK = 40, seed = 0 } = {}): number[] {
     const draw = draws(seed, 0);
     const room = Math.min(count, this.config.max_position_embeddings - ids.length);
@@ -186,9 +210,7 @@ export class TinyModel {
         best.length,
         temperature,
       );
-      let left = draw();
-      const rank = p.findIndex((mass) => (left -= mass) < 0);
-      const id = best[rank < 0 ? 0 : rank];
+      const id = best[drawFrom(p, draw())];
       found.push(id);
       next = [id];
     }

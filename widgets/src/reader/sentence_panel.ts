@@ -1,5 +1,5 @@
-// The reader's own sentence: typed, read by the model in the page, continued by it. One panel for every figure that shows
-// a model.
+// The reader's own sentence: typed, read by the model in the page, continued by it. One panel for every
+// figure that shows a model.
 import type { AnyModel } from "../base/afm";
 import { button } from "../base/controls";
 import { h, setText, uniqueId } from "../base/dom";
@@ -74,7 +74,10 @@ export const shownIds = ({ ids }: Pass, { tokenizer }: TinyModel): string[] =>
 /** Tokens back from which bytes can belong to one character with the next. */
 const CHARACTER = 4;
 
-/** A candidate for the token after `token`: what it makes of the bytes before it, or which part of a character it would be. */
+/**
+ * A candidate for the token after `token`: what it makes of the
+ * bytes before it, or which part of a character it would be.
+ */
 function candidateLabel(
   pass: Pass,
   model: TinyModel,
@@ -87,7 +90,8 @@ function candidateLabel(
   const row = [...before, candidate].map((id) => tokens[id]);
   const open = unfinished(row);
   if (!open) return shownTokens(row)[row.length - 1];
-  if (candidate === pass.ids[token + 1]) return shownIds(pass, model)[token + 1]; // the sentence says which it is
+  // Where the sentence goes on like this, it says which character it is.
+  if (candidate === pass.ids[token + 1]) return shownIds(pass, model)[token + 1];
   return text.part(String.fromCharCode(0x2080 + open.part), open.bytes);
 }
 
@@ -122,7 +126,8 @@ export function nextTokens(
 /** Data that a figure came with, before its reader typed a sentence. */
 const published = new WeakMap<AnyModel, Record<string, unknown>>();
 
-/** The panel of a figure whose trait `live` names a checkpoint; nothing of any other.
+/**
+ * The panel of a figure whose trait `live` names a checkpoint; nothing of any other.
  *
  * @param kept - traits that show the figure's own data, to come back to.
  * @param traits - trait values that show what was read; the panel adds `sentence`.

@@ -1,4 +1,5 @@
-// The tokenizer of a checkpoint in the page: Hugging Face's own code for tokenizer.json, and how each token is spelled.
+// The tokenizer of a checkpoint in the page: Hugging Face's
+// own code for tokenizer.json, and how each token is spelled.
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { byteName } from "../base/text";
 
@@ -31,7 +32,10 @@ function spellBytes(token: string): string {
 }
 
 export class Tokenizer {
-  /** Of each id: text, with the tokenizer's mark of a word's beginning, or `<0xE9>` for a byte that is no character. */
+  /**
+   * Of each id: text, with the tokenizer's mark of a word's
+   * beginning, or `<0xE9>` for a byte that is no character.
+   */
   readonly tokens: string[] = [];
   /** The token that ends a text, -1 for none. */
   readonly end: number;

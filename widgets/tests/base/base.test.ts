@@ -6,6 +6,7 @@ import { toCsv } from "../../src/base/save";
 import { follow, svg, toElement, type Drawing } from "../../src/base/shapes";
 import { pickLanguage } from "../../src/base/strings";
 import { dataTable } from "../../src/base/table";
+import { STRINGS as HEADS } from "../../src/attention_pattern_analyzer/strings";
 import { STRINGS as LONG_CONTEXT } from "../../src/long_context_strategies/strings";
 import { STRINGS } from "../../src/moe_routing/strings";
 import { BASE_STRINGS } from "../../src/base/strings";
@@ -163,9 +164,9 @@ describe("languages", () => {
         : typeof value === "function"
           ? value.length
           : typeof value;
-    for (const table of [STRINGS, LONG_CONTEXT, BASE_STRINGS])
+    for (const table of [STRINGS, LONG_CONTEXT, HEADS, BASE_STRINGS])
       expect(shape(table.en)).toEqual(shape(table.zh));
-    const english = JSON.stringify([STRINGS.en, LONG_CONTEXT.en], (_, value: unknown) =>
+    const english = JSON.stringify([STRINGS.en, LONG_CONTEXT.en, HEADS.en], (_, value: unknown) =>
       typeof value === "function" ? String(value) : value,
     );
     expect(english).not.toMatch(/[\u4e00-\u9fff]/);

@@ -1,4 +1,5 @@
-// The model in the page against PyTorch's numbers on twenty sentences, and its tokenizer against the library's.
+// The model in the page against PyTorch's numbers on twenty sentences, and its tokenizer against the
+// library's.
 import { beforeAll, describe, expect, it } from "vitest";
 import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
 import llamaWeights from "../../../src/frontier_lab/checkpoints/llama/model.safetensors?inline";

@@ -11,7 +11,8 @@ function cells(state: State, wanted: (at: number) => boolean, size: number): str
     for (let column = 0; column <= n; column++) {
       if (column < n && wanted(row * n + column)) run++;
       else if (run) {
-        path += `M${((column - run) * size).toFixed(2)} ${(row * size).toFixed(2)}h${(run * size).toFixed(2)}v${size.toFixed(2)}h${(-run * size).toFixed(2)}z`;
+        const [x, y, wide, tall] = [column - run, row, run, 1].map((at) => (at * size).toFixed(2));
+        path += `M${x} ${y}h${wide}v${tall}h-${wide}z`;
         run = 0;
       }
     }

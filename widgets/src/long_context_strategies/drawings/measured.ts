@@ -5,7 +5,8 @@ import { inGroup, type State } from "../state";
 import type { LongContextStrings } from "../strings";
 import { DASHES, hue } from "./style";
 
-const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+export const mean = (values: number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Conditions of the group that is chosen. */
 export function conditions(state: State): string[] {

@@ -2,7 +2,7 @@
 import { choice } from "../../base/controls";
 import { h } from "../../base/dom";
 import { picture } from "../../base/shapes";
-import { conditions, drawLoss, drawRecall } from "../drawings/measured";
+import { conditions, drawLoss, drawRecall, mean } from "../drawings/measured";
 import { drawingWidth, onTopic, topicPanel, type LongContextFigure } from "../figure";
 import { GROUPS, type State } from "../state";
 
@@ -17,10 +17,10 @@ export function measured(figure: LongContextFigure): HTMLElement {
   const [loss, recall] = places.map(picture);
   const said = (state: State, what: "loss" | "recall"): string =>
     conditions(state)
-      .map(
-        (name) =>
-          `${text.curves[name] ?? name} ${state.data.curves[name][what].map((row) => (row.reduce((a, b) => a + b, 0) / row.length).toFixed(2)).join(" ")}`,
-      )
+      .map((name) => {
+        const means = state.data.curves[name][what].map((row) => mean(row).toFixed(2));
+        return `${text.curves[name] ?? name} ${means.join(" ")}`;
+      })
       .join("; ");
   onTopic(figure, "measured", (state) => {
     const width = drawingWidth(figure);

@@ -31,7 +31,7 @@ export function position(figure: LongContextFigure): HTMLElement {
   const [waves, decay, sharp, alibi] = places.map(picture);
   onTopic(figure, "position", (state) => {
     const { rotary } = state;
-    const which = names.findIndex((name) => name === figure.model.get("rope"));
+    const which = names.indexOf(String(figure.model.get("rope")));
     rope.set(Math.max(0, which));
     method.set(SHOWN_METHODS.indexOf(rotary.method));
     scale.set(

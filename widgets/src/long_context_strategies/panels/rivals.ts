@@ -43,7 +43,10 @@ export function rival(figure: LongContextFigure): HTMLElement {
   return h("div", { class: "fw-retrieval" }, h("div", { class: "fw-row fw-controls" }, rival.element), line);
 }
 
-/** Retrieval against reading everything: how long a text may be for the same money, and who is right more often. */
+/**
+ * Retrieval against reading everything: how long a text
+ * may be for the same money, and who is right more often.
+ */
 export function retrieval(figure: LongContextFigure): HTMLElement {
   const text = figure.text;
   const chunk = range(text.chunk, { min: 32, max: 1024, step: 32 }, (value) => figure.set({ chunk: value }));

@@ -119,7 +119,8 @@ export const en: LongContextStrings = {
   rival: "Compare with a fixed state",
   rivals: { none: "none", mamba: "Mamba", mamba2: "Mamba-2", retnet: "RetNet", rwkv: "RWKV-4" },
   compared: (name, state, from, prefill, decode) =>
-    `${name} with the same layers, width and parameters keeps ${state}, however much it reads. ${from} Reading takes at least ${prefill}, the next token at least ${decode}.`,
+    `${name} with the same layers, width and parameters keeps ${state}, however much it reads. ${from} ` +
+    `Reading takes at least ${prefill}, the next token at least ${decode}.`,
   crossing: (n) => `From token ${n} on keys and values are more.`,
   noCrossing: "With this pattern keys and values are never more.",
   retrieval: "Retrieve, or read it all",
@@ -128,7 +129,8 @@ export const en: LongContextStrings = {
   found: "Right one found",
   budget: "Operations allowed",
   retrieved: (tokens, right, budget) => [
-    `Retrieval reads ${tokens} tokens and is right at most ${right} of the time (supposing that nine in ten are answered once the passage is there). At ${budget}× its operations a text of up to `,
+    `Retrieval reads ${tokens} tokens and is right at most ${right} of the time (supposing that nine ` +
+      `in ten are answered once the passage is there). At ${budget}× its operations a text of up to `,
     " tokens can be read whole, which misses no passage; longer ones need retrieval.",
   ],
   growth: "Least time to read a context: solid with the pattern, dashed with causal attention",
@@ -137,27 +139,41 @@ export const en: LongContextStrings = {
   memoryLabel: (text) => `Cache at each length: ${text}`,
   tokensAxis: "context (tokens)",
   machine:
-    "Lower bounds at the peak rates of an NVIDIA H100 SXM (bfloat16 989 TFLOP/s, 3.35 TB/s, 80 GB); the same pattern in every layer. Another model with MLA keeps what DeepSeek-V3 does, in proportion.",
+    "Lower bounds at the peak rates of an NVIDIA H100 SXM (bfloat16 989 TFLOP/s, 3.35 TB/s, 80 GB); " +
+    "the same pattern in every layer. Another model with MLA keeps what DeepSeek-V3 does, in " +
+    "proportion.",
   reveal: "Guess, then see: ",
   answerIs: (answer) => `Answer: ${answer}. `,
   questions: [
     {
-      ask: "Causal window w = 8: through how many layers does the last token feel what stands 40 tokens before?",
+      ask:
+        "Causal window w = 8: through how many layers does the last token feel what stands 40 tokens " +
+        "before?",
       options: ["5 layers", "6 layers", "8 layers", "40 layers"],
       right: 1,
-      why: "A layer goes back w − 1 = 7 steps, and ⌈40 / 7⌉ = 6. Set n to 41 above and read the leftmost number of the strip.",
+      why:
+        "A layer goes back w − 1 = 7 steps, and ⌈40 / 7⌉ = 6. Set n to 41 above and read the leftmost " +
+        "number of the strip.",
     },
     {
-      ask: "RoPE is interpolated linearly to 8 times the length. What becomes of the difference between neighbours?",
+      ask:
+        "RoPE is interpolated linearly to 8 times the length. What becomes of the difference between " +
+        "neighbours?",
       options: ["the same", "about 1/3", "about 1/8", "about 1/64"],
       right: 2,
-      why: "Every pair turns 8 times slower, and chords shrink almost like angles: about 1/8. YaRN leaves the fast pairs alone, so it hardly changes; press “YaRN” and read the resolution.",
+      why:
+        "Every pair turns 8 times slower, and chords shrink almost like angles: about 1/8. YaRN leaves " +
+        "the fast pairs alone, so it hardly changes; press “YaRN” and read the resolution.",
     },
     {
-      ask: "Llama 3.1 8B reads 1 M tokens with a window of 4096 instead of causal attention. What is left of the KV cache?",
+      ask:
+        "Llama 3.1 8B reads 1 M tokens with a window of 4096 instead of causal attention. What is left " +
+        "of the KV cache?",
       options: ["1/4", "1/16", "1/256", "all of it"],
       right: 2,
-      why: "Keys and values beyond the window are never seen again and can go: 4096 / 1048576 = 1/256. The operations of attention shrink by almost as much.",
+      why:
+        "Keys and values beyond the window are never seen again and can go: 4096 / 1048576 = 1/256. The " +
+        "operations of attention shrink by almost as much.",
     },
   ],
   correct: "Right.",
@@ -169,13 +185,20 @@ export const en: LongContextStrings = {
   next: "Next",
   stepOf: (i, n) => `Step ${i} of ${n}`,
   stories: [
-    "The plain one first: causal attention. Each token sees all before it; half of the cells are full, and twice the tokens are four times the cells.",
-    "Keep a window only: cells grow with n, but the first token needs many layers to be felt. Move the layers to the right and see the light cells spread.",
-    "One global token, and two layers lead from anywhere to anywhere: to it, and on from it. This is what Longformer does.",
-    "Now positions. Each pair of RoPE turns at its own speed; those that never went round in training meet angles they have not seen as soon as more is read.",
-    "Linear interpolation slows all pairs, so neighbours are pushed together; YaRN moves the slow ones only. Read the resolution.",
-    "So much for theory. This is a small model that we really trained, with 64 tokens, reading 512. Left as it is, RoPE's loss rises and rises.",
-    "And the bill: a million tokens, does the cache fit? Try another pattern, or another way to share keys and values.",
+    "The plain one first: causal attention. Each token sees all before it; half of the cells are full, " +
+      "and twice the tokens are four times the cells.",
+    "Keep a window only: cells grow with n, but the first token needs many layers to be felt. Move the " +
+      "layers to the right and see the light cells spread.",
+    "One global token, and two layers lead from anywhere to anywhere: to it, and on from it. This is " +
+      "what Longformer does.",
+    "Now positions. Each pair of RoPE turns at its own speed; those that never went round in training " +
+      "meet angles they have not seen as soon as more is read.",
+    "Linear interpolation slows all pairs, so neighbours are pushed together; YaRN moves the slow ones " +
+      "only. Read the resolution.",
+    "So much for theory. This is a small model that we really trained, with 64 tokens, reading 512. " +
+      "Left as it is, RoPE's loss rises and rises.",
+    "And the bill: a million tokens, does the cache fit? Try another pattern, or another way to share " +
+      "keys and values.",
   ],
   share: "Link to this view",
   copied: "The link is copied.",

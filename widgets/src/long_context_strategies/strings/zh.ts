@@ -141,7 +141,8 @@ export const zh = {
   memoryLabel: (text: string) => `各长度的缓存：${text}`,
   tokensAxis: "上下文（词元）",
   machine:
-    "按 NVIDIA H100 SXM 的标称峰值（bfloat16 989 TFLOP/s、3.35 TB/s、80 GB）算出的下限；每层用同一个模式。换成 MLA 时，缓存按 DeepSeek-V3 的比例算。",
+    "按 NVIDIA H100 SXM 的标称峰值（bfloat16 989 TFLOP/s、3.35 TB/s、80 GB）算出的下限；每层用同一个模式。换成 MLA 时，缓存按 " +
+    "DeepSeek-V3 的比例算。",
   reveal: "猜完再看：",
   answerIs: (answer: string) => `答案：${answer}。`,
   questions: [

@@ -8,7 +8,8 @@ export function drawAblation(state: State, { gutter, column, width }: Columns): 
   const found = ablationOf(state) ?? [];
   const tall = 64;
   const top = 4;
-  // One scale for all layers of the snapshot, so that they can be compared; never so fine that noise fills the panel.
+  // One scale for all layers of the snapshot, so that they can
+  // be compared; never so fine that noise fills the panel.
   const { data, snapshot } = state;
   const size = data.layers * data.experts;
   let most = 0.01;

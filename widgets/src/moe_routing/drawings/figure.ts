@@ -111,8 +111,14 @@ export function drawFigure(state: State, text: Strings, groupName: (group: strin
     line(text.ablation(data.ablationTokens), true);
     place(drawAblation(state, grid));
   }
+  const { balance, cv, entropy, dropped } = text.metrics;
   line(
-    `${text.metrics.balance} = ${routing.balanceLoss.toFixed(3)} · ${text.metrics.cv} ${routing.cv.toFixed(3)} · ${text.metrics.entropy} ${routing.entropy.toFixed(3)} · ${text.metrics.dropped} ${(100 * routing.dropFraction).toFixed(1)}%`,
+    [
+      `${balance} = ${routing.balanceLoss.toFixed(3)}`,
+      `${cv} ${routing.cv.toFixed(3)}`,
+      `${entropy} ${routing.entropy.toFixed(3)}`,
+      `${dropped} ${(100 * routing.dropFraction).toFixed(1)}%`,
+    ].join(" · "),
   );
   const height = y + pad - 14;
   const figure = sheet(

@@ -1,4 +1,5 @@
-// The experts: their load, who wants to go there, what one is worth to the reader's sentence, and their slots.
+// The experts: their load, who wants to go there, what
+// one is worth to the reader's sentence, and their slots.
 import { h, setAttribute, setText } from "../../base/dom";
 import { number } from "../../base/figure";
 import { roving, setTabStop } from "../../base/keyboard";

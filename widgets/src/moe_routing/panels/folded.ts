@@ -7,7 +7,9 @@ import type { RoutingFigure } from "../figure";
 /** Titles of the parts that a reader has opened. */
 const opened = new WeakMap<AnyModel, Set<string>>();
 
-/** A part that is built when the reader opens it, and open still when a new sentence builds the figure anew. */
+/**
+ * A part that is built when the reader opens it, and open still when a new sentence builds the figure anew.
+ */
 export function folded(
   figure: RoutingFigure,
   title: string,

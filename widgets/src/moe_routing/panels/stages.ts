@@ -144,12 +144,10 @@ export function pipeline(figure: RoutingFigure): HTMLElement {
         mine ? mine.weight.toFixed(3) : "–",
         mine ? mine.weight : 0,
       );
+      const chosen = mine && stage >= 3 ? " fw-chosen" : "";
+      const lost = mine && !mine.kept && stage === 5 ? " fw-lost" : "";
       for (const [i, row] of cells.entries())
-        setAttribute(
-          row[e],
-          "class",
-          `fw-cell fw-cell-${names[i]} fw-hue-${e % 8}${mine && stage >= 3 ? " fw-chosen" : ""}${mine && !mine.kept && stage === 5 ? " fw-lost" : ""}`,
-        );
+        setAttribute(row[e], "class", `fw-cell fw-cell-${names[i]} fw-hue-${e % 8}${chosen}${lost}`);
       heads[e].classList.toggle("fw-mine", e === state.expert);
     }
   });

@@ -74,7 +74,8 @@ export function strip(figure: RoutingFigure): HTMLElement {
       setAttribute(chip, "aria-selected", String(i === state.token));
       setText(chip.children[1], String(first.expert));
       const said = saidAssignments(state, i, ` ${text.tables.dropped}`);
-      setText(chip.children[2], text.tokenLabel(i, said)); // read after the visible text, which names the option
+      // Read after the visible text, which names the option.
+      setText(chip.children[2], text.tokenLabel(i, said));
     });
     setAttribute(list, "data-experts", String(routing.experts));
   });

@@ -87,10 +87,10 @@ function historyBox(figure: RoutingFigure): HTMLElement {
     key = next;
     const drawing = drawHistory(state, lines, 230);
     const said = lines
-      .map(
-        (line) =>
-          `${figure.text.runs[line.run] ?? line.run} ${line.steps.map((step, i) => `${step}: ${line.losses[i].toFixed(2)}`).join(", ")}`,
-      )
+      .map(({ run, steps, losses }) => {
+        const points = steps.map((step, i) => `${step}: ${losses[i].toFixed(2)}`);
+        return `${figure.text.runs[run] ?? run} ${points.join(", ")}`;
+      })
       .join("; ");
     paint(drawing, figure.text.historyLabel(said));
   });
