@@ -61,6 +61,24 @@ def blocks(model: Any) -> list[Any]:
     )
 
 
+def parameters(model: Any) -> int:
+    """Parameters of a model; packed and quantised weights count as what they stand for."""
+    from torch import nn
+
+    count, seen = 0, set()
+    for module in model.modules():
+        weight: Any = getattr(module, "weight", None)
+        plain = isinstance(weight, nn.Parameter) and weight.is_floating_point()
+        if weight is None or plain or not hasattr(module, "in_features") or id(weight) in seen:
+            continue
+        count += int(module.in_features * module.out_features)
+        if callable(weight):  # torch.ao has functions in place of parameters
+            count += int(module.out_features) if module.bias() is not None else 0
+        else:
+            seen.add(id(weight))
+    return count + sum(int(own.numel()) for own in model.parameters() if id(own) not in seen)
+
+
 def output_projections(model: Any) -> list[Any]:
     """The output projection of every layer; none for an encoder-decoder, whose layers are of three sorts."""
     return [] if reads_two_texts(model) else _named(model, OUTPUTS)

@@ -165,8 +165,8 @@ def test_cross_attention_has_the_other_text_as_keys() -> None:
     heads_of = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
     model = BartForConditionalGeneration(BartConfig(vocab_size=60, d_model=16, **sizes, **heads_of))
     found = capture(model, Words(), "5 9 33 5 9", target="7 8")
-    assert found.weights.shape == (2, 2, 2, 5)
-    assert (found.tokens, found.keys) == (["7", "8"], ["5", "9", "33", "5", "9"])
+    assert found.weights.shape == (2, 2, 3, 5)
+    assert (found.tokens, found.keys) == (["2", "7", "8"], ["5", "9", "33", "5", "9"])
     np.testing.assert_allclose(found.weights.sum(-1), 1, atol=1e-5)
     with pytest.raises(ValueError, match="target is missing, and the model is an encoder-decoder"):
         capture(model, Words(), "5 9")
@@ -179,8 +179,8 @@ def test_cross_attention_has_the_other_text_as_keys() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"text": ""}, "text has 0 tokens, wanted 1 to 2048"),
-        ({"text": "5 " * 3000}, "text has 3000 tokens"),
+        ({"text": ""}, "text: got 0 tokens, wanted 1 to 2048"),
+        ({"text": "5 " * 3000}, "text: got 3000 tokens"),
         ({"text": "5", "target": "7"}, "target came, and the model is no encoder-decoder"),
     ],
 )

@@ -13,6 +13,7 @@ import numpy as np
 import traitlets as t
 from numpy.typing import NDArray
 
+from ..architectures import parameters
 from ..checkpoints import Checkpoints
 from ..components import component
 from ..records import Records
@@ -54,7 +55,14 @@ def example_of(
         name: of the example, unique in a figure.
         title: ``{"zh": …, "en": …}``; the name by default.
         model: ``class``, ``parameters``, ``hub_id``: shown as the source of the numbers.
+
+    Raises:
+        ValueError: a number of the reading is not finite: a page could not carry it.
     """
+    for part in ("weights", "norms", "loss"):
+        value = getattr(captured, part)
+        if value is not None and not np.isfinite(value).all():
+            raise ValueError(f"captured.{part}: got numbers that are not finite, wanted finite ones")
     causal = captured.keys is None and is_causal(captured.weights)
     metrics = measure(captured.weights, captured.tokens, captured.keys, causal=causal)  # [L, H, metrics]
     packed = pack(captured.weights, causal=causal)
@@ -153,6 +161,8 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
                 missing = sorted({"name", "tokens", "shape", "form", "causal", *BINARY} - example.keys())
                 if missing:
                     raise ValueError(f"examples[{i}] has no {missing[0]!r}, wanted what example_of gives")
+                if not np.isfinite(example.get("loss") or 0):
+                    raise ValueError(f"examples[{i}].loss: got {example['loss']}, wanted a finite number")
         super().__init__(**{**values, **state})
 
     @classmethod
@@ -162,7 +172,7 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
         tokenizer: Any,
         text: str | Sequence[int],
         *,
-        target: str | None = None,
+        target: str | Sequence[int] | None = None,
         ablate: bool = False,
         progress: Callable[[int, int], None] | None = None,
         **state: Any,
@@ -172,22 +182,30 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
         Args:
             model: encoder, decoder, or both with ``target``: cross-attention.
             tokenizer: the model's own.
-            text: what to read, or its token ids.
-            target: what the decoder of an encoder-decoder reads.
+            text: what to read: one text, or its token ids without a batch and without padding.
+            target: what an encoder-decoder is to write; its decoder reads it after the start token.
             ablate: take away every head once, by zero and by its mean: two passes for each head.
             progress: called with heads done and heads in all.
             **state: initial values of the traits.
 
         Raises:
+            TypeError: the model, the tokenizer or the text is something else; the message names it.
             ValueError: the model gives no attention weights, or the text does not fit.
+
+        Warns:
+            UserWarning: rows of attention do not sum to 1, or lengths of values cannot be measured.
         """
         read = capture(model, tokenizer, text, target=target, ablate=ablate, progress=progress)
         name = type(model).__name__
-        described = {"class": name, "parameters": sum(p.numel() for p in model.parameters())}
+        described = {"class": name, "parameters": parameters(model)}
         # Two texts of one model stand beside each other: their beginnings tell them apart.
         begins = " ".join(text.split()) if isinstance(text, str) else ""
         begins = begins if len(begins) <= 60 else f"{begins[:59]}…"
-        title = {"zh": f"{name}：{begins}", "en": f"{name}: {begins}"} if begins else None
+        title = {"zh": f"{name}：{begins}", "en": f"{name}: {begins}"} if begins else {}
+        if read.elsewhere is not None:
+            share = f"{read.elsewhere.mean():.0%}"
+            title["zh"] = f"{title.get('zh', name)}（另有 {share} 的注意力不在任何词元上）"
+            title["en"] = f"{title.get('en', name)} ({share} of the attention is on no token)"
         return cls([example_of(read, name=name, title=title, model=described)], **state)
 
     def beside(self, other: AttentionPatternAnalyzer, **state: Any) -> AttentionPatternAnalyzer:

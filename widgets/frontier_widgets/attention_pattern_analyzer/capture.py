@@ -6,6 +6,7 @@ only when they are used.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..architectures import OUTPUTS, output_projections, reads_two_texts, value_projections
+from .inputs import check, check_ids, decoder_ids, encode, spelled
+
+ROUNDING = 0.02
+"""How far the sum of a row may be from 1 before something is said; half-precision rows are off by 0.008."""
+
+INEXACT = 0.1
+"""Largest relative error of an output projection that still counts as a matrix; 8-bit ones have 0.01."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +30,19 @@ class Captured:
     """One reading of a text.
 
     Attributes:
-        tokens: T strings of the text that looks.
+        tokens: T strings of the text that looks, in characters where the tokenizer spells bytes; with a
+            target, what the decoder reads: its start token first.
         keys: S strings of the text that is looked at, ``None`` where it is the same one.
-        weights: ``[L, H, T, S]``, float32.
+        weights: ``[L, H, T, S]``, float32; rows sum to 1, see ``elsewhere``.
         norms: length of each value after the output projection, ``[L, H, S]``; ``None`` where the
             architecture is not known.
         loss: mean next-token loss in nats; ``None`` for a model that predicts no next token.
         ablation: what changes when a head's result is set to zero, and to its mean over the text,
             ``[2, L, H, 2]``: the loss (NaN where there is none), and the mean divergence in nats of the
             predictions from what they were, KL(before ‖ after). ``None`` where it was not asked for.
+        elsewhere: share of each row's attention that was on no token, ``[L, H, T]``, where a model's heads
+            have learned sinks outside of the text (gpt-oss); ``weights`` are shares of the rest. ``None``
+            where rows sum to 1 by themselves.
     """
 
     tokens: list[str]
@@ -39,6 +51,7 @@ class Captured:
     norms: NDArray[np.float32] | None
     loss: float | None
     ablation: NDArray[np.float32] | None
+    elsewhere: NDArray[np.float32] | None = None
 
 
 @contextmanager
@@ -55,18 +68,53 @@ def _eager(model: Any) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def _output_weight(module: Any) -> Any:
-    """``[D, H·dh]``; GPT-2's Conv1D keeps the transpose."""
-    return module.weight.T if type(module).__name__ == "Conv1D" else module.weight
+def _output_weight(module: Any, mixed: Any) -> Any:
+    """``[D, H·dh]`` in float32: what a projection multiplies the heads' results ``mixed`` [T, H·dh] with.
+
+    The weight is read from a layer of torch's own, and GPT-2's Conv1D, which keeps the transpose. From a
+    quantised, adapted or wrapped one it could be packed or not the whole truth: there the answers to unit
+    vectors are taken.
+
+    Raises:
+        ValueError: the module is no matrix and a bias.
+    """
+    import torch
+
+    weight = getattr(module, "weight", None)
+    own = type(module) is torch.nn.Linear or type(module).__name__ == "Conv1D"
+    if own and type(weight) is torch.nn.Parameter and weight.is_floating_point():
+        return (weight if type(module) is torch.nn.Linear else weight.T).detach().float()
+    units = torch.eye(mixed.shape[-1], dtype=mixed.dtype, device=mixed.device)
+    bias = module(torch.zeros_like(units[:1]))  # [1, D]
+    found = (module(units) - bias).T.float()  # [D, H·dh]
+    wanted = module(mixed).float() - bias.float()
+    error = (mixed.float() @ found.T - wanted).norm() / wanted.norm()
+    if not error <= INEXACT:
+        raise ValueError(f"it is no matrix and bias: a relative error of {float(error):.2f}")
+    return found
 
 
-def _value_norms(model: Any, values: list[Any], outputs: list[Any], heads: int) -> NDArray[np.float32]:
-    """Lengths of W_O v for every head and token, ``[L, H, S]``, of the values that the hooks have kept."""
+def _value_norms(
+    values: list[Any], mixed: list[Any], outputs: list[Any], heads: int
+) -> NDArray[np.float32] | None:
+    """Lengths of W_O v for every head and token, ``[L, H, S]``, of what the hooks have kept.
+
+    ``None``, and a warning, where a projection does not let itself be measured.
+    """
     import torch
 
     found = []
-    for value, module in zip(values, outputs, strict=True):
-        weight = _output_weight(module).detach().float()  # [D, H·dh]
+    for layer, (value, together, module) in enumerate(zip(values, mixed, outputs, strict=True)):
+        try:
+            with torch.no_grad():
+                weight = _output_weight(module, together[0])  # [D, H·dh]
+        except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+            warnings.warn(
+                f"norms: left out, because the output projection of layer {layer}, {type(module).__name__}, "
+                f"cannot be measured: {error}",
+                stacklevel=4,
+            )
+            return None
         width = weight.shape[1] // heads
         if value.shape[-1] == 3 * heads * width:
             value = value[..., 2 * heads * width :]
@@ -77,6 +125,37 @@ def _value_norms(model: Any, values: list[Any], outputs: list[Any], heads: int) 
         found.append(brought.norm(dim=-1).T)  # [H, S]
     result: NDArray[np.float32] = torch.stack(found).cpu().numpy().astype(np.float32)
     return result
+
+
+def _checked_rows(weights: Any, name: str, dtype: Any) -> tuple[Any, NDArray[np.float32] | None]:
+    """Rows that sum to 1, and what of each was on no token, ``None`` where that is rounding alone.
+
+    Raises:
+        ValueError: a weight is not finite, or rows sum to more than 1.
+    """
+    import torch
+
+    wrong = (~torch.isfinite(weights)).nonzero()
+    if len(wrong):
+        layer, head, token, key = wrong[0].tolist()
+        raise ValueError(
+            f"model: got attention {float(weights[layer, head, token, key])} at layer {layer}, head {head}, "
+            f"token {token} of {name} in {dtype}, wanted finite numbers; load it in float32"
+        )
+    sums = weights.sum(-1)  # [L, H, T]
+    most, least = float(sums.max()), float(sums.min())
+    if most > 1 + ROUNDING:
+        raise ValueError(f"model: got rows of attention of {name} that sum to {most:.2f}, wanted at most 1")
+    if least >= 1 - ROUNDING:
+        return weights, None
+    elsewhere: NDArray[np.float32] = (1 - sums).clamp(min=0).cpu().numpy()
+    warnings.warn(
+        f"weights: rows of {name} sum to {least:.2f} to {most:.2f}, not to 1: its heads put "
+        f"{elsewhere.mean():.0%} of their attention on no token, as on learned sinks; weights are shares of "
+        "the rest",
+        stacklevel=3,
+    )
+    return weights / torch.where(sums > 0, sums, 1.0)[..., None], elsewhere
 
 
 @contextmanager
@@ -124,7 +203,7 @@ def capture(
     tokenizer: Any,
     text: str | Sequence[int],
     *,
-    target: str | None = None,
+    target: str | Sequence[int] | None = None,
     ablate: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Captured:
@@ -133,44 +212,49 @@ def capture(
     Args:
         model: encoder, decoder or both; its attention is set to ``"eager"`` for this call alone.
         tokenizer: the model's own.
-        text: what to read, or its token ids.
-        target: for an encoder-decoder, the text that the decoder reads; the cross-attention is kept.
+        text: what to read: one text, or its token ids without a batch and without padding.
+        target: for an encoder-decoder, the text that it is to write, or its token ids; the decoder reads it
+            after the start token, and the cross-attention is kept.
         ablate: take away every head once, by zero and by its mean. Costs two passes for each head.
         progress: called with heads done and heads in all.
 
     Raises:
-        ValueError: the model gives no attention weights, the text is empty or too long, a target is missing
-            or superfluous, or heads cannot be taken away.
+        TypeError: the model, the tokenizer or the text is something else; the message names it.
+        ValueError: the model gives no attention weights or some that are not finite, the text is empty, too
+            long or padded, a target is missing or superfluous, or heads cannot be taken away.
+
+    Warns:
+        UserWarning: rows of attention do not sum to 1, or lengths of values cannot be measured.
     """
     import torch
 
+    check(model, tokenizer)
     name = type(model).__name__
     both = reads_two_texts(model)
     if both != (target is not None):
         state = "is missing, and the model is an" if both else "came, and the model is no"
         raise ValueError(f"target {state} encoder-decoder ({name})")
 
-    def encode(content: str | Sequence[int], argument: str) -> tuple[Any, list[str]]:
-        found = tokenizer(content)["input_ids"] if isinstance(content, str) else list(content)
-        longest = getattr(model.config, "max_position_embeddings", None)
-        if not 1 <= len(found) <= (longest or len(found)):
-            raise ValueError(f"{argument} has {len(found)} tokens, wanted 1 to {longest or 'any number'}")
-        return torch.tensor([found], device=model.device), tokenizer.convert_ids_to_tokens(found)
-
-    ids, tokens = encode(text, "text")
-    inputs = {"input_ids": ids}
-    keys = None
+    ids = encode(model, tokenizer, text, "text")
+    check_ids(model, ids, "text")
+    tokens, keys = spelled(tokenizer, ids), None
+    inputs = {"input_ids": torch.tensor([ids], device=model.device)}
     if target is not None:
-        inputs["decoder_input_ids"], looking = encode(target, "target")
-        tokens, keys = looking, tokens
+        reads = decoder_ids(model, encode(model, tokenizer, target, "target", target=True))
+        inputs["decoder_input_ids"] = torch.tensor([reads], device=model.device)
+        tokens, keys = spelled(tokenizer, reads), tokens
     outputs = output_projections(model)
     values = value_projections(model) if outputs else []
     kept: list[Any] = []
+    together: list[Any] = []
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         stack.enter_context(_eager(model))
         for module in values:
             hook = module.register_forward_hook(lambda _module, _inputs, result: kept.append(result))
+            stack.callback(hook.remove)
+        for module in outputs:
+            hook = module.register_forward_pre_hook(lambda _module, inputs: together.extend(inputs[:1]))
             stack.callback(hook.remove)
         out = model(**inputs, output_attentions=True)
     found = (out.cross_attentions if both else getattr(out, "attentions", None)) or ()
@@ -179,15 +263,19 @@ def capture(
         raise ValueError(
             f"model is {name}, which gives no attention weights {list(size)}: it has none, or sparse ones"
         )
-    weights = torch.stack([layer[0].float() for layer in found])  # [L, H, T, S]
+    weights, elsewhere = _checked_rows(
+        torch.stack([layer[0].float() for layer in found]), name, found[0].dtype
+    )  # [L, H, T, S], [L, H, T]
     layers, heads = weights.shape[:2]
-    whole = len(outputs) == layers
-    norms = _value_norms(model, kept, outputs, heads) if whole and len(kept) == layers else None
+    whole = len(outputs) == layers == len(together)
+    norms = _value_norms(kept, together, outputs, heads) if whole and len(kept) == layers else None
     logits = None if both else getattr(out, "logits", None)
-    if logits is None or logits.shape[:2] != ids.shape:
+    if logits is None or logits.shape[:2] != inputs["input_ids"].shape:
         logits = None
     causal = not weights.triu(1).any()
-    loss = _loss(logits, ids) if logits is not None and causal and len(tokens) > 1 else None
+    loss = _loss(logits, inputs["input_ids"]) if logits is not None and causal and len(tokens) > 1 else None
+    if loss is not None and not np.isfinite(loss):
+        raise ValueError(f"model: got a loss of {loss} of {name}, wanted a finite number; load it in float32")
     changes = None
     if ablate:
         if logits is None or not whole:
@@ -198,11 +286,11 @@ def capture(
                 with torch.no_grad(), _eager(model), head_replaced(model, layer, head, kind):
                     after = model(**inputs).logits
                 if loss is not None:
-                    changes[i, layer, head, 0] = _loss(after, ids) - loss
+                    changes[i, layer, head, 0] = _loss(after, inputs["input_ids"]) - loss
                 changes[i, layer, head, 1] = _divergence(logits, after)
             if progress:
                 progress(done + 1, layers * heads)
-    return Captured(tokens, keys, weights.cpu().numpy(), norms, loss, changes)
+    return Captured(tokens, keys, weights.cpu().numpy(), norms, loss, changes, elsewhere)
 
 
 def _loss(logits: Any, ids: Any) -> float:
