@@ -173,6 +173,8 @@ def sphinx(language: str, *options: str, output: str | None = None) -> Path:
     if code:
         lines = [line for line in log.read_text("utf8", "replace").splitlines() if line.strip()]
         telling = [line for line in lines if re.search(r"WARNING|ERROR|[Ee]xception|rror:", line)]
+        if language == "en":
+            telling = [translated_at(line) for line in telling]
         print("\n".join(telling[:40] or lines[-40:]), file=sys.stderr)
         fail(f"the {output or language} build failed: mend what is named above and run again")
     return place / "_build"
@@ -194,13 +196,80 @@ def extract() -> dict[str, Catalog]:
     return found
 
 
+PO_LINE = re.compile(r'(?:(msgid|msgstr) )?"((?:[^"\\]|\\[nrt"\\])*)"')
+
+
+def faults(text: str) -> Iterator[tuple[int, str]]:
+    """What is wrong with the text of a catalogue: line and reason.
+
+    Written by hand: Babel reads leniently (a string without its closing quote loses its last letter, of two
+    entries for one string the last wins), and gettext's ``msgfmt -c`` is not on every machine.
+    """
+    entries: dict[str, int] = {}
+    keyword, begun, string = "msgstr", 0, ""
+    for number, line in enumerate([*text.split("\n"), 'msgid "the end"'], 1):
+        if not line or line.startswith("#"):
+            continue
+        match = PO_LINE.fullmatch(line)
+        if not match:
+            yield number, f'got {line[:60]!r}, wanted msgid "…", msgstr "…", "…" or a comment'
+            if (word := line.partition(" ")[0]) in ("msgid", "msgstr"):
+                keyword, begun, string = word, number, f"(line {number})"
+            continue
+        if match[1] is None:
+            string += match[2]
+            continue
+        if match[1] == keyword:
+            missing = {"msgid": "msgstr", "msgstr": "msgid"}[keyword]
+            yield number, f"got {keyword} again, wanted the {missing} of line {begun}"
+        if match[1] == "msgstr":
+            if string in entries:
+                yield begun, f"the string of line {entries[string]} once more: keep one of the two"
+            entries.setdefault(string, begun)
+        keyword, begun, string = match[1], number, match[2]
+
+
 def read_translations(folder: Path = LOCALE) -> dict[str, Catalog]:
-    """The catalogues of a folder; the English ones unless another is named."""
-    found = {}
+    """The catalogues of a folder; the English ones unless another is named.
+
+    Raises:
+        SystemExit: a file is damaged; each place is printed.
+    """
+    found, damaged = {}, []
     for file in sorted(folder.rglob("*.po")):
-        with file.open("rb") as stream:
-            found[file.relative_to(folder).with_suffix("").as_posix()] = read_po(stream)
+        content = file.read_bytes()
+        name = os.path.relpath(file, ROOT)
+        try:
+            damaged += [f"{name}:{line}: {reason}" for line, reason in faults(content.decode("utf8"))]
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            damaged.append(f"{name}:{line}: got bytes that are not UTF-8, wanted text in UTF-8")
+        if not damaged:
+            found[file.relative_to(folder).with_suffix("").as_posix()] = read_po(io.BytesIO(content))
+    if damaged:
+        print("\n".join(damaged[:20]), file=sys.stderr)
+        fail("a catalogue is damaged: mend what is named above and run again")
     return found
+
+
+def translated_at(warning: str) -> str:
+    """A warning of the English build, with the catalogue and line of the string that it is about.
+
+    Sphinx names a line of the Chinese page, and the string to mend stands in its catalogue. It is found by
+    what the warning quotes: in a translation before a source, because there the fault was made.
+    """
+    page = re.search(r"/book/([^:]+)\.(?:ipynb|md):", warning)
+    file = LOCALE / f"{page[1]}.po" if page else None
+    if file is None or not file.is_file():
+        return warning
+    with file.open("rb") as stream:
+        known = strings(read_po(stream))
+    for quoted in re.findall(r"""(?<!\w)['"]([^'"]{2,})['"]""", warning):
+        told = [m for m in known if quoted in str(m.string) and quoted not in str(m.id)]
+        lost = [m for m in known if quoted in str(m.id) and quoted not in str(m.string)]
+        if told or lost:
+            return f"{warning}\n    (its English is {os.path.relpath(file, ROOT)}:{(told or lost)[0].lineno})"
+    return warning
 
 
 def strings(catalogue: Catalog) -> list[Message]:

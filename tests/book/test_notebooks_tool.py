@@ -190,7 +190,7 @@ def changed(path: Path, folder: Path, find: str, replace: str) -> Path:
     ("find", "replace"),
     [
         ('"1\\n"', '"7\\n"'),
-        ("48 tokens, 4 layers, 8 experts, run='balanced', step=1500, top_k=2)\"", '9 tokens)"'),
+        ("48 tokens, 4 layers, 8 experts, run='balanced', step=1500, top_k=2)\\n", "9 tokens)\\n"),
         ("<p>α</p><svg", "<p>β</p><svg"),
         ('aria-label=\\"a\\"><path', 'aria-label=\\"b\\"><path'),
     ],

@@ -110,6 +110,83 @@ def test_a_broken_catalogue_is_named_with_its_line(
         assert shown[:10] in "\n".join(lines[int(line) - 1 : int(line) + 2])
 
 
+def unquoted(text: str) -> tuple[str, int]:
+    """The first translation loses its closing quote."""
+    lines = text.split("\n")
+    place = next(i for i, line in enumerate(lines) if line.startswith("msgstr") and line.endswith('."'))
+    lines[place] = lines[place][:-1]
+    return "\n".join(lines), place + 1
+
+
+def conflicting(text: str) -> tuple[str, int]:
+    """As git leaves it behind."""
+    before = text.split("\n").index("") + 1
+    lines = text.split("\n")
+    lines[before:before] = ["<<<<<<< HEAD"]
+    return "\n".join(lines), before + 1
+
+
+def twice(text: str) -> tuple[str, int]:
+    """One string with two translations, far apart."""
+    again = '\nmsgid "词元（token）"\nmsgstr "piece"\n'
+    first = '\nmsgid "词元（token）"\nmsgstr "token"\n'
+    return f"{first}{text}{again}", text.count("\n") + 5
+
+
+def untranslated(text: str) -> tuple[str, int]:
+    """A msgstr is gone."""
+    lines = text.split("\n")
+    place = next(i for i, line in enumerate(lines) if line.startswith('msgstr "'))
+    del lines[place]
+    after = next(i for i in range(place, len(lines)) if lines[i].startswith("msgid"))
+    return "\n".join(lines), after + 1
+
+
+def misplaced(text: str) -> tuple[str, int]:
+    """An escape that gettext does not know."""
+    return text + '\nmsgid "甲"\nmsgstr "a\\d"\n', text.count("\n") + 3
+
+
+@pytest.mark.parametrize("damage", [unquoted, conflicting, twice, untranslated, misplaced])
+def test_a_damaged_catalogue_stops_the_build_with_file_and_line(
+    damage: Callable[[str], tuple[str, int]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "LC_MESSAGES"
+    shutil.copytree(tool.LOCALE, folder)
+    broken = folder / "28-2-efficient" / "1-mixture-of-experts.po"
+    text, line = damage(broken.read_text("utf8"))
+    broken.write_text(text, "utf8")
+    with pytest.raises(SystemExit, match="a catalogue is damaged"):
+        tool.read_translations(folder)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"28-2-efficient/1-mixture-of-experts.po:{line}: " in said
+
+
+@pytest.mark.parametrize(
+    ("warning", "line"),
+    [
+        ("unknown document: 'nowhere.md' [ref.doc]", 8),
+        (
+            "inconsistent citations in translated message. original: ['{cite:p}`a`'], translated: []",
+            4,
+        ),
+        ("something else about 'nothing that stands there'", None),
+    ],
+)
+def test_a_warning_of_the_english_build_names_the_line_of_the_translation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, warning: str, line: int | None
+) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "page.po").write_text(
+        'msgid "一"\nmsgstr "one"\n\nmsgid "见 {cite:p}`a`。"\nmsgstr "See there."\n\n'
+        '\nmsgid "[那里](there.md)"\nmsgstr "[there](nowhere.md)"\n'
+    )
+    monkeypatch.setattr(tool, "LOCALE", tmp_path)
+    said = tool.translated_at(f"/somewhere/book/part/page.ipynb:40004: WARNING: {warning}")
+    assert said.partition("\n")[0].endswith(warning)
+    assert said.endswith(f"page.po:{line})") if line else "\n" not in said
+
+
 def test_a_displayed_formula_with_words_is_refused(tmp_path: Path) -> None:
     template, translated = Catalog(locale="en"), Catalog(locale="en")
     template.add("\nx \\in \\text{前}\n")
