@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal, cast, get_args
 
 import torch
@@ -261,6 +262,24 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
 
 
+def _fixed_decay(log_decay: float | Sequence[float] | Tensor, num_heads: int) -> tuple[float, ...]:
+    """One number for each head from one for all or one for each; anything that would be learnt is refused."""
+    if isinstance(log_decay, Tensor) and log_decay.requires_grad:
+        raise TypeError("log_decay: got a tensor that wants a gradient, wanted fixed numbers")
+    values = torch.as_tensor(log_decay, dtype=torch.float64, device="cpu")
+    if values.shape not in ((), (num_heads,)):
+        raise ValueError(
+            f"log_decay: got shape {tuple(values.shape)}, wanted one number, or [{num_heads}] (heads)"
+        )
+    wrong = values[~(values <= 0)]
+    if wrong.numel():
+        raise ValueError(
+            f"log_decay: got {wrong[0].item()}, wanted zero or less: "
+            "it is the natural logarithm of a factor of at most one"
+        )
+    return tuple(values.expand(num_heads).tolist())
+
+
 class RetentionLayer(nn.Module):
     """Multi-scale retention: rotated queries and keys, one fixed decay a head, group norm, swish gate.
 
@@ -270,10 +289,14 @@ class RetentionLayer(nn.Module):
 
     Args:
         d_model: width D of a token; a head's K is ``d_model / num_heads``, and even.
-        num_heads: H; head h keeps ``1 - 2 ** (-5 - h)`` of its state each step.
+        num_heads: H.
         value_dim: width of all heads' values together, ``d_model`` if ``None`` (the paper takes twice that).
         chunk_size: steps in a chunk of the chunkwise form.
-        rotary_base: slowest pair of features turns by ``1 / rotary_base`` radians a step, the fastest by 1.
+        rotary_base: slowest pair of features turns by ``1 / rotary_base`` radians a step, the fastest by 1;
+            ``None`` leaves queries and keys as they are.
+        log_decay: natural logarithm of what a head keeps of its state each step, zero or less: one number for
+            all heads, or one for each. ``None``: head h keeps ``1 - 2 ** (-5 - h)``, as in the paper. It is
+            fixed, and no part of the ``state_dict``.
         normalize_scores: as in ``retention``; the group norm takes it out again but for its epsilon.
         xpos_scale_base: distance at which xPos has scaled the first pair of features, the fastest, by 0.29
             (512 in its authors' code); ``None`` for the rotation alone, as in the paper of retention, whose
@@ -281,7 +304,9 @@ class RetentionLayer(nn.Module):
             ``retention`` of their own.
 
     Raises:
-        ValueError: a width does not divide among the heads, a head's K is odd, or the scale base is below 1.
+        TypeError: ``log_decay`` wants a gradient.
+        ValueError: a width does not divide among the heads, a head's K is odd, or a base or a decay does not
+            fit.
 
     Source: Sun et al., "Retentive Network" (2023), equations 5 to 8; Sun et al., "A Length-Extrapolatable
     Transformer" (2022), section 3.2, for xPos, with the constants of the authors' code.
@@ -294,7 +319,8 @@ class RetentionLayer(nn.Module):
         *,
         value_dim: int | None = None,
         chunk_size: int = 64,
-        rotary_base: float = 10000.0,
+        rotary_base: float | None = 10000.0,
+        log_decay: float | Sequence[float] | Tensor | None = None,
         normalize_scores: bool = False,
         xpos_scale_base: float | None = None,
     ) -> None:
@@ -308,11 +334,14 @@ class RetentionLayer(nn.Module):
             raise ValueError(f"value_dim: got {value_dim}, wanted a multiple of num_heads={num_heads}")
         if chunk_size < 1:
             raise ValueError(f"chunk_size: got {chunk_size}, wanted 1 or more")
+        if rotary_base is not None and not 0 < rotary_base < math.inf:
+            raise ValueError(f"rotary_base: got {rotary_base}, wanted a number above 0, or None")
         if xpos_scale_base is not None and not 1 <= xpos_scale_base < math.inf:
             raise ValueError(f"xpos_scale_base: got {xpos_scale_base}, wanted a number of steps, 1 or more")
         self.d_model, self.num_heads, self.value_dim = d_model, num_heads, value_dim
         self.chunk_size, self.rotary_base = chunk_size, rotary_base
         self.normalize_scores, self.xpos_scale_base = normalize_scores, xpos_scale_base
+        self._fixed_log_decay = None if log_decay is None else _fixed_decay(log_decay, num_heads)
         self.q_proj = nn.Linear(d_model, d_model, bias=False)
         self.k_proj = nn.Linear(d_model, d_model, bias=False)
         self.v_proj = nn.Linear(d_model, value_dim, bias=False)
@@ -322,9 +351,16 @@ class RetentionLayer(nn.Module):
 
     @property
     def log_decay(self) -> Tensor:
-        """``[H]`` in float64: not a buffer, so that a layer in bfloat16 does not round it."""
-        heads = torch.arange(self.num_heads, dtype=torch.float64, device=self.q_proj.weight.device)
+        """``[H]`` in float64: numbers and not a buffer, which a layer in bfloat16 would round. May be set."""
+        device = self.q_proj.weight.device
+        if self._fixed_log_decay is not None:
+            return torch.tensor(self._fixed_log_decay, dtype=torch.float64, device=device)
+        heads = torch.arange(self.num_heads, dtype=torch.float64, device=device)
         return torch.log1p(-torch.exp2(-5.0 - heads))
+
+    @log_decay.setter
+    def log_decay(self, log_decay: float | Sequence[float] | Tensor) -> None:
+        self._fixed_log_decay = _fixed_decay(log_decay, self.num_heads)
 
     def parallel_forward(
         self, x: Tensor, state: Tensor | None = None, position: int = 0
@@ -367,6 +403,25 @@ class RetentionLayer(nn.Module):
         """The chunkwise form from the start of a sequence, ``[B, T, D]`` to ``[B, T, D]``."""
         return self.chunkwise_forward(x)[0]
 
+    def _place(self, q: Tensor, k: Tensor, position: int) -> tuple[Tensor, Tensor]:
+        """Turn and scale the features of ``q, k [B, T, H, K]`` by what their steps ask for."""
+        base = self.xpos_scale_base
+        if self.rotary_base is None and base is None:
+            return q, k
+        time, pairs = q.shape[1], q.shape[3] // 2
+        turn = torch.zeros(pairs, dtype=torch.float64, device=q.device)  # [K/2]
+        if self.rotary_base is not None:
+            turn = self.rotary_base ** -torch.linspace(0, 1, pairs, dtype=torch.float64, device=q.device)
+        # In float64: at step 10⁵ a float32 angle would be off by up to 0.004.
+        steps = torch.arange(position, position + time, dtype=torch.float64, device=q.device)  # [T]
+        angle = steps[:, None, None] * turn  # [T, 1, K/2]
+        cos, sin = angle.cos(), angle.sin()
+        up = 1.0 if base is None else query_factors(time, pairs, base, q.device)
+        return (
+            _rotate(q, (cos * up).to(q.dtype), (sin * up).to(q.dtype)),
+            _rotate(k, (cos / up).to(k.dtype), (sin / up).to(k.dtype)),
+        )
+
     def _retain(self, x: Tensor, form: Form, state: Tensor | None, position: int) -> tuple[Tensor, Tensor]:
         if x.ndim != 3 or x.shape[-1] != self.d_model:
             raise ValueError(f"x: got shape {tuple(x.shape)}, wanted [batch, time, {self.d_model}]")
@@ -384,18 +439,10 @@ class RetentionLayer(nn.Module):
             ]
             wanted = (batch, self.num_heads, *widths)
             _check("state", state, sum_dtype(x.dtype), wanted, "that of an earlier call", x.device)
-        pairs = self.d_model // self.num_heads // 2
-        turn = self.rotary_base ** -torch.linspace(0, 1, pairs, dtype=torch.float64, device=x.device)  # [K/2]
-        # In float64: at step 10⁵ a float32 angle would be off by up to 0.004.
-        steps = torch.arange(position, position + time, dtype=torch.float64, device=x.device)  # [T]
-        angle = steps[:, None, None] * turn  # [T, 1, K/2]
-        cos, sin = angle.cos(), angle.sin()
-        q = self.q_proj(x).unflatten(-1, (self.num_heads, 2 * pairs))  # [B, T, H, K]
-        k = self.k_proj(x).unflatten(-1, (self.num_heads, 2 * pairs))
-        base = self.xpos_scale_base
-        up = 1.0 if base is None else query_factors(time, pairs, base, angle.device)
-        q = _rotate(q, (cos * up).to(x.dtype), (sin * up).to(x.dtype))
-        k = _rotate(k, (cos / up).to(x.dtype), (sin / up).to(x.dtype))
+        width, base = self.d_model // self.num_heads, self.xpos_scale_base
+        q = self.q_proj(x).unflatten(-1, (self.num_heads, width))  # [B, T, H, K]
+        k = self.k_proj(x).unflatten(-1, (self.num_heads, width))
+        q, k = self._place(q, k, position)
         v = self.v_proj(x).unflatten(-1, (self.num_heads, self.value_dim // self.num_heads))  # [B, T, H, V]
 
         def retain(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from typing import Any
 
 import pytest
@@ -20,18 +22,23 @@ OPTIONS: list[dict[str, Any]] = [
     {"normalize_scores": True},
     {"xpos_scale_base": 2.0},
     {"xpos_scale_base": 512, "normalize_scores": True},
+    {"rotary_base": None},
+    {"rotary_base": None, "xpos_scale_base": 2.0, "log_decay": -0.1},
 ]
 """With a base of 2 the sequences below take several segments of 8 steps."""
 
 
-def paper_layer(layer: fk.RetentionLayer, x: torch.Tensor) -> torch.Tensor:
+def paper_layer(layer: fk.RetentionLayer, x: torch.Tensor, log_decay: float | None = None) -> torch.Tensor:
     """Equations 5 and 8 with complex rotations and the decay as a matrix, head by head.
 
-    Positions of xPos count from the middle of the sequence, as in its authors' code.
+    Positions of xPos count from the middle of the sequence, as in its authors' code. The decays are
+    the paper's, or one for all heads.
     """
     time, heads, key = x.shape[1], layer.num_heads, layer.d_model // layer.num_heads
     steps = torch.arange(time, dtype=torch.float64)
-    turn = layer.rotary_base ** -torch.linspace(0, 1, key // 2, dtype=torch.float64)
+    turn = torch.zeros(key // 2, dtype=torch.float64)
+    if layer.rotary_base is not None:
+        turn = layer.rotary_base ** -torch.linspace(0, 1, key // 2, dtype=torch.float64)
     theta = torch.polar(torch.ones(time, key // 2, dtype=torch.float64), steps[:, None] * turn)  # [T, K/2]
     distance = steps[:, None] - steps  # [T, T]
     if layer.xpos_scale_base is None:
@@ -42,7 +49,7 @@ def paper_layer(layer: fk.RetentionLayer, x: torch.Tensor) -> torch.Tensor:
     outputs = []
     width = layer.value_dim // heads
     for h in range(heads):
-        gamma = 1 - 2.0 ** (-5 - h)
+        gamma = 1 - 2.0 ** (-5 - h) if log_decay is None else math.exp(log_decay)
         decay = torch.where(distance >= 0, gamma**distance, 0.0)
         rows, values = slice(h * key, (h + 1) * key), slice(h * width, (h + 1) * width)
         q = (
@@ -75,7 +82,7 @@ def test_layer_equals_the_papers_equations_with_gradients(
     torch.nn.init.normal_(layer.norm.bias)
     x = torch.randn(2, 21, 24, dtype=torch.float64, requires_grad=True)
     leaves = [x, *layer.parameters()]
-    got, wanted = getattr(layer, form)(x)[0], paper_layer(layer, x)
+    got, wanted = getattr(layer, form)(x)[0], paper_layer(layer, x, options.get("log_decay"))
     torch.testing.assert_close(got, wanted)
     grad = torch.randn_like(got)
     pairs = zip(
@@ -155,6 +162,40 @@ def test_heads_decay_as_in_the_paper_whatever_the_layers_dtype() -> None:
     torch.testing.assert_close(layer.log_decay.exp(), torch.tensor(wanted, dtype=torch.float64))
 
 
+def test_decays_can_be_given_for_each_head_and_set_later() -> None:
+    decays = [0.0, -0.5, -math.inf]
+    layer = fk.RetentionLayer(12, 3, log_decay=decays).bfloat16()
+    for one in (layer, copy.deepcopy(layer)):
+        assert one.log_decay.tolist() == decays
+    assert layer.state_dict().keys() == fk.RetentionLayer(12, 3).state_dict().keys()
+    layer.log_decay = torch.tensor(-0.25)
+    assert layer.log_decay.tolist() == [-0.25] * 3
+    layer.log_decay, layer.rotary_base = 0.0, None
+    x = torch.randn(1, 9, 12, dtype=torch.float64)
+    # Nothing fades and nothing turns: a step that is held still finds the sum of all before it.
+    _, state = layer.double().chunkwise_forward(x)
+    _, more = layer.chunkwise_forward(x, state, 1000)
+    torch.testing.assert_close(more, 2 * state)
+
+
+@pytest.mark.parametrize(
+    ("log_decay", "message"),
+    [
+        (0.1, r"^log_decay: got 0\.1, wanted zero or less"),
+        ([-1.0, math.nan, 0.0], "^log_decay: got nan, wanted zero or less"),
+        ([-1.0, 0.0], r"^log_decay: got shape \(2,\), wanted one number, or \[3\] \(heads\)"),
+    ],
+)
+def test_decays_that_do_not_fit_are_named(log_decay: float | list[float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fk.RetentionLayer(12, 3, log_decay=log_decay)
+
+
+def test_a_decay_to_be_learnt_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^log_decay: got a tensor that wants a gradient"):
+        fk.RetentionLayer(12, 3, log_decay=torch.nn.Parameter(torch.zeros(3) - 1))
+
+
 def test_layer_trains_in_bfloat16() -> None:
     layer = fk.RetentionLayer(16, 2).bfloat16()
     y = layer(torch.randn(2, 70, 16).bfloat16())
@@ -214,7 +255,7 @@ def test_strided_input_and_expanded_gradients_are_taken(options: dict[str, Any])
     assert not x.is_contiguous()
     leaves = [x, *layer.parameters()]
     got = torch.autograd.grad(layer(x).sum(), leaves)  # the gradient of a sum is one number, expanded
-    wanted = torch.autograd.grad(paper_layer(layer, x).sum(), leaves)
+    wanted = torch.autograd.grad(paper_layer(layer, x, options.get("log_decay")).sum(), leaves)
     for a, b in zip(got, wanted, strict=True):
         torch.testing.assert_close(a, b)
 
@@ -229,6 +270,10 @@ def test_strided_input_and_expanded_gradients_are_taken(options: dict[str, Any])
         (
             {"d_model": 24, "num_heads": 3, "xpos_scale_base": 0.5},
             r"xpos_scale_base: got 0\.5, wanted a number",
+        ),
+        (
+            {"d_model": 24, "num_heads": 3, "rotary_base": 0.0},
+            r"rotary_base: got 0\.0, wanted a number above",
         ),
     ],
 )
