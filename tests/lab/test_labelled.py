@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -117,16 +115,3 @@ def test_the_committed_weights_have_the_committed_numbers(name: str) -> None:
         probabilities = labelled.probabilities(model.eval(), tokenizer, [s.text for s in sentences])
         for measure, value in labelled.measures(probabilities, sentences).items():
             assert value == pytest.approx(findings(name)[f"{measure}, {part}"]["model"][0], abs=0.01)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", list(TASKS))
-def test_the_recipe_resumes_bit_for_bit(name: str, tmp_path: Path) -> None:
-    short = replace(labelled.SCHEDULE, steps=4, batch_size=4, log_every=2)
-    _, whole = labelled.run(TASKS[name], 0, tmp_path / "whole", tmp_path / "a", short)
-    labelled.run(TASKS[name], 0, tmp_path / "parts", tmp_path / "b", short, stop_at=2)
-    _, resumed = labelled.run(TASKS[name], 0, tmp_path / "parts", tmp_path / "b", short)
-    assert resumed == whole
-    assert zoo.sha256(tmp_path / "whole" / "model.safetensors") == zoo.sha256(
-        tmp_path / "parts" / "model.safetensors"
-    )
