@@ -22,9 +22,9 @@ class Checkpoints:
             return
         answer: dict[str, Any] = {"type": "checkpoint", "name": content.get("name")}
         try:
-            from frontier_lab import in_page
+            from frontier_lab.figure_data import browser_models
 
-            files = in_page.files(str(answer["name"]))
+            files = browser_models.files(str(answer["name"]))
             for key in ("config", "tokenizer"):
                 answer[key] = json.loads(files[key].read_text("utf8"))
             buffers = [files["weights"].read_bytes()]

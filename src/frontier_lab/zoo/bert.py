@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerBase
 
-from frontier_lab import corpus
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.masked_text import IGNORED, Sentences, guess, mask
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import fingerprint, word_piece
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import corpus
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.masked_text import IGNORED, Sentences, guess, mask
+from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.tokenizers import fingerprint, word_piece
 
 NAME = "bert"
 VOCABULARY = 1500
@@ -117,7 +118,7 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     names = {"val_loss": "loss on hidden tokens", "accuracy": "accuracy on hidden tokens"}
     return entry(
         BertForMaskedLM(config()),
-        text="King James Bible and Jargon File, lower-cased (frontier_lab.corpus)",
+        text="King James Bible and Jargon File, lower-cased (frontier_lab.texts.corpus)",
         tokenizer=f"WordPiece, {VOCABULARY} tokens, lower-cased, trained on the same text",
         schedule=SCHEDULE,
         val_loss={"masked": logs[0][-1]["val_loss"]},

@@ -8,10 +8,10 @@ from functools import partial
 from torch import Tensor, nn
 from transformers import BigBirdConfig, BigBirdForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from frontier_lab.zoo import sparse_encoders
-from frontier_lab.zoo.short_context import tokenizer_text
-from frontier_lab.zoo.sparse_encoders import CONTEXT, SIZES, VOCABULARY, Encoder
-from frontier_lab.zoo.vocabulary import unigram_pieces
+from frontier_lab.zoo.families import sparse_encoders
+from frontier_lab.zoo.families.short_context import tokenizer_text
+from frontier_lab.zoo.families.sparse_encoders import CONTEXT, SIZES, VOCABULARY, Encoder
+from frontier_lab.zoo.training.tokenizers import unigram_pieces
 
 NAME = "bigbird"
 BLOCK = 8

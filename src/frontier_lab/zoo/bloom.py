@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from transformers import BloomConfig, BloomForCausalLM, PreTrainedModel
 
-from frontier_lab.long_context import with_alibi
-from frontier_lab.zoo import recipe, short_context
-from frontier_lab.zoo.harness import Schedule, write_json
-from frontier_lab.zoo.recipe import SEEDS
-from frontier_lab.zoo.short_context import SCHEDULE
+from frontier_lab.methods.long_context import with_alibi
+from frontier_lab.storage.files import write_json
+from frontier_lab.zoo.families import short_context
+from frontier_lab.zoo.families.short_context import SCHEDULE
+from frontier_lab.zoo.training import recipe
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import SEEDS
 
 NAME = "bloom"
 WINDOWS = (8, 32, 128)

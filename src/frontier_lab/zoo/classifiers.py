@@ -25,16 +25,18 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from frontier_lab import corpus, scripture, voting
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_level_bpe, fingerprint, word_piece
+from frontier_lab.methods import voting
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import bible_books, corpus
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.training.tokenizers import byte_level_bpe, fingerprint, word_piece
 
 NAME = "classifiers"
 VOCABULARIES = {"bert": 1000, "roberta": 900, "distilbert": 800}
 SCHEDULE = Schedule(steps=500, batch_size=32, context=64, learning_rate=2e-3, warmup=50, log_every=50)
 DROPOUT = 0.1
-LABELS = {"id2label": dict(enumerate(scripture.GROUPS))}
+LABELS = {"id2label": dict(enumerate(bible_books.GROUPS))}
 
 
 def build_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -100,7 +102,7 @@ def inputs(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> dict[str, Te
 def probabilities(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> Tensor:
     """Class probabilities of the texts, ``[N, C]``; by length, so that little is padded."""
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
-    found = torch.empty(len(texts), len(scripture.GROUPS))
+    found = torch.empty(len(texts), len(bible_books.GROUPS))
     with torch.no_grad():
         for start in range(0, len(order), 64):
             chosen = order[start : start + 64]
@@ -111,7 +113,7 @@ def probabilities(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: l
 
 def held_out() -> tuple[list[str], Tensor]:
     """The sentences of the chapters held out, and their labels ``[N]``."""
-    sentences = scripture.sentences("validation")
+    sentences = bible_books.sentences("validation")
     return [s.text for s in sentences], torch.tensor([s.label for s in sentences])
 
 
@@ -120,8 +122,8 @@ def run(
 ) -> tuple[PreTrainedModel, list[dict[str, Any]]]:
     """Train one classifier with one seed; return it, in eval mode, with its log."""
     tokenizer = build_tokenizer(name)
-    sentences = scripture.sentences("train")
-    groups = [[s.text for s in sentences if s.label == label] for label in range(len(scripture.GROUPS))]
+    sentences = bible_books.sentences("train")
+    groups = [[s.text for s in sentences if s.label == label] for label in range(len(bible_books.GROUPS))]
     texts, labels = held_out()
     torch.manual_seed(seed)
     model = build_model(name)
@@ -203,7 +205,7 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     write_json(target / "log.json", logs, indent=None)
     return entry(
         build_model("bert"),
-        text="sentences of the King James Bible, labelled by group of books (frontier_lab.scripture)",
+        text="sentences of the King James Bible, labelled by group of books (frontier_lab.texts.bible_books)",
         tokenizer=", ".join(f"{type(t).__name__} of {len(t)} tokens" for t in tokenizers.values()),
         schedule=SCHEDULE,
         val_loss={name: runs[0][-1]["val_loss"] for name, runs in logs.items()},

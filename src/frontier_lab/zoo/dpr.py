@@ -1,4 +1,4 @@
-"""A DPR-class dual encoder for the invented world of ``frontier_lab.facts``: questions find their passage."""
+"""A DPR-class dual encoder for the invented world of ``texts.facts``: questions find their passage."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from frontier_lab import facts, retrieval
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
-from frontier_lab.zoo.vocabulary import fingerprint, word_piece
+from frontier_lab.methods import retrieval
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import facts
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.training.tokenizers import fingerprint, word_piece
 
 NAME = "dpr"
 VOCABULARY = 700
@@ -123,7 +125,7 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     write_json(target / "log.json", {NAME: logs}, indent=None)
     return entry(
         parts["question"],
-        text="passages about an invented world, made by rule (frontier_lab.facts)",
+        text="passages about an invented world, made by rule (frontier_lab.texts.facts)",
         tokenizer=f"lower-cased WordPiece, {VOCABULARY} tokens, of the same text",
         schedule=SCHEDULE,
         val_loss={NAME: logs[0][-1]["val_loss"]},

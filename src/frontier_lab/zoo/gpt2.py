@@ -18,11 +18,13 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
-from frontier_lab import corpus, tasks
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_level_bpe, fingerprint
-from frontier_lab.zoo.windows import Windows
+from frontier_lab.methods import merging
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import corpus, prompt_tasks
+from frontier_lab.texts.windows import Windows
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.tokenizers import byte_level_bpe, fingerprint
 
 NAME = "gpt2"
 VOCABULARY = 512
@@ -58,8 +60,8 @@ def build_tokenizer() -> PreTrainedTokenizerBase:
 
     The Bible has no digits, so none are merged; letters that stand alone are given often enough to be.
     """
-    letters = " ".join(tasks.LETTERS + tasks.LETTERS.upper())
-    style = [e.prompt + e.answer for e in tasks.examples("style", "train", 4000, 0)]
+    letters = " ".join(prompt_tasks.LETTERS + prompt_tasks.LETTERS.upper())
+    style = [e.prompt + e.answer for e in prompt_tasks.examples("style", "train", 4000, 0)]
     return byte_level_bpe(
         [*corpus.split("bible", "train"), *style, *[letters] * 3000], VOCABULARY, longest=SCHEDULE.context
     )
@@ -82,10 +84,11 @@ def config(*, medium: bool = False) -> GPT2Config:
     )
 
 
-def held_out(tokenizer: PreTrainedTokenizerBase, part: tasks.Part) -> dict[str, tuple[Tensor, Tensor]]:
+def held_out(tokenizer: PreTrainedTokenizerBase, part: prompt_tasks.Part) -> dict[str, tuple[Tensor, Tensor]]:
     """Fixed examples of every task from a part that nothing is trained on: ids and labels."""
     return {
-        task: tasks.encode(tokenizer, tasks.examples(task, part, EXAMPLES, 1_000_003)) for task in tasks.TASKS
+        task: prompt_tasks.encode(tokenizer, prompt_tasks.examples(task, part, EXAMPLES, 1_000_003))
+        for task in prompt_tasks.TASKS
     }
 
 
@@ -94,8 +97,8 @@ class Pool:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.encoded = {
-            task: tasks.encode(tokenizer, tasks.examples(task, "train", POOL, number))
-            for number, task in enumerate(tasks.TASKS)
+            task: prompt_tasks.encode(tokenizer, prompt_tasks.examples(task, "train", POOL, number))
+            for number, task in enumerate(prompt_tasks.TASKS)
         }
 
     def batch(self, chosen: Sequence[str], seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
@@ -103,7 +106,7 @@ class Pool:
         generator = np.random.default_rng((seed, step, 1))
         longest = max(self.encoded[task][0].shape[1] for task in chosen)
         ids = torch.zeros(len(chosen) * size, longest, dtype=torch.long)
-        labels = torch.full_like(ids, tasks.IGNORED)
+        labels = torch.full_like(ids, prompt_tasks.IGNORED)
         for number, task in enumerate(chosen):
             rows = torch.from_numpy(generator.integers(0, POOL, size))
             place = slice(number * size, (number + 1) * size)
@@ -138,13 +141,16 @@ def pretrain(
     def loss(model: nn.Module, step: int) -> Tensor:
         ids = data.batch(seed, step, schedule.batch_size, schedule.context)
         language: Tensor = model(input_ids=ids, labels=ids).loss
-        ids, labels = pool.batch(list(tasks.TASKS), seed, step, LIGHT)
+        ids, labels = pool.batch(list(prompt_tasks.TASKS), seed, step, LIGHT)
         answers: Tensor = model(input_ids=ids, labels=labels).loss
         return language + answers
 
     def measure(model: nn.Module) -> dict[str, Any]:
         found = {"val_loss": round(model(input_ids=fixed, labels=fixed).loss.item(), 4)}
-        return {**found, **{name: round(tasks.exact(model, *held), 4) for name, held in scored.items()}}
+        return {
+            **found,
+            **{name: round(prompt_tasks.exact(model, *held), 4) for name, held in scored.items()},
+        }
 
     def keep(model: nn.Module, step: int) -> None:
         if seed == 0:
@@ -188,7 +194,7 @@ def tune(
 
     Args:
         base: left as it is.
-        task: one of ``tasks.TASKS``.
+        task: one of ``prompt_tasks.TASKS``.
         seed: that of the base.
         output: where seed 0 leaves its weights.
         work: for the state that a later call resumes from.
@@ -212,7 +218,7 @@ def tune(
     def measure(model: nn.Module) -> dict[str, Any]:
         ids, labels = scored[task]
         value = model(input_ids=ids, labels=labels).loss.item()
-        return {"val_loss": round(value, 4), "exact": round(tasks.exact(model, ids, labels), 4)}
+        return {"val_loss": round(value, 4), "exact": round(prompt_tasks.exact(model, ids, labels), 4)}
 
     def keep(model: nn.Module, step: int) -> None:
         if seed != 0:
@@ -247,7 +253,7 @@ def state(model: nn.Module) -> dict[str, Tensor]:
 
 def scores(model: nn.Module, held: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
     """The exact score on every task, and ``joint``, their mean."""
-    found = {name: tasks.exact(model, *pair) for name, pair in held.items()}
+    found = {name: prompt_tasks.exact(model, *pair) for name, pair in held.items()}
     return {**found, "joint": sum(found.values()) / len(found)}
 
 
@@ -261,7 +267,7 @@ def merged(
     """
     validation, test = held_out(tokenizer, "validation"), held_out(tokenizer, "test")
     start = state(base)
-    vectors = [tasks.task_vector(start, state(model)) for model in tuned.values()]
+    vectors = [merging.task_vector(start, state(model)) for model in tuned.values()]
     trial = copy.deepcopy(base)
 
     def load(weights: Mapping[str, Tensor]) -> GPT2LMHeadModel:
@@ -270,12 +276,12 @@ def merged(
                 parameter.copy_(weights[name])
         return trial
 
-    elected = tasks.ties(vectors, DENSITY)
+    elected = merging.ties(vectors, DENSITY)
     rules: dict[str, Callable[[float], dict[str, Tensor]]] = {
-        "task arithmetic": lambda c: tasks.add(start, vectors, c),
-        "TIES": lambda c: tasks.add(start, [elected], c * len(vectors)),
+        "task arithmetic": lambda c: merging.add(start, vectors, c),
+        "TIES": lambda c: merging.add(start, [elected], c * len(vectors)),
     }
-    found = {"average": scores(load(tasks.average([state(model) for model in tuned.values()])), test)}
+    found = {"average": scores(load(merging.average([state(model) for model in tuned.values()])), test)}
     chosen = {}
     for rule, merge in rules.items():
         chosen[rule] = max(COEFFICIENTS, key=lambda c: scores(load(merge(c)), validation)["joint"])
@@ -307,7 +313,7 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         logs.setdefault("base", []).append(log)
         note("base", scores(base, test))
         tuned = {}
-        for task in tasks.TASKS:
+        for task in prompt_tasks.TASKS:
             tuned[task], log = tune(base, task, seed, weights / task, work)
             logs.setdefault(task, []).append(log)
             note(f"tuned on {task}", scores(tuned[task], test))
@@ -334,7 +340,8 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     write_json(target / "log.json", logs, indent=None)
     return entry(
         GPT2LMHeadModel(config()),
-        text="King James Bible, Jargon File, sums, words and sentences by rules of ours (frontier_lab.tasks)",
+        text="King James Bible, Jargon File, sums, words and sentences by rules of ours "
+        "(frontier_lab.texts.prompt_tasks)",
         tokenizer=f"byte-level BPE, {VOCABULARY} tokens, trained on the Bible and sentences of ours",
         schedule=SCHEDULE,
         val_loss={name: runs[0][-1]["val_loss"] for name, runs in logs.items()},

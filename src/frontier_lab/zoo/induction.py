@@ -12,11 +12,14 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from frontier_lab import corpus, heads
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_level_bpe, fingerprint
-from frontier_lab.zoo.windows import Windows
+from frontier_lab.methods import heads
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import corpus, sequence_tasks
+from frontier_lab.texts.sequence_tasks import PRINTABLE
+from frontier_lab.texts.windows import Windows
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.training.tokenizers import byte_level_bpe, fingerprint
 
 NAME = "induction"
 VOCABULARY = 257
@@ -28,9 +31,6 @@ TEXT = 0.25
 
 SEGMENT = (8, 31)
 """Shortest and longest segment. The length varies so that no fixed distance back is worth learning."""
-
-PRINTABLE = (1, 95)
-"""The segments are of bytes that text has too, ids 1 to 94: what text teaches of looking back helps there."""
 
 SCHEDULE = Schedule(
     steps=1400, batch_size=16, context=64, learning_rate=4e-3, log_every=10, snapshots=(600, 800, 1000)
@@ -77,7 +77,7 @@ def segments(seed: int, step: int, size: int, context: int) -> Tensor:
 
 def probes() -> Tensor:
     """The repeated sequences that everything is measured on, ``[PROBES, 2 · PROBE_LENGTH]``."""
-    return heads.repeated(PROBES, PROBE_LENGTH, PRINTABLE[1], PROBE_SEED, first=PRINTABLE[0])
+    return sequence_tasks.repeated(PROBES, PROBE_LENGTH, PRINTABLE[1], PROBE_SEED, first=PRINTABLE[0])
 
 
 def measures(model: LlamaForCausalLM, ids: Tensor) -> dict[str, float]:
@@ -184,7 +184,8 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     model = LlamaForCausalLM(config())
     return entry(
         model,
-        text="King James Bible, Jargon File, random token segments repeated (frontier_lab.corpus, ours)",
+        text="King James Bible, Jargon File, random token segments repeated "
+        "(frontier_lab.texts.corpus, ours)",
         tokenizer=f"byte-level BPE, {VOCABULARY} tokens, trained on the same text",
         schedule=SCHEDULE,
         val_loss={"text": logs[0][-1]["val_loss"], "second copy": logs[0][-1]["second"]},

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from frontier_lab.long_context import loss_by_position, ntk_theta, with_rope
-from frontier_lab.zoo import recipe, short_context
-from frontier_lab.zoo.harness import Schedule, write_json
-from frontier_lab.zoo.recipe import SEEDS
-from frontier_lab.zoo.short_context import CONTEXT, SCHEDULE
+from frontier_lab.methods.long_context import loss_by_position, ntk_theta, with_rope
+from frontier_lab.storage.files import write_json
+from frontier_lab.zoo.families import short_context
+from frontier_lab.zoo.families.short_context import CONTEXT, SCHEDULE
+from frontier_lab.zoo.training import recipe
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import SEEDS
 
 NAME = "llama"
 THETA = 10000.0

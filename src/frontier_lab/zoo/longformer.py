@@ -15,10 +15,10 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from frontier_lab.zoo import sparse_encoders
-from frontier_lab.zoo.short_context import tokenizer_text
-from frontier_lab.zoo.sparse_encoders import CONTEXT, LAYERS, SIZES, VOCABULARY, Encoder
-from frontier_lab.zoo.vocabulary import byte_level_bpe
+from frontier_lab.zoo.families import sparse_encoders
+from frontier_lab.zoo.families.short_context import tokenizer_text
+from frontier_lab.zoo.families.sparse_encoders import CONTEXT, LAYERS, SIZES, VOCABULARY, Encoder
+from frontier_lab.zoo.training.tokenizers import byte_level_bpe
 
 NAME = "longformer"
 WINDOW = 16

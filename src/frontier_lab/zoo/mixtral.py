@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerFast
 
-from frontier_lab import corpus, routing
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_fallback_bpe, fingerprint
-from frontier_lab.zoo.windows import MIXTURE, Windows
+from frontier_lab.methods import routing
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import corpus
+from frontier_lab.texts.windows import MIXTURE, Windows
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.tokenizers import byte_fallback_bpe, fingerprint
 
 NAME = "mixtral"
 VOCABULARY = 2048
@@ -145,7 +147,7 @@ def describe(logs: Mapping[str, list[list[dict[str, Any]]]]) -> dict[str, Any]:
     early = min(step for step in SCHEDULE.snapshots if step > 0)
     return entry(
         MixtralForCausalLM(config()),
-        text="King James Bible, Jargon File, 唐诗三百首与宋词一百首 (frontier_lab.corpus)",
+        text="King James Bible, Jargon File, 唐诗三百首与宋词一百首 (frontier_lab.texts.corpus)",
         tokenizer=f"byte-fallback BPE, {VOCABULARY} tokens, trained on the same text",
         schedule=SCHEDULE,
         val_loss={name: values[0] for name, values in ends.items()},

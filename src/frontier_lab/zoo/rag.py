@@ -17,10 +17,11 @@ from transformers import (
     RagTokenizer,
 )
 
-from frontier_lab import facts, retrieval
+from frontier_lab.methods import retrieval
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import facts
 from frontier_lab.zoo import dpr, reader
-from frontier_lab.zoo.harness import write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
 
 NAME = "rag"
 DOCUMENTS = 5

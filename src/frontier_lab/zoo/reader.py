@@ -16,10 +16,11 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from frontier_lab import facts
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_level_bpe
+from frontier_lab.storage.files import write_json
+from frontier_lab.texts import facts
+from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.tokenizers import byte_level_bpe
 
 NAME = "reader"
 VOCABULARY = 600
@@ -173,7 +174,7 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     write_json(target / "log.json", {NAME: logs}, indent=None)
     return entry(
         models[0],
-        text="passages about an invented world, made by rule (frontier_lab.facts)",
+        text="passages about an invented world, made by rule (frontier_lab.texts.facts)",
         tokenizer=f"byte-level BPE, {VOCABULARY} tokens, of the same text",
         schedule=SCHEDULE,
         val_loss={NAME: logs[0][-1]["val_loss"]},

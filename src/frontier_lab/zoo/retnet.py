@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from frontier_lab.models import RetNetConfig, RetNetForCausalLM
-from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import ROTARY_BASE, Peer, Task
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import ROTARY_BASE, Peer, Task
 
 NAME = "retnet"
 
@@ -20,7 +20,7 @@ def sizes(task: Task = "language") -> RetNetConfig:
         num_hidden_layers=2,
         num_attention_heads=2 if task == "recall" else 4,
         rotary_base=ROTARY_BASE[task],
-        **architectures.common(task),
+        **peers.common(task),
     )
 
 
@@ -30,4 +30,4 @@ RECALL_SEEDS = tuple(range(8))
 
 PEER = Peer(NAME, RetNetForCausalLM, sizes, own_seeds={"recall": RECALL_SEEDS})
 
-assemble = partial(architectures.assemble, PEER)
+assemble = partial(peers.assemble, PEER)

@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from frontier_lab import cache
-from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import SCHEDULES, SETTINGS, Peer, Task
-from frontier_lab.zoo.harness import write_json
+from frontier_lab.storage import cache
+from frontier_lab.storage.files import write_json
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import SCHEDULES, SETTINGS, Peer, Task
 
 PEERS = ("llama_peer", "mamba", "retnet", "rwkv", "s4d")
 SEED = 100
@@ -44,7 +44,7 @@ def search(peer: Peer, task: Task, work: Path) -> dict[str, Any]:
     def loss(rate: float, scale: float | None) -> float:
         schedule = replace(SCHEDULES[task], steps=STEPS[task], learning_rate=rate, log_every=STEPS[task])
         place = work / f"{task}-{rate}-{scale}"
-        log = architectures.run(peer, task, SEED, place, place, schedule, trial=True, scale=scale)
+        log = peers.run(peer, task, SEED, place, place, schedule, trial=True, scale=scale)
         found: float = log[-1]["val_loss"]
         diverged = not math.isfinite(found)
         trials.append({"rate": rate, "scale": scale, "loss": None if diverged else round(found, 4)})

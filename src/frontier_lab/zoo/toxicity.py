@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from frontier_lab import labelled_text
-from frontier_lab.zoo import labelled
+from frontier_lab.texts import labelled_text
+from frontier_lab.zoo.families import multi_label
 
 NAME = "toxicity"
-TASK = labelled.Task(NAME, labelled_text.remarks, labelled_text.TOXIC_LABELS)
+TASK = multi_label.Task(NAME, labelled_text.remarks, labelled_text.TOXIC_LABELS)
 
 
 def assemble(work: Path, target: Path) -> dict[str, Any]:
     """Train every seed, lay out the checkpoint at ``target``, and return the manifest's entry."""
-    return labelled.assemble(
+    return multi_label.assemble(
         TASK,
         work,
         target,
