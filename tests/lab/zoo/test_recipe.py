@@ -38,7 +38,7 @@ def small_recipe(monkeypatch: pytest.MonkeyPatch, own_checkpoints: Path, tmp_pat
     monkeypatch.setattr(mixtral, "SCHEDULE", SHORT)
     monkeypatch.setattr(mixtral, "SEEDS", (0,))
     manifest = tmp_path / "manifest.json"
-    monkeypatch.setattr(zoo, "MANIFEST", manifest)
+    monkeypatch.setattr(checkpoints, "MANIFEST", manifest)
     return tmp_path / "cache"
 
 
