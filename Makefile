@@ -106,6 +106,7 @@ notebooks: setup models  ## re-execute the notebooks in place (N=28-2 for one fo
 
 zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one, ZOO=mamba:recall for a part)
 	@$(PY) -m frontier_lab.zoo $(ZOO)
+	@$(PY) -m frontier_lab.studies.first_steps $(ZOO)  # what the tests compare the recipe with from now on
 	@$(PY) -m frontier_lab.figure_data.moe_routing widgets/frontier_widgets/data/moe_routing.json
 	@$(PY) -m frontier_lab.figure_data.attention_pattern_analyzer widgets/frontier_widgets/data/attention_pattern_analyzer.json
 	@$(PY) -m frontier_lab.figure_data.long_context_strategies widgets/frontier_widgets/data/long_context_strategies.json

@@ -155,6 +155,7 @@ def _facts(name: str) -> Iterator[tuple[str, str]]:
         "tokenizer": chinese(entry["tokenizer"]),
         "steps": f"{schedule['steps']:,} × {schedule['batch_size']} × {schedule['context']}",
         "seeds": ", ".join(map(str, entry["seeds"])),
+        **{f"seeds of {name}": ", ".join(map(str, own)) for name, own in entry.get("seeds_of", {}).items()},
         "licence": entry["licence"],
         "can": chinese(entry["can"]),
         "cannot": chinese(entry["cannot"]),

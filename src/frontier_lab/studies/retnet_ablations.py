@@ -1,33 +1,32 @@
 """What each part of RetNet is worth: the models of ``zoo.retnet`` trained anew without it.
 
-Two dozen trainings are too much for a page (about a minute each on one core), so they are a command and what
+Thirty trainings are too much for a page (about a minute each on one core), so they are a command and what
 they gave is kept:
-``python -m frontier_lab.studies.retnet_ablations src/frontier_lab/studies/retnet_ablations.json``. A test
-trains the first steps of every variant again.
+``python -m frontier_lab.studies.retnet_ablations src/frontier_lab/studies/retnet_ablations.json``; killed, it
+goes on where it was. The whole model is the zoo's own: its numbers stand in the log of ``zoo.retnet``.
 """
 
 from __future__ import annotations
 
-import importlib
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from frontier_kernels import RetentionLayer
+from frontier_lab import zoo
 from frontier_lab.models import RetNetForCausalLM
-from frontier_lab.storage import results
+from frontier_lab.storage import cache, results
 from frontier_lab.zoo import retnet
 from frontier_lab.zoo.families import peers
-from frontier_lab.zoo.families.peers import Peer
+from frontier_lab.zoo.families.peers import Peer, Task
 
-PRINTED_DECAY = math.log(0.9)
-"""The chapter's, for all heads."""
+PRINTED_LOG_DECAY = math.log(0.9)
+"""Of the chapter's one decay for all heads."""
 
 OPEN = 1.2784645
 """Where the swish is 1: a gate that lets everything through."""
@@ -44,25 +43,15 @@ class _Open(nn.Module):
         return x.new_full((*x.shape[:-1], self.width), OPEN)
 
 
-class _OneDecay(RetentionLayer):
-    """The same decay for all heads."""
-
-    one = PRINTED_DECAY
-
-    @property
-    def log_decay(self) -> Tensor:
-        return torch.full((self.num_heads,), self.one, dtype=torch.float64)
-
-
-class _NoDecay(_OneDecay):
-    one = 0.0
-
-
-def _decays(kind: type[_OneDecay]) -> Callable[[RetentionLayer], None]:
+def _decaying_by(log_decay: float) -> Callable[[RetentionLayer], None]:
     def change(layer: RetentionLayer) -> None:
-        layer.__class__ = kind
+        layer.log_decay = log_decay  # type: ignore[assignment]  # mypy takes the property's type for both
 
     return change
+
+
+def _unrotated(layer: RetentionLayer) -> None:
+    layer.rotary_base = None
 
 
 def _without_norm(layer: RetentionLayer) -> None:
@@ -79,35 +68,23 @@ def _unchanged(_: RetentionLayer) -> None:
 
 VARIANTS: Mapping[str, Callable[[RetentionLayer], None]] = {
     "whole": _unchanged,
-    "one decay": _decays(_OneDecay),
-    "no decay": _decays(_NoDecay),
-    "no rotation": _unchanged,
+    "one decay": _decaying_by(PRINTED_LOG_DECAY),
+    "no decay": _decaying_by(0.0),
+    "no rotation": _unrotated,
     "no norm": _without_norm,
     "no gate": _without_gate,
 }
-"""What is done to every layer. The rotation is no part of the layer: see ``unrotated``."""
+"""What is done to every layer."""
 
-
-RECALLING = ("whole", "one decay", "no decay")
-"""Variants that are trained on associative recall as well."""
-
-
-@contextmanager
-def unrotated() -> Iterator[None]:
-    """Within the block, queries and keys are not turned."""
-    module: Any = importlib.import_module("frontier_kernels.retention")  # its name is also a function's
-    original = module._rotate
-    module._rotate = lambda x, cos, sin: x
-    try:
-        yield
-    finally:
-        module._rotate = original
+TRAINED: Mapping[Task, tuple[str, ...]] = {
+    "language": tuple(name for name in VARIANTS if name != "whole"),
+    "recall": ("one decay", "no decay"),
+}
+"""Variants that are trained here, by task; the whole one is the zoo's."""
 
 
 def peer(variant: str) -> Peer:
     """RetNet without one of its parts, to be trained as ``zoo.families.peers`` trains every peer.
-
-    The rotation is gone only within ``unrotated``.
 
     Raises:
         ValueError: there is no such variant.
@@ -124,28 +101,41 @@ def peer(variant: str) -> Peer:
     return replace(retnet.PEER, model_class=build)
 
 
-def context(variant: str) -> AbstractContextManager[None]:
-    """What a variant is trained and measured in."""
-    return unrotated() if variant == "no rotation" else nullcontext()
+def _whole(task: Task) -> list[list[dict[str, Any]]]:
+    """The zoo's own logs of a task, seed by seed."""
+    log: dict[Task, list[list[dict[str, Any]]]] = json.loads(
+        (zoo.CHECKPOINTS / retnet.NAME / "log.json").read_text("utf8")
+    )
+    return log[task]
+
+
+def _losses(logs: list[list[dict[str, Any]]]) -> list[dict[str, float]]:
+    return [{str(row["step"]): row["val_loss"] for row in log} for log in logs]
+
+
+def _recalled(logs: list[list[dict[str, Any]]]) -> list[dict[str, float]]:
+    return [log[-1]["accuracy"] for log in logs]
 
 
 def stored() -> dict[str, Any]:
-    """What ``measure`` gave, as it is committed."""
-    return results.stored(__file__)
+    """What ``measure`` gave, as it is committed, and beside it as ``whole`` the models of the zoo."""
+    found = results.stored(__file__)
+    return {
+        "val_loss": {"whole": _losses(_whole("language")), **found["val_loss"]},
+        "recall": {"whole": _recalled(_whole("recall")), **found["recall"]},
+    }
 
 
 def measure() -> Mapping[str, Any]:
     """The data set: ``val_loss[variant][seed][step]`` on text, ``recall[variant][seed][pairs]`` at last."""
-    losses, recalls = {}, {}
-    for variant in VARIANTS:
-        with context(variant):
-            logs = peers.every_seed(peer(variant), "language")
-        losses[variant] = [{str(row["step"]): row["val_loss"] for row in log} for log in logs]
-    for variant in RECALLING:
-        with context(variant):
-            logs = peers.every_seed(peer(variant), "recall")
-        recalls[variant] = [log[-1]["accuracy"] for log in logs]
-    return {"format": 1, "val_loss": losses, "recall": recalls}
+
+    def logs(variant: str, task: Task) -> list[list[dict[str, Any]]]:
+        work = cache.folder("retnet-ablations") / variant.replace(" ", "-") / task
+        return peers.every_seed(peer(variant), task, work, seeds=retnet.PEER.seeds(task))
+
+    losses = {variant: _losses(logs(variant, "language")) for variant in TRAINED["language"]}
+    recalls = {variant: _recalled(logs(variant, "recall")) for variant in TRAINED["recall"]}
+    return {"format": 2, "val_loss": losses, "recall": recalls}
 
 
 if __name__ == "__main__":

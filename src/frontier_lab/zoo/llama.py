@@ -139,6 +139,7 @@ def tune(
     seed: int,
     work: Path,
     schedule: Schedule = TUNING,
+    stop_at: int | None = None,
     *,
     rope: Mapping[str, Any] | None = None,
     base_schedule: Schedule = SCHEDULE,
@@ -147,7 +148,7 @@ def tune(
     parameters = dict(rope or TUNED[name])
     model = with_rope(base, parameters, max_position_embeddings=schedule.context).train()
     facts = {"base": {"config": base.config.to_dict(), "schedule": asdict(base_schedule)}}
-    return model, short_context.fit(model, name, seed, work, schedule, facts=facts)
+    return model, short_context.fit(model, name, seed, work, schedule, facts=facts, stop_at=stop_at)
 
 
 def assemble(work: Path, target: Path) -> Entry:

@@ -22,6 +22,10 @@ def sizes(task: Task = "language") -> RetNetConfig:
     )
 
 
-PEER = Peer(NAME, RetNetForCausalLM, sizes)
+RECALL_SEEDS = tuple(range(8))
+"""Rounding alone moves what a run has learned of recall when its steps are over: ...
+"""
+
+PEER = Peer(NAME, RetNetForCausalLM, sizes, own_seeds={"recall": RECALL_SEEDS})
 
 RECIPE = peers.recipe(PEER)

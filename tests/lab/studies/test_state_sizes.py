@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from frontier_lab.methods.memory import state_after
 from frontier_lab.studies import state_sizes
 from frontier_lab.zoo import mamba, retnet
-from frontier_lab.zoo.families import peers
 from frontier_lab.zoo.training.recipe import SEEDS
 
 STORED = state_sizes.stored()
-STEPS = 300
 EVERY = [(family, size) for family, sizes in state_sizes.FAMILIES.items() for size in sizes]
 
 
@@ -60,12 +56,3 @@ def test_a_larger_state_recalls_more_where_the_model_learns() -> None:
     assert means == sorted(means)
     assert max(sixty_four["2"]) < min(sixty_four["8"])
     assert max(sixty_four["4"]) < min(sixty_four["32"])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("family", "size"), [("Mamba", 2), ("Mamba", 32), ("gated", 2), ("gated", 32)])
-def test_the_first_steps_are_trained_again(family: str, size: int, tmp_path: Path) -> None:
-    peer = state_sizes.peer(family, size)
-    log = peers.run(peer, "recall", 0, tmp_path / "weights", tmp_path / "state", stop_at=STEPS + 1)
-    assert log[-1]["step"] == STEPS
-    assert log[-1]["val_loss"] == pytest.approx(STORED[family][str(size)]["val_loss"][0][str(STEPS)], abs=0.3)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoTokenizer, BertForMaskedLM, BertTokenizer
 
 from frontier_lab import zoo
-from frontier_lab.storage.files import sha256
 from frontier_lab.texts import corpus
 from frontier_lab.zoo import bert
 from frontier_lab.zoo.training import masked_text
@@ -74,14 +71,3 @@ def test_masking_hides_as_berts_training_does() -> None:
     assert chosen.float().mean().item() == pytest.approx(bert.MASKED * 63 / 64, abs=0.01)
     assert (shown[chosen] == 4).float().mean().item() == pytest.approx(0.8, abs=0.03)
     assert (shown[chosen] == ids[chosen]).float().mean().item() == pytest.approx(0.1, abs=0.03)
-
-
-@pytest.mark.slow
-def test_the_recipe_resumes_bit_for_bit(tmp_path: Path) -> None:
-    short = replace(bert.SCHEDULE, steps=6, log_every=3)
-    whole = bert.run(0, tmp_path / "whole", tmp_path / "a", short)
-    bert.run(0, tmp_path / "parts", tmp_path / "b", short, stop_at=3)
-    assert bert.run(0, tmp_path / "parts", tmp_path / "b", short) == whole
-    assert sha256(tmp_path / "whole" / "model.safetensors") == sha256(
-        tmp_path / "parts" / "model.safetensors"
-    )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from frontier_lab import zoo
-from frontier_lab.storage.files import sha256
 from frontier_lab.texts import bible_books
 from frontier_lab.zoo import classifiers
 
@@ -68,16 +65,3 @@ def test_the_committed_weights_have_the_committed_accuracy() -> None:
     for title, conditions in classifiers.findings(found, labels).items():
         for condition, value in conditions.items():
             assert value == pytest.approx(FINDINGS[title][condition][0], abs=0.015), condition
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_the_recipe_resumes_bit_for_bit(name: str, tmp_path: Path) -> None:
-    short = replace(classifiers.SCHEDULE, steps=4, batch_size=4, log_every=2)
-    _, whole = classifiers.run(name, 0, tmp_path / "whole", tmp_path / "a", short)
-    classifiers.run(name, 0, tmp_path / "parts", tmp_path / "b", short, stop_at=2)
-    _, resumed = classifiers.run(name, 0, tmp_path / "parts", tmp_path / "b", short)
-    assert resumed == whole
-    assert sha256(tmp_path / "whole" / "model.safetensors") == sha256(
-        tmp_path / "parts" / "model.safetensors"
-    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +11,6 @@ from transformers import AutoTokenizer, GPT2LMHeadModel, GPT2Tokenizer
 
 from frontier_lab import hub, zoo
 from frontier_lab.methods import merging
-from frontier_lab.storage.files import sha256
 from frontier_lab.texts import prompt_tasks
 from frontier_lab.zoo import gpt2
 
@@ -123,26 +120,3 @@ def test_the_larger_model_has_other_shapes() -> None:
         merging.average([gpt2.state(base), gpt2.state(medium)])
     log = json.loads((FOLDER / "log.json").read_text("utf8"))["medium"][0]
     assert log[-1]["val_loss"] < log[0]["val_loss"] - 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["base", "full", "lora"])
-def test_the_recipe_resumes_bit_for_bit(kind: str, tmp_path: Path) -> None:
-    short = replace(gpt2.TUNING, steps=4, batch_size=2, log_every=2)
-    base = hub.load(str(FOLDER))
-
-    def go(name: str, stop_at: int | None = None) -> list[dict[str, float]]:
-        if kind == "base":
-            return gpt2.pretrain(0, tmp_path / "out" / name, tmp_path / name, short, stop_at)[1]
-        return gpt2.tune(
-            base, "style", 0, tmp_path / "out" / name, tmp_path / name, short, stop_at, lora=kind == "lora"
-        )[1]
-
-    whole = go("whole")
-    go("parts", stop_at=2)
-    assert go("parts") == whole
-    hashes = [
-        [sha256(file) for file in sorted((tmp_path / "out" / name).glob("*.safetensors"))]
-        for name in ("whole", "parts")
-    ]
-    assert hashes[0] == hashes[1] != []

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
 
 from frontier_lab import hub, zoo
-from frontier_lab.storage.files import sha256
 from frontier_lab.zoo import induction
 
 FOLDER = zoo.CHECKPOINTS / induction.NAME
@@ -82,13 +79,3 @@ def test_the_probes_are_of_the_segments_bytes_and_the_tokenizer_is_the_committed
     probes = induction.probes()
     assert tokenizer.decode(probes[0]).isprintable()
     assert probes.shape == (induction.PROBES, 2 * induction.PROBE_LENGTH)
-
-
-@pytest.mark.slow
-def test_the_recipe_resumes_bit_for_bit(tmp_path: Path) -> None:
-    short = replace(induction.SCHEDULE, steps=6, log_every=3, snapshots=())
-    whole = induction.run(0, tmp_path / "whole", tmp_path / "a", short)
-    induction.run(0, tmp_path / "parts", tmp_path / "b", short, stop_at=3)
-    assert induction.run(0, tmp_path / "parts", tmp_path / "b", short) == whole
-    a, b = (tmp_path / part / "6" / "model.safetensors" for part in ("whole", "parts"))
-    assert sha256(a) == sha256(b)

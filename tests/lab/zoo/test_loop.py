@@ -35,6 +35,15 @@ class Tiny(nn.Module):
         return nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
 
 
+class TiedAndFrozen(Tiny):
+    """A head that is the embedding, as language models tie it, and a matrix that LoRA would leave alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head.weight = self.embedding.weight
+        self.gate.weight.requires_grad_(False)
+
+
 def draw(step: int) -> Tensor:
     """The batch of a step, from the step alone."""
     return torch.randint(0, 11, (SCHEDULE.batch_size, 9), generator=torch.Generator().manual_seed(step))
@@ -43,8 +52,9 @@ def draw(step: int) -> Tensor:
 def run(
     work: Path, *, kill_at: int | None = None, stop_at: int | None = None, **change: Any
 ) -> tuple[nn.Module, Any, list[int]]:
-    """Train a ``Tiny`` in ``work``: the model, its log, the steps at which it was kept."""
-    model, kept = Tiny(), []
+    """Train a ``Tiny``, or another ``kind``, in ``work``: the model, its log, the steps it was kept at."""
+    kept: list[int] = []
+    model = change.pop("kind", Tiny)()
 
     def loss(model: nn.Module, step: int) -> Tensor:
         if step == kill_at:
@@ -78,12 +88,15 @@ def equal(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("kind", [Tiny, TiedAndFrozen])
 @pytest.mark.parametrize("stop_at", [3, 4, 5])
-def test_three_steps_and_three_resumed_are_six_bit_for_bit(stop_at: int, tmp_path: Path) -> None:
-    whole, log, _ = run(tmp_path / "whole")
-    half, _, _ = run(tmp_path / "parts", stop_at=stop_at)
+def test_three_steps_and_three_resumed_are_six_bit_for_bit(
+    stop_at: int, kind: type[Tiny], tmp_path: Path
+) -> None:
+    whole, log, _ = run(tmp_path / "whole", kind=kind)
+    half, _, _ = run(tmp_path / "parts", kind=kind, stop_at=stop_at)
     assert not equal(half, whole)
-    resumed, resumed_log, kept = run(tmp_path / "parts")
+    resumed, resumed_log, kept = run(tmp_path / "parts", kind=kind)
     assert equal(resumed, whole)
     assert resumed_log == log == json.loads((tmp_path / "parts" / "log.json").read_text("utf8"))
     assert kept == [6]

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer, BertForSequenceClassification
 
 from frontier_lab import zoo
-from frontier_lab.storage.files import sha256
 from frontier_lab.zoo import sentiment, toxicity
 from frontier_lab.zoo.families import multi_label
 
@@ -66,16 +63,3 @@ def test_the_committed_weights_have_the_committed_numbers(name: str) -> None:
         probabilities = multi_label.probabilities(model.eval(), tokenizer, [s.text for s in sentences])
         for measure, value in multi_label.measures(probabilities, sentences).items():
             assert value == pytest.approx(findings(name)[f"{measure}, {part}"]["model"][0], abs=0.01)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", list(TASKS))
-def test_the_recipe_resumes_bit_for_bit(name: str, tmp_path: Path) -> None:
-    short = replace(multi_label.SCHEDULE, steps=4, batch_size=4, log_every=2)
-    _, whole = multi_label.run(TASKS[name], 0, tmp_path / "whole", tmp_path / "a", short)
-    multi_label.run(TASKS[name], 0, tmp_path / "parts", tmp_path / "b", short, stop_at=2)
-    _, resumed = multi_label.run(TASKS[name], 0, tmp_path / "parts", tmp_path / "b", short)
-    assert resumed == whole
-    assert sha256(tmp_path / "whole" / "model.safetensors") == sha256(
-        tmp_path / "parts" / "model.safetensors"
-    )

@@ -218,16 +218,3 @@ def test_a_part_is_trained_again_and_the_others_are_kept(
     }
     for name in ("validation loss", "copy accuracy"):
         assert entry["findings"][name] == MANIFEST["s4d"]["findings"][name]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PEERS)
-@pytest.mark.parametrize("task", TASKS)
-def test_a_run_resumes_bit_for_bit(name: str, task: Any, tmp_path: Path) -> None:
-    peer = recipe(name).PEER
-    short = replace(peers.SCHEDULES[task], steps=4, batch_size=2, context=16, warmup=2, log_every=2)
-    whole = peers.run(peer, task, 0, tmp_path / "whole", tmp_path / "a", short)
-    peers.run(peer, task, 0, tmp_path / "parts", tmp_path / "b", short, stop_at=2)
-    assert peers.run(peer, task, 0, tmp_path / "parts", tmp_path / "b", short) == whole
-    files = [tmp_path / part / "model.safetensors" for part in ("whole", "parts")]
-    assert sha256(files[0]) == sha256(files[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,10 +13,8 @@ from transformers import AutoTokenizer, BartForConditionalGeneration, DPRContext
 from frontier_lab import hub, zoo
 from frontier_lab.texts import facts
 from frontier_lab.zoo import dpr, reader
-from frontier_lab.zoo.training.loop import Schedule
 
 QUESTION, CTX = (f"facebook/dpr-{part}_encoder-single-nq-base" for part in ("question", "ctx"))
-SHORT = Schedule(steps=4, batch_size=4, context=80, warmup=2, log_every=2)
 
 
 def findings(name: str) -> dict[str, list[float]]:
@@ -96,14 +93,3 @@ def test_tokenizers_are_the_same_in_every_process() -> None:
         for _ in range(2)
     )
     assert first == second
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", [dpr, reader])
-def test_a_run_goes_on_where_it_was_killed_bit_for_bit(recipe: object, tmp_path: Path) -> None:
-    whole, log = recipe.run(0, tmp_path / "whole", SHORT)  # type: ignore[attr-defined]
-    recipe.run(0, tmp_path / "parts", SHORT, stop_at=2)  # type: ignore[attr-defined]
-    resumed, again = recipe.run(0, tmp_path / "parts", SHORT)  # type: ignore[attr-defined]
-    assert again == log
-    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
-        assert torch.equal(a, b)

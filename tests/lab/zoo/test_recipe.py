@@ -22,22 +22,6 @@ SHORT = Schedule(steps=6, batch_size=2, context=16, warmup=2, log_every=3, snaps
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", list(mixtral.RUNS))
-def test_twenty_steps_of_the_recipe_repeat_the_committed_log(run: str, tmp_path: Path) -> None:
-    log = mixtral.run(run, 0, tmp_path / "snapshots", tmp_path / "work", stop_at=20)
-    committed = hub.training_log()[run][0][: len(log)]
-    assert [entry["step"] for entry in log] == [entry["step"] for entry in committed] == [0, 20]
-    for entry, wanted in zip(log, committed, strict=True):
-        # Bit for bit on one machine; others round differently, and routing near a tie then differs a little.
-        assert entry["val_loss"] == pytest.approx(wanted["val_loss"], abs=0.01)
-        assert entry["train_loss"] == (wanted["train_loss"] and pytest.approx(wanted["train_loss"], abs=0.01))
-        for measure in ("load", "probability"):
-            torch.testing.assert_close(
-                torch.tensor(entry[measure]), torch.tensor(wanted[measure]), atol=0.03, rtol=0
-            )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("run", list(mixtral.RUNS))
 def test_the_committed_start_is_what_the_seed_gives(run: str, tmp_path: Path) -> None:
     mixtral.run("balanced", 0, tmp_path / "snapshots", tmp_path / "work", stop_at=0)
     start = next(s for s in hub.snapshots() if s.step == 0 and s.run == run)
@@ -46,18 +30,6 @@ def test_the_committed_start_is_what_the_seed_gives(run: str, tmp_path: Path) ->
     assert ours.keys() == theirs.keys()
     for key in ours:  # to one step of half precision: processors differ in the last bit of a normal number
         torch.testing.assert_close(ours[key], theirs[key], atol=2**-13, rtol=2**-10)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("run", list(mixtral.RUNS))
-def test_the_model_resumes_bit_for_bit(run: str, tmp_path: Path) -> None:
-    whole = mixtral.run(run, 0, tmp_path / "whole", tmp_path / "a", schedule=SHORT)
-    mixtral.run(run, 0, tmp_path / "parts", tmp_path / "b", schedule=SHORT, stop_at=3)
-    resumed = mixtral.run(run, 0, tmp_path / "parts", tmp_path / "b", schedule=SHORT)
-    assert resumed == whole
-    for step in (3, 6):
-        a, b = (tmp_path / part / f"{run}-{step}" / "model.safetensors" for part in ("whole", "parts"))
-        assert sha256(a) == sha256(b)
 
 
 @pytest.fixture

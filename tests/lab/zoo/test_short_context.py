@@ -13,14 +13,12 @@ from transformers import AutoTokenizer, BloomForCausalLM, LlamaForCausalLM, PreT
 from frontier_lab import hub, zoo
 from frontier_lab.methods.long_context import loss_by_position, recall
 from frontier_lab.storage.files import sha256
-from frontier_lab.zoo import bloom, llama
+from frontier_lab.zoo import llama
 from frontier_lab.zoo.families import short_context
-from frontier_lab.zoo.training.loop import Schedule
 from frontier_lab.zoo.training.recipe import SEEDS
 
 MANIFEST = zoo.manifest()
 FINDINGS = {name: MANIFEST[name]["findings"] for name in ("llama", "bloom")}
-SHORT = Schedule(steps=6, batch_size=4, context=32, warmup=2, log_every=3)
 
 
 def seeds(name: str, finding: str, condition: str) -> torch.Tensor:
@@ -160,28 +158,3 @@ def test_the_log_ends_where_the_manifest_says() -> None:
         for run, loss in MANIFEST[name]["val_loss"].items():
             assert log[run][0][-1]["val_loss"] == loss
             assert all(len(log[run]) == len(SEEDS) for run in log)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("module", [llama, bloom])
-def test_fifty_steps_of_the_recipe_repeat_the_committed_log(module: Any, tmp_path: Path) -> None:
-    _, log = module.run(0, tmp_path, stop_at=50)
-    run = "base" if module is llama else "bloom"
-    committed = json.loads((zoo.CHECKPOINTS / module.NAME / "log.json").read_text("utf8"))[run][0][:2]
-    for entry, wanted in zip(log, committed, strict=True):
-        assert entry["val_loss"] == pytest.approx(wanted["val_loss"], abs=0.02)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("module", [llama, bloom])
-def test_a_run_resumes_bit_for_bit(module: Any, tmp_path: Path) -> None:
-    whole, log = module.run(0, tmp_path / "whole", schedule=SHORT)
-    module.run(0, tmp_path / "parts", schedule=SHORT, stop_at=3)
-    resumed, resumed_log = module.run(0, tmp_path / "parts", schedule=SHORT)
-    assert resumed_log == log
-    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
-        assert torch.equal(a, b)
-    if module is llama:
-        tuned, _ = llama.tune(whole, "yarn", 0, tmp_path / "whole", SHORT)
-        again, _ = llama.tune(resumed, "yarn", 0, tmp_path / "parts", SHORT)
-        assert all(torch.equal(a, b) for a, b in zip(tuned.parameters(), again.parameters(), strict=True))

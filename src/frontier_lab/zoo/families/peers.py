@@ -12,9 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -99,17 +100,27 @@ class Peer:
         sizes: the configuration of a task, but for what the search found.
         scaled: whether the scale of the first weights is searched for: transformers' Mamba and RWKV have
             initialisations of their own.
+        own_seeds: those of a task that is not trained with ``SEEDS``; the first is committed as weights.
     """
 
     name: str
     model_class: Callable[[PreTrainedConfig], PreTrainedModel]
     sizes: Callable[[Task], PreTrainedConfig]
     scaled: bool = True
+    own_seeds: Mapping[Task, Sequence[int]] = field(default_factory=dict)
+
+    def seeds(self, task: Task) -> Sequence[int]:
+        """The seeds that a task is trained with."""
+        return self.own_seeds.get(task, SEEDS)
 
     def found(self, task: Task) -> dict[str, Any]:
         """What the search found: ``rate``, ``scale`` (``None`` if not scaled) and the ``trials``."""
         found: dict[str, Any] = json.loads(SETTINGS.read_text("utf8"))[self.name][task]
         return found
+
+    def schedule(self, task: Task) -> Schedule:
+        """The steps of a task, at the rate that the search found."""
+        return replace(SCHEDULES[task], learning_rate=self.found(task)["rate"])
 
     def config(self, task: Task, scale: float | None = None) -> PreTrainedConfig:
         """The configuration of a task, with the scale given or else found."""
@@ -197,7 +208,7 @@ def run(
     A ``trial`` is measured on text and sequences other than those that are reported. ``sequences`` take the
     place of the task's, whose sizes, steps and rate they keep.
     """
-    schedule = schedule or replace(SCHEDULES[task], learning_rate=peer.found(task)["rate"])
+    schedule = schedule or peer.schedule(task)
     config = peer.config(task, scale)
     data: dict[str, Any] = {"trial": trial}
     if task == "language":
@@ -253,14 +264,18 @@ def run(
 
 
 def every_seed(
-    peer: Peer, task: Task, work: Path | None = None, sequences: Sequences | None = None
+    peer: Peer,
+    task: Task,
+    work: Path | None = None,
+    sequences: Sequences | None = None,
+    seeds: Sequence[int] = SEEDS,
 ) -> list[list[dict[str, Any]]]:
     """The logs of a peer trained on a task with every seed; no weights are kept.
 
     With a folder ``work``, runs that were killed go on there, and those that are finished are not done again.
     """
     logs = []
-    for seed in SEEDS:
+    for seed in seeds:
         with tempfile.TemporaryDirectory() as scratch:
             state = Path(scratch, "state") if work is None else work / f"seed-{seed}"
             logs.append(run(peer, task, seed, Path(scratch, "weights"), state, sequences=sequences))
@@ -277,7 +292,10 @@ def assemble(peer: Peer, work: Path, target: Path, tasks: Sequence[Task] = TASKS
     committed = checkpoints.CHECKPOINTS / peer.name
     kept = json.loads((committed / "log.json").read_text("utf8")) if set(tasks) != set(TASKS) else {}
     logs = {
-        task: [run(peer, task, seed, work / "weights" / task, work / f"{task}-{seed}") for seed in SEEDS]
+        task: [
+            run(peer, task, seed, work / "weights" / task, work / f"{task}-{seed}")
+            for seed in peer.seeds(task)
+        ]
         if task in tasks
         else kept[task]
         for task in TASKS
@@ -305,19 +323,25 @@ def assemble(peer: Peer, work: Path, target: Path, tasks: Sequence[Task] = TASKS
     def last(task: Task, condition: str) -> list[float]:
         return [log[-1]["accuracy"][condition] for log in logs[task]]
 
+    def compared(task: Task) -> float:
+        """The loss that a rebuilt task is held to: of the first seed, or the median where these are many."""
+        ends = [float(log[-1]["val_loss"]) for log in logs[task]]
+        return statistics.median(ends) if task in peer.own_seeds else ends[0]
+
     return entry(
         model,
         text="King James Bible, Jargon File (frontier_lab.texts.corpus); "
         "for recall and copying, random sequences",
         tokenizer=f"byte-fallback BPE, {VOCABULARY} tokens, trained on the same text",
-        schedule=replace(SCHEDULES["language"], learning_rate=peer.found("language")["rate"]),
-        val_loss={task: logs[task][0][-1]["val_loss"] for task in SCHEDULES},
+        schedule=peer.schedule("language"),
+        val_loss={task: compared(task) for task in TASKS},
         tolerance={**TOLERANCE},
         findings={
             "validation loss": {"language": [log[-1]["val_loss"] for log in logs["language"]]},
             "recall accuracy": {c: last("recall", c) for c in held_out("recall")},
             "copy accuracy": {c: last("copy", c) for c in held_out("copy")},
         },
+        seeds_of={f"{task} accuracy": seeds for task, seeds in peer.own_seeds.items()},
         can="continue its corpus for a few words; its parts do recall and copying as far as the findings say",
         cannot="hold a thought over a sentence, follow an instruction, or recall and copy in text",
         mixture=MIXTURE,

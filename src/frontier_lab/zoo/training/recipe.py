@@ -163,6 +163,7 @@ def entry(
     cannot: str,
     tolerance: float | Mapping[str, float] = 0.05,
     seeds: Sequence[int] = SEEDS,
+    seeds_of: Mapping[str, Sequence[int]] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     """A checkpoint's entry of the manifest; ``make zoo`` adds versions and hashes.
@@ -179,22 +180,26 @@ def entry(
         tolerance: nats (or whatever ``val_loss`` is in) between machines, which round differently; of all
             runs or of each.
         seeds: in the order of the findings.
+        seeds_of: those of findings, by name, that were measured on other seeds.
         more: what else this recipe depends on, as JSON takes it.
 
     Raises:
         ValueError: a finding does not have one number for each seed.
     """
+    others = seeds_of or {}
     for name, conditions in findings.items():
+        wanted = len(others.get(name, seeds))
         for condition, values in conditions.items():
-            if len(values) != len(seeds):
+            if len(values) != wanted:
                 raise ValueError(
-                    f"findings: got {len(values)} numbers of {name!r}, {condition!r}, wanted {len(seeds)}"
+                    f"findings: got {len(values)} numbers of {name!r}, {condition!r}, wanted {wanted}"
                 )
     return {
         **described(model),
         "text": text,
         "tokenizer": tokenizer,
         "seeds": list(seeds),
+        **({"seeds_of": {name: list(own) for name, own in others.items()}} if others else {}),
         "schedule": asdict(schedule),
         "val_loss": {run: round(loss, 5) for run, loss in val_loss.items()},
         "tolerance": tolerance,
