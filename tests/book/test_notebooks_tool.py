@@ -152,7 +152,10 @@ def test_unfit_notebook_is_refused_and_left_alone(tmp_path: Path, source: str, m
     (found,) = tool.execute(path)
     assert message in found
     assert path.read_bytes() == before
-    assert tool.execute_all([path]) == 1
+
+
+def test_notebooks_that_failed_are_counted(tmp_path: Path) -> None:
+    assert tool.execute_all([notebook(tmp_path, "1 / 0")]) == 1
 
 
 def test_a_drawing_does_not_follow_the_settings_of_who_runs_it(
@@ -173,12 +176,9 @@ def test_slow_cell_is_stopped(tmp_path: Path) -> None:
     assert "CellTimeoutError" in found
 
 
-def test_nbval_agrees_with_what_was_stored(executed: Path) -> None:
-    assert tool.nbval([executed]) == 0
-
-
 def changed(path: Path, folder: Path, find: str, replace: str) -> Path:
     """A copy of a notebook with another stored output."""
+    folder.mkdir(exist_ok=True)
     copy = folder / path.name
     text = path.read_text("utf8")
     assert text.count(find) == 1, find
@@ -186,22 +186,29 @@ def changed(path: Path, folder: Path, find: str, replace: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize(
-    ("find", "replace"),
-    [
+CHANGES = (
+    # Of a stream, a repr, some HTML, the description of a drawing.
+    *[
         ('"1\\n"', '"7\\n"'),
         ("48 tokens, 4 layers, 8 experts, run='balanced', step=1500, top_k=2)\\n", "9 tokens)\\n"),
         ("<p>α</p><svg", "<p>β</p><svg"),
         ('aria-label=\\"a\\"><path', 'aria-label=\\"b\\"><path'),
     ],
-    ids=["stream", "repr", "html", "description of a drawing"],
 )
-def test_nbval_sees_a_changed_output(executed: Path, tmp_path: Path, find: str, replace: str) -> None:
-    assert tool.nbval([changed(executed, tmp_path, find, replace)]) != 0
+"""What a stored output says, and what it is made to say."""
 
 
-def test_nbval_ignores_the_inside_of_a_drawing(executed: Path, tmp_path: Path) -> None:
-    assert tool.nbval([changed(executed, tmp_path, '<path d=\\"M 0 0', '<path d=\\"M 9 0')]) == 0
+def test_nbval_sees_a_changed_output_and_not_the_inside_of_a_drawing(
+    executed: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stream, text, html, label = CHANGES
+    several = changed(executed, tmp_path / "several", *stream)
+    several = changed(changed(several, tmp_path / "several", *text), tmp_path / "several", *html)
+    described = changed(executed, tmp_path / "described", *label)
+    drawn = changed(executed, tmp_path / "drawn", '<path d=\\"M 0 0', '<path d=\\"M 9 0')
+    assert tool.nbval([several, described, drawn]) == 1
+    cells = capfd.readouterr().out.split()[0]
+    assert cells == ".FF.F" + "....F" + "....."
 
 
 def test_nbval_refuses_a_cell_that_never_ran(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
