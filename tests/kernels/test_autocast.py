@@ -180,21 +180,3 @@ def test_a_layer_in_halves_takes_float32_under_autocast() -> None:
     wanted = layer(x.bfloat16())
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer(x), wanted)
-
-
-def test_cast_weights_are_not_kept_packed_and_training_drops_the_copies() -> None:
-    layer = fk.MoELayer(16, 4, 2, 8, pack_weights=True)
-    x = torch.randn(50, 16)
-    assert layer.packed is not None
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        wanted = layer(x)
-        assert layer.packed.nbytes == 0
-        layer.packed = None
-        assert torch.equal(layer(x), wanted)
-    layer.packed = fk.PackedWeights()
-    with torch.no_grad():
-        layer(x)
-    assert layer.packed.nbytes > 0
-    with torch.autocast("cpu", torch.bfloat16):
-        layer(x)
-    assert layer.packed.nbytes == 0
