@@ -8,6 +8,7 @@ float32 (float64 for float64). Shapes are checked by the functions that users ca
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -26,8 +27,14 @@ def _register(schema: str) -> Callable[[Callable[..., object]], Callable[..., ob
     """Define an operator with what is decorated as its kernel."""
 
     def define(kernel: Callable[..., object]) -> Callable[..., object]:
+        @functools.wraps(kernel)
+        def as_called(*arguments: object) -> object:
+            # A compiled kernel computes in the types that it was called with, and so does this one.
+            with torch.autocast("cpu", enabled=False):
+                return kernel(*arguments)
+
         operators.define(schema)  # type: ignore[no-untyped-call]
-        operators.impl(schema.partition("(")[0], kernel, "CPU")  # type: ignore[no-untyped-call]
+        operators.impl(schema.partition("(")[0], as_called, "CPU")  # type: ignore[no-untyped-call]
         return kernel
 
     return define
@@ -77,7 +84,7 @@ def _route(
     experts = reference.select_experts(biased, top_k, num_groups, top_k_groups).contiguous()  # [T, k]
     chosen = scores.gather(1, experts)
     weights = chosen / _divisor(chosen, scoring, renormalize, expert_bias is not None) * routed_scaling_factor
-    plan = reference.permute_slots(experts, logits.shape[1], None if capacity < 0 else capacity)
+    plan = _plan(experts, logits.shape[1], capacity)
     return weights, experts, *plan, plan[3] < 0
 
 
@@ -116,7 +123,28 @@ def _permute_slots(
     wrong = experts[(experts < 0) | (experts >= num_experts)]
     if wrong.numel():
         raise RuntimeError(f"experts: got index {wrong[0].item()}, wanted 0 to {num_experts - 1}")
-    return reference.permute_slots(experts, num_experts, None if capacity < 0 else capacity)
+    return _plan(experts, num_experts, capacity)
+
+
+def _plan(experts: Tensor, num_experts: int, capacity: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """``reference.permute_slots`` with one number for each expert, where that has a list.
+
+    A number of experts that no memory holds is refused by the first of these tensors, and not by the machine.
+    """
+    slots = experts.numel()
+    demand = torch.zeros(num_experts, dtype=torch.int64).scatter_add(
+        0, experts.flatten(), torch.ones(slots, dtype=torch.int64)
+    )
+    counts = demand if capacity < 0 else demand.clamp_max(capacity)
+    offsets = torch.zeros(num_experts + 1, dtype=torch.int64)
+    torch.cumsum(counts, 0, out=offsets[1:])
+    chosen, order = experts.flatten().sort(stable=True)  # slots by expert, and in token order within one
+    rank = torch.arange(slots) - (demand.cumsum(0) - demand)[chosen]
+    row = torch.where(rank < counts[chosen], offsets[chosen] + rank, -1)
+    slot_to_row = torch.empty(slots, dtype=torch.int64).scatter(0, order, row)
+    row_to_slot = torch.full((slots,), -1)
+    row_to_slot[row[row >= 0]] = order[row >= 0]
+    return counts.clone(), demand, offsets, slot_to_row.reshape(experts.shape), row_to_slot
 
 
 # ---- dispatch and combine ---------------------------------------------------------------------------------
@@ -152,6 +180,11 @@ def _slots(ys: Tensor, slot_to_row: Tensor, row_to_slot: Tensor) -> Tensor:
     return ys[slot_to_row.clamp_min(0)].masked_fill((slot_to_row < 0)[..., None], 0)
 
 
+def _kept(weights: Tensor, slot_to_row: Tensor) -> Tensor:
+    """Weights by slot, ``[T, k, 1]``; zero where the slot was dropped, even if its weight is NaN."""
+    return weights.masked_fill(slot_to_row < 0, 0)[..., None]
+
+
 def _row_weights(weights: Tensor, row_to_slot: Tensor) -> Tensor:
     """Each row's routing weight, ``[T, k]`` to ``[T k, 1]``; zero in the rows that no slot uses."""
     return weights.flatten()[row_to_slot.clamp_min(0)].masked_fill(row_to_slot < 0, 0)[:, None]
@@ -165,7 +198,7 @@ def _dispatch(x: Tensor, slot_to_row: Tensor, row_to_slot: Tensor) -> Tensor:
 @_register("combine(Tensor ys, Tensor? weights, Tensor slot_to_row, Tensor row_to_slot) -> Tensor")
 def _combine(ys: Tensor, weights: Tensor | None, slot_to_row: Tensor, row_to_slot: Tensor) -> Tensor:
     parts = _slots(_wide(ys), slot_to_row, row_to_slot)  # [T, k, D]
-    return (parts if weights is None else parts * weights[..., None]).sum(1).to(ys.dtype)
+    return (parts if weights is None else parts * _kept(weights, slot_to_row)).sum(1).to(ys.dtype)
 
 
 @_register(
@@ -208,7 +241,7 @@ def _moe_mlp(
         pre[part] = up.to(x.dtype)
         hidden = reference.activate(_wide(pre[part]), activation)  # [n, H]
         ys[part] = F.linear(hidden, _wide(w_out[e]), None if b_out is None else _wide(b_out[e]))
-    y = (_slots(ys, slot_to_row, row_to_slot) * weights[..., None]).sum(1)  # [T, D]
+    y = (_slots(ys, slot_to_row, row_to_slot) * _kept(weights, slot_to_row)).sum(1)  # [T, D]
     return y.to(x.dtype), pre
 
 

@@ -280,20 +280,24 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def _fixed_decay(log_decay: float | Sequence[float] | Tensor, num_heads: int) -> tuple[float, ...]:
     """One number for each head from one for all or one for each; anything that would be learnt is refused."""
-    if isinstance(log_decay, Tensor) and log_decay.requires_grad:
-        raise TypeError("log_decay: got a tensor that wants a gradient, wanted fixed numbers")
-    values = torch.as_tensor(log_decay, dtype=torch.float64, device="cpu")
-    if values.shape not in ((), (num_heads,)):
-        raise ValueError(
-            f"log_decay: got shape {tuple(values.shape)}, wanted one number, or [{num_heads}] (heads)"
-        )
-    wrong = values[~(values <= 0)]
-    if wrong.numel():
-        raise ValueError(
-            f"log_decay: got {wrong[0].item()}, wanted zero or less: "
-            "it is the natural logarithm of a factor of at most one"
-        )
-    return tuple(values.expand(num_heads).tolist())
+    if isinstance(log_decay, Tensor):
+        if log_decay.requires_grad:
+            raise TypeError("log_decay: got a tensor that wants a gradient, wanted fixed numbers")
+        log_decay = cast("float | list[float]", log_decay.tolist())
+    try:
+        each = [float(log_decay)] * num_heads if isinstance(log_decay, (int, float)) else log_decay
+        values = tuple(float(value) for value in each)
+    except (TypeError, ValueError):
+        raise TypeError(f"log_decay: got {log_decay!r}, wanted one number, or one for each head") from None
+    if len(values) != num_heads:
+        raise ValueError(f"log_decay: got {len(values)} numbers, wanted one, or {num_heads} (heads)")
+    for value in values:
+        if not value <= 0:
+            raise ValueError(
+                f"log_decay: got {value}, wanted zero or less: "
+                "it is the natural logarithm of a factor of at most one"
+            )
+    return values
 
 
 class RetentionLayer(nn.Module):
@@ -320,7 +324,7 @@ class RetentionLayer(nn.Module):
             ``retention`` of their own.
 
     Raises:
-        TypeError: ``log_decay`` wants a gradient, or a width or a number of steps is no int.
+        TypeError: ``log_decay`` wants a gradient or is no number; a width or a number of steps is no int.
         ValueError: a width does not divide among the heads, a head's K is odd, or a base or a decay does not
             fit.
 

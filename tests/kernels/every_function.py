@@ -59,6 +59,14 @@ for dtype, tokens, options in itertools.product(
         with torch.no_grad():
             y = fk.moe_mlp(x, routing, *network, activation=activation, packed=fk.PackedWeights())
         keep("PackedWeights", [y], [])
+# The weights of a token that lost all its slots, renormalised over those that it kept: 0 / 0.
+for lost in (float("nan"), float("inf"), float("-inf")):
+    weights = torch.tensor([[0.5, 0.5], [lost, lost]], requires_grad=True)
+    plan = fk.group_by_expert(torch.tensor([[0, 1], [0, 1]]), weights, 2, capacity=1)
+    ys, x = leaf(torch.float32, 4, 3), leaf(torch.float32, 2, 3)
+    keep("combine", [fk.combine(ys, plan)], [ys, weights])
+    network = [leaf(torch.float32, 2, 5, 3), leaf(torch.float32, 2, 3, 5)]
+    keep("moe_mlp", [fk.moe_mlp(x, plan, *network)], [x, weights, *network])
 results["expert_capacity"] = [torch.tensor(fk.expert_capacity(37, 8, 2, 1.25))]
 
 forms = ({"form": "parallel"}, {"form": "recurrent"}, {"form": "chunkwise", "chunk_size": 4})

@@ -140,10 +140,26 @@ def test_wrong_values_are_refused_by_name(uncompiled: Path) -> None:
         assert message in line
 
 
+@pytest.mark.parametrize("num_experts", [2**40, 2**62])
+def test_more_experts_than_memory_holds_are_refused_at_once(uncompiled: Path, num_experts: int) -> None:
+    program = (
+        "import resource, torch, frontier_kernels as fk\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (6 << 30,) * 2)\n"
+        "try:\n"
+        f"    fk.group_by_expert(torch.zeros(2, 1).long(), torch.rand(2, 1), {num_experts})\n"
+        "except RuntimeError:\n"
+        "    print('refused')\n"
+    )
+    for folder in (uncompiled, PACKAGE.parent):  # with the library too
+        result = python(folder, "-c", program)
+        assert result.stdout == "refused\n", result.stderr[-1000:]
+
+
 @pytest.mark.slow
 def test_the_suite_holds_without_the_library(uncompiled: Path) -> None:
     files = ("moe", "layer", "permutation", "router", "retention", "retention_layer", "retention_step")
     files += ("precision", "score_normalization", "wrong_input")
+    files += ("autocast", "fake_tensors", "layer_state", "transforms")
     paths = [str(HERE / f"test_{name}.py") for name in files]
     registered = [str(HERE / f"test_{name}.py") for name in ("registration", "retention_registration")]
     # The same bits on two threads are a promise of the library: torch's own product rounds otherwise there.

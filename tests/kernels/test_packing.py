@@ -233,3 +233,21 @@ def test_panels_of_a_type_without_products_are_refused() -> None:
         library.pack_weights(torch.ones(3, 4))
     with pytest.raises(RuntimeError, match="dtype: got 'int8', wanted 'float32'"):
         library.packed_bytes("int8", 3, 4)
+
+
+def test_cast_weights_are_not_kept_packed_and_training_drops_the_copies() -> None:
+    layer = fk.MoELayer(16, 4, 2, 8, pack_weights=True)
+    x = torch.randn(50, 16)
+    assert layer.packed is not None
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        wanted = layer(x)
+        assert layer.packed.nbytes == 0
+        layer.packed = None
+        assert torch.equal(layer(x), wanted)
+    layer.packed = fk.PackedWeights()
+    with torch.no_grad():
+        layer(x)
+    assert layer.packed.nbytes > 0
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(x)
+    assert layer.packed.nbytes == 0

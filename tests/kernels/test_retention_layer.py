@@ -183,7 +183,7 @@ def test_decays_can_be_given_for_each_head_and_set_later() -> None:
     [
         (0.1, r"^log_decay: got 0\.1, wanted zero or less"),
         ([-1.0, math.nan, 0.0], "^log_decay: got nan, wanted zero or less"),
-        ([-1.0, 0.0], r"^log_decay: got shape \(2,\), wanted one number, or \[3\] \(heads\)"),
+        ([-1.0, 0.0], r"^log_decay: got 2 numbers, wanted one, or 3 \(heads\)"),
     ],
 )
 def test_decays_that_do_not_fit_are_named(log_decay: float | list[float], message: str) -> None:
@@ -194,6 +194,8 @@ def test_decays_that_do_not_fit_are_named(log_decay: float | list[float], messag
 def test_a_decay_to_be_learnt_is_refused() -> None:
     with pytest.raises(TypeError, match=r"^log_decay: got a tensor that wants a gradient"):
         fk.RetentionLayer(12, 3, log_decay=torch.nn.Parameter(torch.zeros(3) - 1))
+    with pytest.raises(TypeError, match=r"^log_decay: got \['x'\], wanted one number, or one for each head"):
+        fk.RetentionLayer(12, 3, log_decay=["x"])  # type: ignore[list-item]
 
 
 def test_layer_trains_in_bfloat16() -> None:
