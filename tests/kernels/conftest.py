@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+collect_ignore = [] if torch.cuda.is_available() else ["test_cuda.py", "test_cuda_retention.py"]
+"""Hundreds of cases for a GPU would be skipped without one, and hide the skips that say something."""
+
 
 @pytest.fixture(autouse=True)
 def poisoned() -> Iterator[None]:

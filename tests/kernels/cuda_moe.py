@@ -10,6 +10,7 @@ from numerics import relative_error
 from torch import Tensor
 
 from frontier_kernels import reference
+from frontier_kernels.activations import is_gated
 from frontier_kernels.ops import sum_dtype
 
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-3}
@@ -27,6 +28,8 @@ SHAPES = [
 ]
 """Tokens, experts, top_k, width, hidden: few and many rows for each expert, widths that copies of 16 bytes
 fit and do not fit, empty experts, no tokens, one expert, every expert."""
+TENSOR_CORE_SHAPES = [SHAPES[2], SHAPES[6], SHAPES[7]]
+"""Few rows, many, and widths that copies of 16 bytes do not fit: what the others add, no type changes."""
 LARGE = (640, 2, 1, 136, 264)
 """Enough rows and columns for the largest tiles."""
 ROUTES: list[dict[str, Any]] = [
@@ -60,7 +63,7 @@ def problem(
 ) -> Problem:
     """Unit-scale inputs."""
     tokens, experts, top_k, width, hidden = shape
-    inner = 2 * hidden if activation == "swiglu" else hidden
+    inner = 2 * hidden if is_gated(activation) else hidden
     return Problem(
         torch.randn(tokens, experts, dtype=dtype),
         torch.randn(tokens, width, dtype=dtype),

@@ -12,6 +12,7 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,12 @@ def compile_library(source: Path, *more: Path) -> Path:
         compiler = [os.environ.get("CXX", "g++")]
         flags = [*FLAGS, *(f"-I{path}" for path in includes)]
         objects = [str(partial.with_suffix(f".{path.stem}.o")) for path in (source, *more)]
-        for path, compiled in zip((source, *more), objects, strict=True):
+
+        def compile_object(path: Path, compiled: str) -> None:
             subprocess.run([*compiler, *flags, "-c", "-x", "c++", str(path), "-o", compiled], check=True)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(compile_object, (source, *more), objects))
         # In a step of its own, without the sanitizer's library: the emulator answers its calls.
         links = [f"-L{torch_libraries}", "-ltorch_cpu", f"-Wl,-rpath,{torch_libraries}"]
         subprocess.run([*compiler, "-shared", *objects, "-o", str(partial), *links], check=True)

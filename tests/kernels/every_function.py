@@ -9,6 +9,7 @@ import torch
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import frontier_kernels as fk
+    from frontier_kernels.activations import ACTIVATIONS, is_gated
     from frontier_kernels.ops import library
 
 ours = [warning for warning in caught if "frontier_kernels" in str(warning.message)]
@@ -50,8 +51,8 @@ for dtype, tokens, options in itertools.product(
     keep("sequence_balance_loss", [fk.sequence_balance_loss(sequence, routing.experts[None])], [logits])
     keep("with_shared_experts", [*fk.with_shared_experts(fk.route(logits, 2, **options), 2)], [logits])
     keep("update_expert_bias", [fk.update_expert_bias(torch.randn(8), routing.demand)], [])
-    for activation, biased in itertools.product(("gelu", "silu", "swiglu"), (False, True)):
-        inner = 10 if activation == "swiglu" else 5
+    for activation, biased in itertools.product(ACTIVATIONS, (False, True)):
+        inner = 10 if is_gated(activation) else 5
         network = [leaf(dtype, 8, inner, 6, scale=6**-0.5), leaf(dtype, 8, 6, 5, scale=5**-0.5)]
         network += [leaf(dtype, 8, inner), leaf(dtype, 8, 6)] if biased else []
         y = fk.moe_mlp(x, routing._replace(weights=routed), *network, activation=activation)

@@ -11,6 +11,7 @@ import torch
 
 import frontier_kernels as fk
 from frontier_kernels import ops
+from frontier_kernels.activations import ACTIVATIONS
 from frontier_kernels.ops import library
 
 FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("activation", ["gelu", "silu", "swiglu"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("shape", [*cuda_moe.SHAPES, cuda_moe.LARGE], ids=str)
 def test_output_and_every_gradient_equal_the_reference(

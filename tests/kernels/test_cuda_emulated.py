@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import cuda_moe
 import emulated_kernels
 import pytest
 import torch
+
+from frontier_kernels.activations import ACTIVATIONS
 
 FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 
@@ -20,14 +23,25 @@ def ops() -> Any:
     return emulated_kernels.load("moe", "grouped_torch", *types)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("activation", ["gelu", "silu", "swiglu"])
+CASES = [
+    *itertools.product([torch.float32, torch.float64], cuda_moe.SHAPES),
+    *itertools.product([torch.bfloat16, torch.float16], cuda_moe.TENSOR_CORE_SHAPES),
+]
+
+
+@pytest.mark.parametrize("activation", ["gelu", "swiglu"])
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("shape", cuda_moe.SHAPES, ids=str)
+@pytest.mark.parametrize(("dtype", "shape"), CASES, ids=str)
 def test_output_and_every_gradient_equal_the_reference(
     ops: Any, shape: tuple[int, ...], dtype: torch.dtype, activation: str, bias: bool
 ) -> None:
     cuda_moe.assert_network_equals_reference(ops, shape, dtype, activation, bias, -1)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_equals_the_reference(ops: Any, dtype: torch.dtype, activation: str) -> None:
+    cuda_moe.assert_network_equals_reference(ops, (33, 7, 2, 10, 12), dtype, activation, True, -1)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -150,7 +164,7 @@ def test_tensors_that_begin_anywhere_in_memory_and_with_any_strides_are_taken(
         ("slot_to_row", torch.zeros(24).long(), "slot_to_row: got 1 dimensions"),
         ("row_to_slot", torch.zeros(23).long(), r"row_to_slot: wanted \[24\], one element for each slot"),
         ("slot_to_row", torch.zeros(12, 2).int(), "expected scalar type Long but found Int"),
-        ("activation", "relu", "activation: got 'relu', wanted 'gelu', 'silu' or 'swiglu'"),
+        ("activation", "relu", "activation: got 'relu', wanted 'gelu', 'gelu_tanh', "),
     ],
 )
 def test_wrong_shapes_and_types_are_refused_by_name(

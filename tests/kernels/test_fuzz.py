@@ -17,6 +17,7 @@ from torch import Tensor
 
 import frontier_kernels as fk
 from frontier_kernels import reference
+from frontier_kernels.activations import ACTIVATIONS, is_gated
 from frontier_kernels.checks import FLOATS
 from frontier_kernels.ops import sum_dtype
 
@@ -104,13 +105,13 @@ def test_moe_equals_the_reference(data: st.DataObject) -> None:
     open_groups = draw(st.integers(1, groups), label="open groups")
     top_k = draw(st.integers(1, experts // groups * open_groups), label="top_k")
     shared = draw(st.integers(0, 2), label="shared experts")
-    activation = draw(st.sampled_from(["gelu", "silu", "swiglu"]), label="activation")
+    activation = draw(st.sampled_from([*ACTIVATIONS]), label="activation")
     scoring = draw(st.sampled_from(["softmax", "sigmoid"]), label="scoring")
     renormalize = draw(st.booleans(), label="renormalize")
     factor = draw(st.sampled_from([1.0, 2.5]), label="routed_scaling_factor")
     capacity = draw(st.none() | st.integers(0, 12), label="capacity")
     bias = torch.randn(experts) / 10 if draw(st.booleans(), label="expert_bias") else None
-    inner, total = 2 * hidden if activation == "swiglu" else hidden, experts + shared
+    inner, total = 2 * hidden if is_gated(activation) else hidden, experts + shared
 
     x = leaf(data, tokens, width, dtype=dtype)
     logits = leaf(data, tokens, experts, dtype=dtype)

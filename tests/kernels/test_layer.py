@@ -13,6 +13,7 @@ from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 
 import frontier_kernels as fk
 from frontier_kernels import reference
+from frontier_kernels.activations import is_gated
 
 
 def printed_layer(gate: nn.Linear, experts: list[nn.Sequential], x: torch.Tensor, top_k: int) -> torch.Tensor:
@@ -247,7 +248,7 @@ def test_backward_keeps_inputs_pre_activations_and_routing_only(options: dict[st
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         layer(x)
     slots = tokens * (2 + layer.shared_experts)
-    inner = (2 if layer.activation == "swiglu" else 1) * hidden
+    inner = (2 if is_gated(layer.activation) else 1) * hidden
     pre = [t for t in kept.values() if t.is_floating_point() and t.shape == (slots, inner)]
     assert len(pre) == 1
     # What is left is the routing's: scores by expert, and a few numbers for each slot.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
-import torch.nn.functional as F
 from numerics import relative_error
 
 import frontier_kernels as fk
 from frontier_kernels import reference
+from frontier_kernels.activations import ACTIVATIONS, Activation, is_gated
 
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-3}
 SEEDS = 6
@@ -27,7 +29,7 @@ def problem(
     shape: tuple[int, ...], dtype: torch.dtype, activation: str, bias: bool
 ) -> list[torch.Tensor | None]:
     tokens, experts, _, width, hidden = shape
-    inner = 2 * hidden if activation == "swiglu" else hidden
+    inner = 2 * hidden if is_gated(activation) else hidden
     tensors: list[torch.Tensor | None] = [
         torch.randn(tokens, width, dtype=dtype),
         torch.randn(tokens, experts, dtype=dtype),
@@ -40,11 +42,26 @@ def problem(
 
 
 @pytest.mark.parametrize("dtype", BOUND)
-@pytest.mark.parametrize("activation", ["gelu", "silu", "swiglu"])
+@pytest.mark.parametrize("activation", ["gelu", "swiglu"])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("capacity", [None, 3])
 def test_output_and_every_gradient_equal_the_reference(
+    shape: tuple[int, ...], dtype: torch.dtype, activation: str, bias: bool, capacity: int | None
+) -> None:
+    assert_network_equals_reference(shape, dtype, activation, bias, capacity)
+
+
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("shape", [(33, 7, 2, 10, 12), (50, 5, 5, 9, 3)], ids=str)
+def test_every_activation_equals_the_reference(
+    shape: tuple[int, ...], dtype: torch.dtype, activation: str
+) -> None:
+    assert_network_equals_reference(shape, dtype, activation, True, None)
+
+
+def assert_network_equals_reference(
     shape: tuple[int, ...], dtype: torch.dtype, activation: str, bias: bool, capacity: int | None
 ) -> None:
     names = ("y", "x", "logits", "w_in", "w_out", "b_in", "b_out")
@@ -91,7 +108,7 @@ def test_output_and_every_gradient_equal_the_reference(
             assert g.numel() == 0 or g.abs().max() <= BOUND[dtype], name
 
 
-@pytest.mark.parametrize("activation", ["gelu", "silu", "swiglu"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradcheck_in_double(activation: str) -> None:
     x, logits, w_in, w_out, b_in, b_out = problem((6, 3, 2, 4, 3), torch.float64, activation, True)
     routing = fk.route(logits.detach(), 2)  # type: ignore[union-attr]
@@ -129,18 +146,62 @@ def test_gradcheck_of_dispatch_and_combine(capacity: int | None) -> None:
     assert torch.autograd.gradcheck(lambda y, w: fk.combine(y, routing._replace(weights=w)), (ys, weights))
 
 
-@pytest.mark.parametrize("activation", ["gelu", "silu"])
-def test_activations_hold_over_their_whole_range(activation: str) -> None:
-    """One expert whose weights are one is the activation itself; the float polynomials end nowhere early."""
-    x = torch.linspace(-30, 30, 60_001).reshape(-1, 1).requires_grad_()  # [T, 1]
-    one = torch.ones(1, 1, 1)
-    y = fk.moe_mlp(x, fk.route(torch.zeros(len(x), 1), 1), one, one, activation=activation)  # type: ignore[arg-type]
-    (slope,) = torch.autograd.grad(y.sum(), x)
-    exact = x.detach().double().requires_grad_()
-    expected = {"gelu": F.gelu, "silu": F.silu}[activation](exact)
-    (expected_slope,) = torch.autograd.grad(expected.sum(), exact)
-    assert (y.double() - expected).abs().max() < 2e-6
-    assert (slope.double() - expected_slope).abs().max() < 1e-6
+def pointwise(activation: str, gate: torch.Tensor, up: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The activation by one expert whose weights are one, and its gradients: ``[n]`` and ``[n, 1 or 2]``."""
+    pre = torch.stack([gate, up], -1) if is_gated(activation) else gate[:, None]
+    pre = pre.clone().requires_grad_()  # [T, D], taken to the pre-activations as it is
+    w_in, w_out = torch.eye(pre.shape[1], dtype=gate.dtype)[None], torch.zeros(1, pre.shape[1], 1)
+    w_out[:, 0] = 1
+    routing = fk.route(torch.zeros(len(gate), 1), 1)
+    y = fk.moe_mlp(pre, routing, w_in, w_out.to(gate.dtype), activation=activation)[:, 0]  # type: ignore[arg-type]
+    (slope,) = torch.autograd.grad(y.sum(), pre)
+    return y.detach(), slope
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_activations_hold_over_their_whole_range(activation: str, dtype: torch.dtype) -> None:
+    """The float polynomials end nowhere early; limits are where torch's are; nothing far away overflows."""
+    gate = torch.linspace(-30, 30, 60_001, dtype=dtype)
+    up = torch.linspace(-9, 9, 60_001, dtype=dtype).roll(20_000)
+    exact = torch.stack([gate, up], -1).double()[:, : 1 + is_gated(activation)].requires_grad_()
+    wanted = reference.activate(exact, activation)[:, 0]
+    (wanted_slope,) = torch.autograd.grad(wanted.sum(), exact)
+    y, slope = pointwise(activation, gate, up)
+    bound = 2e-6 if dtype == torch.float32 else 1e-13
+    assert ((y - wanted).abs() <= bound * wanted.abs().clamp_min(1)).all()
+    assert ((slope - wanted_slope).abs() <= bound * wanted_slope.abs().clamp_min(1)).all()
+
+
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name not in ("gelu", "relu2")])
+def test_activations_far_away_are_their_limits(activation: str) -> None:
+    # Up to where a cube or an exponential overflows, beyond the line on which formulas are compared closely.
+    gate = torch.tensor([-1e30, -1e4, -100.0, -30.0, 0.0, 30.0, 100.0, 1e4, 1e15])
+    exact = torch.stack([gate, torch.ones(len(gate))], -1).double()[:, : 1 + is_gated(activation)]
+    y, slope = pointwise(activation, gate, torch.ones(len(gate)))
+    wanted = reference.activate(exact, activation)[:, 0]
+    assert ((y - wanted).abs() <= 1e-6 * wanted.abs().clamp_min(1)).all()
+    assert slope.isfinite().all()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_token_that_is_no_number_stays_one_alone(activation: str) -> None:
+    gate, up = torch.randn(20), torch.randn(20)
+    gate[7] = torch.nan
+    y, slope = pointwise(activation, gate, up)
+    assert y[7].isnan()
+    assert (
+        slope[7, 0].isnan() or activation == "swiglu_oai"
+    )  # whose clamp passes no gradient there, as torch's
+    assert not y[torch.arange(20) != 7].isnan().any()
+
+
+def test_the_two_tables_of_activations_have_the_same_rows() -> None:
+    if fk.ops.NOT_COMPILED:
+        pytest.skip("no compiled library: there is one table")
+    lines = fk.ops.library.activations().split("\n")
+    assert lines == [name + " gated" * row.gated for name, row in ACTIVATIONS.items()]
+    assert tuple(ACTIVATIONS) == get_args(Activation)
 
 
 def test_dropped_tokens_keep_their_residual() -> None:

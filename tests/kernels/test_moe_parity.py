@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from numerics import relative_error
 from torch import Tensor, nn
-from transformers import DeepseekV3Config, MixtralConfig, Qwen3MoeConfig
+from transformers import (
+    DeepseekV3Config,
+    Gemma4TextConfig,
+    GptOssConfig,
+    MixtralConfig,
+    NemotronHConfig,
+    Qwen3MoeConfig,
+)
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE
+from transformers.models.gemma4.modeling_gemma4 import Gemma4TextExperts
+from transformers.models.gpt_oss.modeling_gpt_oss import GptOssExperts
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func as mixtral_loss
+from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHExperts
 from transformers.models.qwen3_moe.modeling_qwen3_moe import Qwen3MoeSparseMoeBlock
 from transformers.models.qwen3_moe.modeling_qwen3_moe import load_balancing_loss_func as qwen_loss
 
@@ -176,6 +187,58 @@ def test_gradients_of_shared_experts_are_theirs() -> None:
     assert relative_error(ours_gate.reshape(-1, WIDTH), gate) <= BOUND
     assert relative_error(ours_up.reshape(-1, WIDTH), up) <= BOUND
     assert relative_error(w_out[EXPERTS:].transpose(1, 2).reshape(-1, WIDTH), down.t()) <= BOUND
+
+
+def gpt_oss() -> nn.Module:
+    return GptOssExperts(GptOssConfig(hidden_size=WIDTH, intermediate_size=HIDDEN, num_local_experts=EXPERTS))
+
+
+def nemotron_h() -> nn.Module:
+    return NemotronHExperts(
+        NemotronHConfig(hidden_size=WIDTH, moe_intermediate_size=HIDDEN, n_routed_experts=EXPERTS)
+    )
+
+
+def gemma4() -> nn.Module:
+    return Gemma4TextExperts(
+        Gemma4TextConfig(hidden_size=WIDTH, moe_intermediate_size=HIDDEN, num_experts=EXPERTS)
+    )
+
+
+def in_our_layout(experts: nn.Module) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """``w_in``, ``w_out``, ``b_in``, ``b_out`` of experts, differentiable.
+
+    gpt-oss keeps ``[E, D, 2H]`` and ``[E, H, D]``, the gate in even columns, the other half in odd ones.
+    """
+    if isinstance(experts, GptOssExperts):
+        w_in, b_in = experts.gate_up_proj.mT, experts.gate_up_proj_bias  # [E, 2H, D], [E, 2H]
+        w_in, b_in = (torch.cat([t[:, ::2], t[:, 1::2]], 1) for t in (w_in, b_in))
+        return w_in, experts.down_proj.mT, b_in, experts.down_proj_bias
+    w_in = experts.up_proj if isinstance(experts, NemotronHExperts) else experts.gate_up_proj
+    return w_in, experts.down_proj, None, None
+
+
+@pytest.mark.parametrize(
+    ("build", "activation"), [(gpt_oss, "swiglu_oai"), (nemotron_h, "relu2"), (gemma4, "geglu_tanh")]
+)
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_experts_with_other_activations_are_theirs(
+    build: Callable[[], nn.Module], activation: fk.activations.Activation, scale: float
+) -> None:
+    """Outputs and every gradient; at scale 4 the pre-activations pass gpt-oss's limits."""
+    experts = build()
+    for name, parameter in experts.named_parameters():
+        rows = parameter.shape[1] if isinstance(experts, GptOssExperts) else parameter.shape[-1]
+        nn.init.normal_(parameter, std=1.0 if name.endswith("bias") else scale * rows**-0.5)
+    x = torch.randn(90, WIDTH, requires_grad=True)
+    routing = fk.route(torch.randn(90, EXPERTS), 3)
+    theirs = experts(x, routing.experts, routing.weights)
+    ours = fk.moe_mlp(x, routing, *in_our_layout(experts), activation=activation)
+    assert relative_error(ours, theirs) <= BOUND
+    leaves, grad = [x, *experts.parameters()], torch.randn_like(theirs)
+    got, wanted = (torch.autograd.grad(y, leaves, grad) for y in (ours, theirs))
+    for g, w in zip(got, wanted, strict=True):
+        assert relative_error(g, w) <= BOUND
 
 
 @pytest.mark.parametrize("theirs", [mixtral_loss, qwen_loss], ids=["mixtral", "qwen3"])

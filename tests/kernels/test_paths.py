@@ -19,6 +19,7 @@ from frontier_kernels.build_info import PATHS
 PROGRAM = """
 import itertools, sys, torch
 import frontier_kernels as fk
+from frontier_kernels.activations import ACTIVATIONS, is_gated
 
 torch.manual_seed(0)
 torch.set_num_threads(int(sys.argv[2]))
@@ -28,9 +29,10 @@ shapes = [(1000, 2, 1, 33, 300), (130, 3, 2, 515, 70), (64, 8, 2, 64, 32), (17, 
 shapes += [(9, 40, 2, 16, 1), (5, 4, 4, 1, 7)]
 results = []
 dtypes = [torch.float32, torch.bfloat16, torch.float16]
-kinds = itertools.product(shapes, ["gelu", "silu", "swiglu"], dtypes, [False, True])
+kinds = [*itertools.product(shapes, ["gelu", "swiglu"], dtypes, [False, True])]
+kinds += itertools.product(shapes[3:4], ACTIVATIONS, dtypes, [True])
 for (tokens, experts, top_k, width, hidden), activation, dtype, bias in kinds:
-    inner = 2 * hidden if activation == "swiglu" else hidden
+    inner = 2 * hidden if is_gated(activation) else hidden
     sizes = [(experts, inner, width), (experts, width, hidden), (experts, inner), (experts, width)]
     weights = [torch.randn(size) / size[-1] ** 0.5 for size in sizes]
     x, *weights = (t.to(dtype).requires_grad_() for t in [torch.randn(tokens, width), *weights])

@@ -10,6 +10,7 @@ import torch
 
 import frontier_kernels as fk
 from frontier_kernels import ops
+from frontier_kernels.activations import ACTIVATIONS, Activation, is_gated
 from frontier_kernels.ops import library
 
 OPERATORS = (
@@ -25,13 +26,18 @@ OPERATORS = (
 )
 ELSEWHERE = ("retention", "retention_backward", "retention_step")
 """Checked in test_retention_registration.py."""
+FACTS = ("activations", "build_facts", "dot_rows", "gemm_peak", "packed_bytes")
+"""Operators of no tensor, which the compiled library alone has."""
 
 
-def arguments(name: str, dtype: torch.dtype, capacity: int | None) -> tuple[object, ...]:
+def arguments(
+    name: str, dtype: torch.dtype, capacity: int | None, activation: str = "swiglu"
+) -> tuple[object, ...]:
     """Inputs of one operator, with gradients wanted where it has them."""
     tokens, experts, top_k, width, hidden = 9, 4, 2, 5, 3
     routing = fk.route(torch.randn(tokens, experts), top_k, capacity=capacity)
     maps = (routing.slot_to_row, routing.row_to_slot)
+    inner = 2 * hidden if is_gated(activation) else hidden
 
     differentiable = not name.endswith(("_backward", "_packed", "_weights"))
 
@@ -42,13 +48,13 @@ def arguments(name: str, dtype: torch.dtype, capacity: int | None) -> tuple[obje
     weights.requires_grad_(differentiable)
     x, ys, grad = leaf(tokens, width), leaf(tokens * top_k, width), leaf(tokens, width)
     network = (
-        leaf(experts, 2 * hidden, width),
+        leaf(experts, inner, width),
         leaf(experts, width, hidden),
-        leaf(experts, 2 * hidden),
+        leaf(experts, inner),
         leaf(experts, width),
     )
     panels = map(library.pack_weights, network[:2]) if name == "moe_mlp_packed" else ()
-    plan = (routing.offsets, *maps, "swiglu")
+    plan = (routing.offsets, *maps, activation)
     limit = -1 if capacity is None else capacity
     return {
         "route": (leaf(tokens, experts), torch.randn(experts), top_k, "sigmoid", True, 2, 1, 2.5, limit),
@@ -58,7 +64,7 @@ def arguments(name: str, dtype: torch.dtype, capacity: int | None) -> tuple[obje
         "combine": (ys, weights, *maps),
         "combine_backward": (grad, ys, weights, *maps),
         "moe_mlp": (x, weights, *network, *plan),
-        "moe_mlp_backward": (grad, x, weights, *network, leaf(tokens * top_k, 2 * hidden), *plan),
+        "moe_mlp_backward": (grad, x, weights, *network, leaf(tokens * top_k, inner), *plan),
         "moe_mlp_packed": (x, weights, *network[:2], *panels, *network[2:], *plan),
         "pack_weights": network[:1],
     }[name]
@@ -71,11 +77,27 @@ def test_opcheck(name: str, dtype: torch.dtype, capacity: int | None) -> None:
     torch.library.opcheck(getattr(library, name).default, arguments(name, dtype, capacity))
 
 
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name.startswith("moe_mlp")])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_opcheck_of_every_activation(name: str, activation: str) -> None:
+    torch.library.opcheck(getattr(library, name).default, arguments(name, torch.float32, 2, activation))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_compiles_without_graph_breaks(activation: Activation) -> None:
+    torch.compiler.reset()
+    layer = fk.MoELayer(12, num_experts=4, expert_hidden_size=6, activation=activation)
+    x = torch.randn(2, 11, 12)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    got, wanted = (torch.autograd.grad(f(x).square().sum(), layer.w_in) for f in (compiled, layer))
+    torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_every_registered_operator_is_checked() -> None:
     registered = {
         n.split("::")[1] for n in torch._C._dispatch_get_all_op_names() if n.startswith("frontier_kernels::")
     }
-    assert registered == {*OPERATORS, *ELSEWHERE, "build_facts", "gemm_peak", "packed_bytes"}
+    assert registered == {*OPERATORS, *ELSEWHERE, *FACTS}
 
 
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])

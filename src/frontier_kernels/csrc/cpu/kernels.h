@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "common/constants.h"
 #include "kernel_table.h"
 #include "retention_head.h"
 

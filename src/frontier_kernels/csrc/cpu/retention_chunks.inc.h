@@ -304,9 +304,6 @@ TARGET double dot(const REAL* x, const REAL* y, int64_t count) {
   return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
 }
 
-// exp of it is zero even in double; clamping here keeps a decay of exactly zero, log -inf, free of inf - inf.
-constexpr double kForgotten = -1000;
-
 // The fades of a chunk of n steps. With a_i the sum of log decays through step i: row(j)[i] = exp(a_i - a_j)
 // for i >= j and 0 below, since_start[i] = exp(a_i), to_end[i] = exp(a_last - a_i). A decay that does not
 // change needs n exponentials instead of n^2 / 2, once for all chunks: row(j) is row(0) moved by j.

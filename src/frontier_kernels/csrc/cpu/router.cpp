@@ -24,19 +24,18 @@
 #include <vector>
 
 #include "common/checks.h"
+#include "common/constants.h"
 #include "common/dtypes.h"
 #include "kernel_table.h"
 
 namespace {
 
 using frontier::dense;
+using frontier::kSmallestSum;
 using frontier::Sum;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
-
-// Added to a sum of weights that may be zero, as DeepSeek-V3's released code adds it.
-constexpr double kSmallestSum = 1e-20;
 
 // Takes the `wanted` largest of `scores` among those with `open[i] != 0`, in descending order, the lower
 // index first among equals, and closes them.

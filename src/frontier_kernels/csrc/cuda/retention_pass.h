@@ -103,9 +103,6 @@ __device__ bool find_segment(const Pass<T>& p, int64_t slot, int64_t chunk, Segm
   return true;
 }
 
-// exp of it is zero even in double; clamping here keeps a decay of exactly zero, log -inf, free of inf - inf.
-constexpr double kForgotten = -1000;
-
 // A sum of log decays, base 2. Two floats hold it where sums are float: after a strong decay the difference
 // of two large numbers has to give a small one.
 template <typename S>

@@ -18,6 +18,7 @@
 #include <tuple>
 
 #include "common/checks.h"
+#include "common/constants.h"
 #include "device.h"
 #include "vector.h"
 
@@ -25,6 +26,7 @@ namespace {
 
 using namespace frontier::cuda;
 using frontier::dense;
+using frontier::kSmallestSum;
 using frontier::Sum;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
@@ -101,8 +103,6 @@ struct Choice {
   bool softmax, renormalize, biased;
   double factor;
 };
-
-constexpr double kSmallestSum = 1e-20;  // as in ../cpu/router.cpp
 
 template <typename T, typename S>
 __global__ void choose(const T* logits, const S* bias, S* weights, int64_t* experts, int64_t tokens,
