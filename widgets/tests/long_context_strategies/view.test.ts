@@ -181,7 +181,7 @@ describe("LongContextStrategies", () => {
       figure: 1, // as links were written before they named their figure
       choices: { kind: "<b>", tokens: 9 },
     });
-    expect(toAddress(2, (name) => INITIAL[name])).toBe("#lcs=2");
+    expect(toAddress(2, INITIAL, INITIAL)).toBe("#lcs=2");
   });
 
   it("gives the address to the figure that it names", async () => {
@@ -194,6 +194,14 @@ describe("LongContextStrategies", () => {
     expect(models.map((model) => model.get("kind"))).toEqual(["window", "strided", "window"]);
     press(places[2], STRINGS.en.share);
     expect(location.hash).toBe("#lcs=3");
+  });
+
+  it("carries a usual choice where the figure's author had set another", async () => {
+    const { el, model } = mount({ topic: "cost", kind: "sinks" });
+    model.set("topic", INITIAL.topic);
+    await settle();
+    press(el, STRINGS.en.share);
+    expect(location.hash).toBe("#lcs=1&topic=mask");
   });
 
   it("keeps values out of range out of the figure", () => {
