@@ -184,6 +184,23 @@ describe("LongContextStrategies", () => {
     expect(toAddress(2, INITIAL, INITIAL)).toBe("#lcs=2");
   });
 
+  it("says that the link is copied, or where it is to be found", async () => {
+    const { el, model } = mount();
+    const live = (): string => el.querySelector("[aria-live]")?.textContent ?? "";
+    const texts: string[] = [];
+    const own = navigator;
+    vi.stubGlobal("navigator", { clipboard: { writeText: async (text: string) => void texts.push(text) } });
+    model.set("kind", "full");
+    await settle();
+    press(el, STRINGS.en.share);
+    await vi.waitFor(() => expect(live()).toBe(STRINGS.en.copied));
+    expect(texts).toEqual([location.href]);
+    vi.stubGlobal("navigator", {});
+    press(el, STRINGS.en.copied); // the button says so too, for a while
+    await vi.waitFor(() => expect(live()).toBe(STRINGS.en.inAddress)); // jsdom copies in no way
+    vi.stubGlobal("navigator", own);
+  });
+
   it("gives the address to the figure that it names", async () => {
     history.replaceState(null, "", "#lcs=2&kind=strided");
     const models = [0, 1, 2].map(() => new HostModel({ ...defaults(data) }));
