@@ -201,7 +201,8 @@ def test_a_link_is_copied_and_opens_the_view_that_was_shared(
     figure.radio("模式", KIND_NAMES["strided"]).check()
     figure.slider("步长").fill("5")
     figure.button("复制这个画面的链接").click()
-    page.get_by_text("链接已复制。").wait_for(state="attached")
+    figure.button("链接已复制。").wait_for()
+    assert figure.root.locator("[aria-live]", has_text="链接已复制。").count() == 1
     address = page.url
     assert address.endswith("#lcs=1&kind=strided&stride=5")
     assert pasted(page) == address

@@ -1,9 +1,9 @@
 // A link to what a figure shows: `#lcs=2&kind=window&…` is the second figure of the page with these choices.
 import type { AnyModel } from "../base/afm";
-import { setTraits } from "../base/traits";
+import { setTraits, traitsOf } from "../base/traits";
 import { CHOICES, INITIAL } from "./state";
 
-/** Choices that a shared link carries, when they differ from the initial ones. */
+/** Choices that a shared link carries, where they differ from those that the figure came with. */
 const SHARED = CHOICES.filter((name) => name !== "view" && name !== "story");
 const MARK = "lcs";
 
@@ -24,17 +24,25 @@ export function fromAddress(hash: string): { figure: number; choices: Record<str
   return { figure: Math.max(1, Number.parseInt(mark, 10) || 1), choices };
 }
 
-export function toAddress(figure: number, values: (name: string) => unknown): string {
+/** The address of a figure of the page, from 1, with the choices that are not those that it came with. */
+export function toAddress(
+  figure: number,
+  choices: Record<string, unknown>,
+  own: Record<string, unknown>,
+): string {
   const parameters = new URLSearchParams({ [MARK]: String(figure) });
   for (const name of SHARED) {
-    const value = values(name);
-    if (value !== undefined && value !== INITIAL[name]) parameters.set(name, String(value));
+    const value = choices[name];
+    if (value !== undefined && value !== own[name]) parameters.set(name, String(value));
   }
   return `#${parameters}`;
 }
 
 /** The address that a figure has already taken its choices from, or was shared as. */
 let known = "";
+
+/** Choices that each figure came with, as its author set them. */
+const authored = new WeakMap<AnyModel, Record<string, unknown>>();
 
 /** Figures of this kind in the page, in its order. */
 const figures = (): HTMLElement[] => [...document.querySelectorAll<HTMLElement>(".fw-long")];
@@ -56,6 +64,7 @@ function whenAllStand(work: () => void, signal: AbortSignal): void {
 
 /** Give the address to the figure that it names, once; other figures of the page stay as they are. */
 export function takeAddress(root: HTMLElement, model: AnyModel, signal: AbortSignal): void {
+  if (!authored.has(model)) authored.set(model, traitsOf(model, SHARED));
   whenAllStand(() => {
     const shared = location.hash === known ? null : fromAddress(location.hash);
     if (!shared || figures()[shared.figure - 1] !== root) return;
@@ -68,7 +77,7 @@ export function takeAddress(root: HTMLElement, model: AnyModel, signal: AbortSig
 /** Put what the figure shows into the page's address; the whole address. */
 export function shareAddress(root: HTMLElement, model: AnyModel): string {
   const place = figures().indexOf(root) + 1;
-  known = toAddress(place || 1, (name) => model.get(name));
+  known = toAddress(place || 1, traitsOf(model, SHARED), authored.get(model) ?? INITIAL);
   history.replaceState(null, "", known);
   return location.href;
 }

@@ -11,21 +11,24 @@ export interface TokenizerFile {
 }
 
 /** GPT-2's letter of each byte: itself where it can be seen, else the next one from U+0100. */
-const BYTES = ((): Map<string, number> => {
+const LETTERS = ((): string[] => {
   let next = 0x100;
-  return new Map(
-    Array.from({ length: 256 }, (_, byte) => {
-      const seen = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-      return [String.fromCodePoint(seen ? byte : next++), byte];
-    }),
-  );
+  return Array.from({ length: 256 }, (_, byte) => {
+    const seen = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+    return String.fromCodePoint(seen ? byte : next++);
+  });
 })();
+const BYTES = new Map(LETTERS.map((letter, byte) => [letter, byte]));
 
-/** A token of a byte-level tokenizer as text, or as its bytes where these are no whole characters. */
+/**
+ * A token of a byte-level tokenizer as text, or as its bytes where these are no whole characters. Blanks and
+ * line ends keep their letters, which mark them as in any other tokenizer.
+ */
 function spellBytes(token: string): string {
   const bytes = Uint8Array.from(token, (letter) => BYTES.get(letter) ?? 0x3f);
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return Array.from(text, (letter) => (letter < "!" ? LETTERS[letter.charCodeAt(0)] : letter)).join("");
   } catch {
     return Array.from(bytes, byteName).join("");
   }

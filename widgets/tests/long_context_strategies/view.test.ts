@@ -181,7 +181,24 @@ describe("LongContextStrategies", () => {
       figure: 1, // as links were written before they named their figure
       choices: { kind: "<b>", tokens: 9 },
     });
-    expect(toAddress(2, (name) => INITIAL[name])).toBe("#lcs=2");
+    expect(toAddress(2, INITIAL, INITIAL)).toBe("#lcs=2");
+  });
+
+  it("says that the link is copied, or where it is to be found", async () => {
+    const { el, model } = mount();
+    const live = (): string => el.querySelector("[aria-live]")?.textContent ?? "";
+    const texts: string[] = [];
+    const own = navigator;
+    vi.stubGlobal("navigator", { clipboard: { writeText: async (text: string) => void texts.push(text) } });
+    model.set("kind", "full");
+    await settle();
+    press(el, STRINGS.en.share);
+    await vi.waitFor(() => expect(live()).toBe(STRINGS.en.copied));
+    expect(texts).toEqual([location.href]);
+    vi.stubGlobal("navigator", {});
+    press(el, STRINGS.en.copied); // the button says so too, for a while
+    await vi.waitFor(() => expect(live()).toBe(STRINGS.en.inAddress)); // jsdom copies in no way
+    vi.stubGlobal("navigator", own);
   });
 
   it("gives the address to the figure that it names", async () => {
@@ -194,6 +211,14 @@ describe("LongContextStrategies", () => {
     expect(models.map((model) => model.get("kind"))).toEqual(["window", "strided", "window"]);
     press(places[2], STRINGS.en.share);
     expect(location.hash).toBe("#lcs=3");
+  });
+
+  it("carries a usual choice where the figure's author had set another", async () => {
+    const { el, model } = mount({ topic: "cost", kind: "sinks" });
+    model.set("topic", INITIAL.topic);
+    await settle();
+    press(el, STRINGS.en.share);
+    expect(location.hash).toBe("#lcs=1&topic=mask");
   });
 
   it("keeps values out of range out of the figure", () => {

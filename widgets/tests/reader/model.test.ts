@@ -13,7 +13,7 @@ import mixtralTokenizer from "../../../src/frontier_lab/checkpoints/mixtral/toke
 import { float32, fromBase64 } from "../../src/base/bytes";
 import { softmax } from "../../src/reader/arithmetic";
 import { TinyModel, type Checkpoint, type Config, type Off } from "../../src/reader/model";
-import type { TokenizerFile } from "../../src/reader/tokenizer";
+import { Tokenizer, type TokenizerFile } from "../../src/reader/tokenizer";
 import golden from "../golden/tiny_model.json";
 
 interface Golden {
@@ -201,4 +201,13 @@ describe("a checkpoint that does not fit", () => {
 it("softmax survives large scores and sums to 1", () => {
   const p = softmax([1000, 1000, -1000], 0, 3);
   expect([...p]).toEqual([0.5, 0.5, 0]);
+});
+
+it("spells the tokens of a byte-level tokenizer as characters, and what is none as bytes", () => {
+  const words = ["Ã©", "ĠÃ©a", "æ", "Ģæ", "Ċ", "Ġthe", "ä¹¦"];
+  const { model, added_tokens, ...rest } = CHECKPOINTS.induction.tokenizer;
+  const vocab = { ...model.vocab, ...Object.fromEntries(words.map((word, i) => [word, 257 + i])) };
+  const { tokens } = new Tokenizer({ ...rest, added_tokens, model: { ...model, vocab } });
+  expect(tokens.slice(257)).toEqual(["é", "Ġéa", "<0xE6>", "<0x80><0xE6>", "Ċ", "Ġthe", "书"]);
+  expect(tokens.slice(0, 3)).toEqual(["<|endoftext|>", "!", '"']);
 });
