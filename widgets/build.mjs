@@ -1,5 +1,5 @@
-// Bundles: one ES module for each component, one classic script for the host. The results are committed, so that the
-// package installs from git without Node; a test builds again and compares the bytes.
+// Bundles: one ES module for each component, one classic script for the host. The results are committed, so
+// that the package installs from git without Node; a test builds again and compares the bytes.
 import { build } from "esbuild";
 import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const components = JSON.parse(readFileSync(join(here, "frontier_widgets", "components.json"), "utf8"));
 const outdir = process.argv[2] ?? join(here, "frontier_widgets", "static");
-// Two folders may be given: where the figures' bundles go, and the one of other people's libraries that pictures in a frame need.
+// Two folders may be given: where the figures' bundles go, and the one of other people's libraries that
+// pictures in a frame need.
 const libraries = process.argv[3] ?? join(here, "frontier_widgets");
 const shared = {
   bundle: true,

@@ -19,6 +19,7 @@ from timing import WATCH, step_within_a_frame, usable_soon
 
 Open = Callable[..., Any]
 PAGE = "28-1-long-context/index.html"
+PAGE_OF_TWO = "28-1-long-context/1-position-interpolation.html"
 TOPICS = {"mask": "谁看得见谁", "position": "位置怎么转", "measured": "实测", "cost": "要花多少"}
 KIND_NAMES = dict(zip(KINDS, ("全部", "因果", "窗口", "扩张", "全局", "随机", "跨步", "汇点"), strict=True))
 SLIDERS = {
@@ -178,18 +179,52 @@ def test_a_narrow_page_holds_every_topic(open_page: Open, http_root: str, topic:
         assert drawings.nth(i).bounding_box()["width"] <= 390
 
 
-def test_a_link_opens_the_view_that_was_shared(open_page: Open, root: str) -> None:
-    page = open_page(root, PAGE)
+def pasted(page: Any) -> str:
+    """What the clipboard holds, as a reader pastes it into a field."""
+    page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), { id: 'paste' }))")
+    field = page.locator("#paste")
+    field.focus()
+    page.keyboard.press("ControlOrMeta+V")
+    return str(field.input_value())
+
+
+@pytest.mark.parametrize("clipboard", ["navigator.clipboard", "an older browser's"])
+def test_a_link_is_copied_and_opens_the_view_that_was_shared(
+    open_page: Open, root: str, clipboard: str
+) -> None:
+    def before(page: Any) -> None:
+        if clipboard != "navigator.clipboard":
+            page.add_init_script("delete Navigator.prototype.clipboard")
+
+    page = open_page(root, PAGE, before=before)
     figure = Figure(page)
     figure.radio("模式", KIND_NAMES["strided"]).check()
     figure.slider("步长").fill("5")
     figure.button("复制这个画面的链接").click()
+    figure.button("链接已复制。").wait_for()
+    assert figure.root.locator("[aria-live]", has_text="链接已复制。").count() == 1
     address = page.url
-    assert address.endswith("#lcs&kind=strided&stride=5")
+    assert address.endswith("#lcs=1&kind=strided&stride=5")
+    assert pasted(page) == address
     cells = figure.number("cells")
     again = Figure(open_page(root, PAGE + address[address.index("#") :]))
     assert again.slider("步长").input_value() == "5"
     near(again.number("cells"), cells)
+
+
+def test_a_link_opens_the_second_figure_of_a_page(open_page: Open, file_root: str) -> None:
+    page = open_page(file_root, PAGE_OF_TWO)
+    figures = page.locator(".fw-root.fw-long")
+    assert figures.count() == 2
+    topics = [figures.nth(i).get_attribute("data-topic") for i in range(2)]
+    other = next(topic for topic in TOPICS if topic not in topics)
+    figures.nth(1).get_by_role("radio", name=TOPICS[other], exact=True).check()
+    figures.nth(1).get_by_role("button", name="复制这个画面的链接").click()
+    assert f"#lcs=2&topic={other}" in page.url
+    again = open_page(file_root, PAGE_OF_TWO + page.url[page.url.index("#") :])
+    figures = again.locator(".fw-root.fw-long")
+    assert [figures.nth(i).get_attribute("data-topic") for i in range(2)] == [topics[0], other]
+    assert again.evaluate("scrollY") > 0  # the figure is brought into view
 
 
 def test_the_tour_shows_what_it_speaks_of(open_page: Open, root: str) -> None:

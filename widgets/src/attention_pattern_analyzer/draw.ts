@@ -1,10 +1,12 @@
-// Pictures of heads: small ones for the grid and a large one, on canvases because they have up to a quarter of a million cells,
-// and the scatter and the exported figure as drawings.
-import { dimmed, headOf, lensValue, matrixOf, shown, type Head, type Reading, type State } from "./state";
-import type { AnalyzerStrings } from "./strings";
+// Pictures of heads: small ones for the grid and a large one, on canvases because they have up to a quarter
+// of a million cells, and the scatter and the exported figure as drawings.
+import { chart, ticks, type Plot } from "../base/chart";
+import { label, sheet, svg, type Drawing, type Shape } from "../base/shapes";
+import { matrixOf } from "./matrices";
 import { KINDS, METRICS, type Metric } from "./patterns";
-import { chart } from "../base/chart";
-import { svg, type Drawing, type Shape } from "../base/shapes";
+import { headOf, type Head, type Reading } from "./reading";
+import { dimmed, lensValue, type State } from "./state";
+import type { AnalyzerStrings } from "./strings";
 
 export type Matrix = ArrayLike<number>;
 
@@ -37,7 +39,10 @@ export function inkOf(root: HTMLElement): Ink {
 
 const LEVELS = 255;
 
-/** Pixels of every level between paper and an ink, as a canvas keeps them; the root makes small weights visible. */
+/**
+ * Pixels of every level between paper and an ink, as a
+ * canvas keeps them; the root makes small weights visible.
+ */
 function ramp(paper: number[], ink: number[]): Uint32Array {
   const bytes = new Uint8ClampedArray(4 * (LEVELS + 1));
   for (let level = 0; level <= LEVELS; level++) {
@@ -47,7 +52,10 @@ function ramp(paper: number[], ink: number[]): Uint32Array {
   return new Uint32Array(bytes.buffer);
 }
 
-/** The largest weight of each block, [side · side] at most: what a small picture can show. From packed rows, without the whole matrix. */
+/**
+ * The largest weight of each block, [side · side] at most: what a small picture can show. From packed rows,
+ * without the whole matrix.
+ */
 export function thumbnail(
   { weights }: Reading,
   layer: number,
@@ -81,7 +89,8 @@ export function paint(
   if (!context) return;
   const image = context.createImageData(columns, rows);
   const pixels = new Uint32Array(image.data.buffer);
-  const [more, less] = [ramp(ink.paper, ink.more), ramp(ink.paper, ink.less)]; // differences keep their sign by colour
+  // Differences keep their sign by colour.
+  const [more, less] = [ramp(ink.paper, ink.more), ramp(ink.paper, ink.less)];
   pixels.fill(more[0]);
   for (let at = 0; at < rows * columns; at++) {
     const value = values[at];
@@ -91,7 +100,10 @@ export function paint(
   context.putImageData(image, 0, 0);
 }
 
-/** Both readings' difference for one head, the other minus the shown one's; null where their tokens do not match in number. */
+/**
+ * Both readings' difference for one head, the other minus the
+ * shown one's; null where their tokens do not match in number.
+ */
 export function difference(state: State, layer: number, head: number): Float32Array | null {
   const { reading, versus, weighting, residual } = state;
   if (
@@ -106,8 +118,6 @@ export function difference(state: State, layer: number, head: number): Float32Ar
   return Float32Array.from({ length: own.length }, (_, at) => own[at] - other[at]);
 }
 
-const FONT = { "font-family": "system-ui, sans-serif", "font-size": 11, fill: "var(--fw-ink)" };
-
 /** Ends of a metric's axis over all heads; scores always include 0 and 1. */
 export function extent(heads: Head[], metric: Metric): [number, number] {
   const values = heads.map(({ metrics }) => metrics[METRICS.indexOf(metric)]).filter(Number.isFinite);
@@ -117,34 +127,19 @@ export function extent(heads: Head[], metric: Metric): [number, number] {
   return [Math.floor(low * 10) / 10, high > low ? Math.ceil(high * 10) / 10 : low + 1];
 }
 
-export const PLOT = { left: 48, right: 12, top: 10, bottom: 34 };
-
 /** One mark for each head: its kind's letter, so that colour does not stand alone. */
-export function drawScatter(state: State, text: AnalyzerStrings, width: number, height = 250): Drawing {
+export function drawScatter(state: State, text: AnalyzerStrings, width: number, height = 250): Plot {
   const { reading, x, y, brush } = state;
   const [xs, ys] = [extent(reading.heads, x), extent(reading.heads, y)];
-  const ticks = ([low, high]: [number, number]): [number, string][] => {
-    const rough = (high - low) / 5;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = power * ([1, 2, 5].find((times) => times * power >= rough) ?? 10);
-    const first = Math.ceil(low / step - 1e-9);
-    return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => [
-      (first + i) * step,
-      ((first + i) * step).toFixed(step < 1 ? 1 : 0),
-    ]);
-  };
   const plane = chart({
     width,
     height,
     lines: [],
     shaded: brush.length ? [{ x: [brush[0], brush[1]], y: [brush[2], brush[3]] }] : [],
-    x: { from: xs[0], to: xs[1], label: text.metrics[x], ticks: ticks(xs) },
-    y: { from: ys[0], to: ys[1], ticks: ticks(ys) },
+    x: { from: xs[0], to: xs[1], label: text.metrics[x], ticks: ticks(...xs, 5) },
+    y: { from: ys[0], to: ys[1], ticks: ticks(...ys, 5) },
   });
-  const px = (value: number): number =>
-    PLOT.left + ((value - xs[0]) / (xs[1] - xs[0])) * (width - PLOT.left - PLOT.right);
-  const py = (value: number): number =>
-    height - PLOT.bottom - ((value - ys[0]) / (ys[1] - ys[0])) * (height - PLOT.top - PLOT.bottom);
+  const { drawing, px, py } = plane;
   const marks: Shape[] = [];
   for (const head of reading.heads) {
     const [a, b] = [head.metrics[METRICS.indexOf(x)], head.metrics[METRICS.indexOf(y)]];
@@ -162,24 +157,17 @@ export function drawScatter(state: State, text: AnalyzerStrings, width: number, 
         "stroke-width": 2,
         "data-head": `${head.layer}.${head.head}`,
       }),
-      svg(
-        "text",
-        {
-          x: px(a),
-          y: py(b) + 3.5,
-          "text-anchor": "middle",
-          ...FONT,
-          "font-size": 10,
-          "font-weight": 700,
-          opacity: faint ? 0.35 : 1,
-          "pointer-events": "none",
-        },
-        text.letters[head.kind],
-      ),
+      label(px(a), py(b) + 3.5, text.letters[head.kind], {
+        "text-anchor": "middle",
+        "font-size": 10,
+        "font-weight": 700,
+        opacity: faint ? 0.35 : 1,
+        "pointer-events": "none",
+      }),
     );
   }
-  const name = svg("text", { x: PLOT.left, y: 9, ...FONT, fill: "var(--fw-soft)" }, `↑ ${text.metrics[y]}`);
-  return { ...plane, children: [...plane.children, ...marks, name] };
+  const name = label(px(xs[0]), 9, `↑ ${text.metrics[y]}`, { fill: "var(--fw-soft)" });
+  return { ...plane, drawing: { ...drawing, children: [...drawing.children, ...marks, name] } };
 }
 
 export function kindFill({ kind }: Head): string {
@@ -212,9 +200,7 @@ export function drawFigure(state: State, text: AnalyzerStrings, root: HTMLElemen
     });
   };
   const cell = Math.max(18, Math.min(44, Math.floor(340 / heads)));
-  const parts: Shape[] = [
-    svg("text", { x: 16, y: 24, ...FONT, "font-size": 14, "font-weight": 700 }, text.title),
-  ];
+  const parts: Shape[] = [label(16, 24, text.title, { "font-size": 14, "font-weight": 700 })];
   const top = 58;
   for (const one of reading.heads) {
     const small = thumbnail(reading, one.layer, one.head, 24);
@@ -222,24 +208,18 @@ export function drawFigure(state: State, text: AnalyzerStrings, root: HTMLElemen
     parts.push(picture(small.values, small.rows, small.columns, x, y, cell));
     const value = lensValue(reading, one, state.lens, state.removal);
     parts.push(
-      svg(
-        "text",
-        { x, y: y + cell + 11, ...FONT, "font-size": 9 },
-        Number.isFinite(value) ? value.toFixed(2) : text.letters[one.kind],
-      ),
+      label(x, y + cell + 11, Number.isFinite(value) ? value.toFixed(2) : text.letters[one.kind], {
+        "font-size": 9,
+      }),
     );
   }
   for (let layer = 0; layer < layers; layer++)
-    parts.push(svg("text", { x: 16, y: top + layer * (cell + 16) + cell / 2 + 4, ...FONT }, `L${layer}`));
+    parts.push(label(16, top + layer * (cell + 16) + cell / 2 + 4, `L${layer}`));
   const left = 60 + heads * (cell + 4);
   const chosen = headOf(reading, state.layer, state.head);
-  parts.push(
-    svg(
-      "text",
-      { x: left, y: 50, ...FONT },
-      `${text.headName(state.layer, state.head)} · ${text.kinds[chosen.kind]} · ${text.weightings[state.weighting]}`,
-    ),
-  );
+  const name = text.headName(state.layer, state.head);
+  const title = [name, text.kinds[chosen.kind], text.weightings[state.weighting]].join(" · ");
+  parts.push(label(left, 50, title));
   parts.push(
     picture(
       matrixOf(reading, state.layer, state.head, state.weighting, state.residual),
@@ -250,27 +230,13 @@ export function drawFigure(state: State, text: AnalyzerStrings, root: HTMLElemen
       300,
     ),
   );
+  const small = { "font-size": Math.min(9, 300 / length) };
+  const row = 300 / size;
   if (length <= 40)
-    reading.tokens.forEach((token, t) =>
-      parts.push(
-        svg(
-          "text",
-          {
-            x: left + 304,
-            y: top + (t + 0.5) * ((300 * length) / size / length) + 3,
-            ...FONT,
-            "font-size": Math.min(9, 300 / length),
-          },
-          shown(token),
-        ),
-      ),
-    );
+    reading.labels.forEach((token, t) => {
+      parts.push(label(left + 304, top + (t + 0.5) * row + 3, token, small));
+    });
   const height = Math.max(top + layers * (cell + 16), top + (300 * length) / size) + 16;
   const width = left + 380;
-  return svg(
-    "svg",
-    { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` },
-    svg("rect", { width, height, fill: "var(--fw-surface)" }),
-    ...parts,
-  );
+  return sheet(width, height, svg("rect", { width, height, fill: "var(--fw-surface)" }), ...parts);
 }

@@ -1,4 +1,5 @@
-// Reads the bytes of frontier_widgets/attention_packing.py: a byte a weight, and of long texts only the largest of each row.
+// Reads the bytes of attention_pattern_analyzer/packing.py: a
+// byte a weight, and of long texts only the largest of each row.
 
 export interface Shape {
   layers: number;
@@ -41,10 +42,10 @@ export function ofArrays(layers: readonly ArrayLike<number>[], shape: Shape): Pa
 export function unpack(form: string, causal: boolean, bytes: DataView, shape: Shape): PackedWeights {
   const { layers, heads, length, size } = shape;
   const rows = layers * heads * length;
-  const wrong = (wanted: number): Error =>
-    new Error(
-      `attention has ${bytes.byteLength} bytes, and ${form} weights [${[layers, heads, length, size].join(", ")}] need ${wanted}`,
-    );
+  const wrong = (wanted: number): Error => {
+    const of = [layers, heads, length, size].join(", ");
+    return new Error(`attention has ${bytes.byteLength} bytes, and ${form} weights [${of}] need ${wanted}`);
+  };
   if (form === "dense") {
     const cells = causal ? (length * (length + 1)) / 2 : length * size;
     if (bytes.byteLength !== layers * heads * cells) throw wrong(layers * heads * cells);

@@ -1,4 +1,5 @@
-// What an attention head does, in numbers. Twin of frontier_widgets/attention_patterns.py, where every definition is explained.
+// What an attention head does, in numbers. The Python twin, where every definition is explained, is
+// attention_pattern_analyzer/patterns.py; tests/golden/attention_patterns.json holds both to the same.
 
 export const KINDS = [
   "previous",
@@ -147,7 +148,9 @@ export function kindOf(metrics: ArrayLike<number>): KindName | "mixed" {
   return metrics[KINDS.indexOf("uniform")] >= EVEN ? "uniform" : "mixed";
 }
 
-/** Attention followed through the layers, [T · T] after each; `layers` holds each layer's heads, [H · T · T]. */
+/**
+ * Attention followed through the layers, [T · T] after each; `layers` holds each layer's heads, [H · T · T].
+ */
 export function rollout(
   layers: readonly Weights[],
   heads: number,
@@ -168,11 +171,15 @@ export function rollout(
       }
       for (let u = 0; u < length; u++) next[t * length + u] += residual * now[t * length + u];
     }
-    return (now = next);
+    now = next;
+    return next;
   });
 }
 
-/** Attention times the length of what it brings, each row again of sum 1; a row that brings nothing stays zero. */
+/**
+ * Attention times the length of what it brings, each row
+ * again of sum 1; a row that brings nothing stays zero.
+ */
 export function valueWeighted(
   weights: Weights,
   norms: ArrayLike<number>,

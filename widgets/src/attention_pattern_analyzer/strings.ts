@@ -1,4 +1,4 @@
-import type { Lens, Removal, Weighting } from "./state";
+import type { Removal, Weighting } from "./choices";
 import type { KindName, Metric } from "./patterns";
 import type { Language } from "../base/strings";
 
@@ -194,7 +194,9 @@ const en: AnalyzerStrings = {
     sink: "Attention that the first token gets, on average, no baseline taken off.",
   },
   scoreNote:
-    "The first seven scores have taken off what an even look would put there: 1 is all of it, 0 no more than even. A head is of the kind with the highest special score if that reaches 0.4; else nearby from 0.4 on, else even from an evenness of 0.9 on.",
+    "The first seven scores have taken off what an even look would put there: 1 is all of it, 0 no " +
+    "more than even. A head is of the kind with the highest special score if that reaches 0.4; else " +
+    "nearby from 0.4 on, else even from an evenness of 0.9 on.",
   weighting: "Drawn",
   weightings: { raw: "attention α", value: "‖α·v‖", rollout: "rollout" },
   missing: {
@@ -206,7 +208,8 @@ const en: AnalyzerStrings = {
   direction: "Direction",
   directions: ["where it looks", "who looks at it"],
   heat: (name, what, length) =>
-    `Heat map of ${what}, ${name}, ${length} rows: a row for each token that looks, a column for each that is looked at.`,
+    `Heat map of ${what}, ${name}, ${length} rows: a row for each token that looks, a column for each ` +
+    `that is looked at.`,
   heatDifference: (name, other) => `${name}: this one minus “${other}”.`,
   cell: (from, to, weight) => `“${from}” → “${to}”: ${weight}`,
   hover: "Point at the heat map to read it; a click chooses the token of that row.",
@@ -237,7 +240,8 @@ const en: AnalyzerStrings = {
   offEnd: ")",
   offNext: (token) => `After “${token}”, without the head, the model expects`,
   versusNone:
-    "The two differ in tokens or heads, so there is no difference to draw; below is the same head of the other.",
+    "The two differ in tokens or heads, so there is no difference to draw; below is the same head of " +
+    "the other.",
   summary: (name, kind, top) => `${name}, ${kind}. ${top}`,
   table: "All heads",
   tableColumns: {
@@ -254,7 +258,8 @@ const en: AnalyzerStrings = {
   source: (model, parameters) =>
     `Data: attention of ${model} (${parameters} parameters), as it was computed.`,
   kept: (share) =>
-    `The text is long: each row carries its largest weights, together ${share} of the attention; scores are of all weights.`,
+    `The text is long: each row carries its largest weights, together ${share} of the attention; ` +
+    `scores are of all weights.`,
   bad: {
     empty: "There is no data: examples is empty.",
     size: (what, got, want) => `${what} has ${got} bytes, and needs ${want}.`,
@@ -263,9 +268,3 @@ const en: AnalyzerStrings = {
 };
 
 export const STRINGS: Record<Language, AnalyzerStrings> = { zh, en };
-
-export function lensName(lens: Lens, text: AnalyzerStrings): string {
-  if (lens === "pattern") return text.patternLens;
-  if (lens === "loss") return text.lossLens;
-  return lens === "divergence" ? text.divergenceLens : text.metrics[lens];
-}

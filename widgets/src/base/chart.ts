@@ -1,6 +1,9 @@
-// A line chart as one drawing: two axes, linear or logarithmic, lines told apart by colour, dash and mark.
-// By hand because a plotting library is larger than a whole component may be, and would not draw into `Shape`.
-import { svg, type Drawing, type Shape } from "./shapes";
+// A chart as one drawing: two axes, linear or logarithmic, lines told apart by colour, dash and mark. D3 does
+// the arithmetic of its scales; it is drawn by hand because a plotting library is larger than a component may
+// be, and draws into no `Shape`.
+import { scaleLinear, scaleLog } from "d3-scale";
+import { label, sheet, svg, type Drawing, type Shape } from "./shapes";
+import { textWidth } from "./text";
 
 export interface Axis {
   from: number;
@@ -35,144 +38,153 @@ export interface Chart {
   rules?: { x?: number; y?: number; name?: string; dash?: string }[];
 }
 
-const FONT = { "font-family": "system-ui, sans-serif", fill: "var(--fw-ink)" };
-
-const ROOM = { left: 48, right: 12, top: 10, bottom: 34, legend: 16 };
-
-/** Where a value lies between the ends of an axis, 0 to 1, cut off at both. */
-export function place({ from, to, log }: Axis, value: number): number {
-  const at = log
-    ? Math.log(Math.max(value, from) / from) / Math.log(to / from)
-    : (value - from) / (to - from || 1);
-  return Math.min(1, Math.max(0, at));
+/** From values to the drawing's units, cut off at the ends of the axis, and back. */
+export interface Scale {
+  (value: number): number;
+  invert(at: number): number;
 }
 
-/** Ticks at powers of ten (or of another base) within an axis. */
-export function powers(from: number, to: number, base = 10, every = 1): number[] {
-  const found: number[] = [];
-  for (
-    let power = Math.ceil(Math.log(from) / Math.log(base) - 1e-9);
-    base ** power <= to * (1 + 1e-9);
-    power += every
-  )
-    found.push(base ** power);
+/** Where a chart's plane lies in its drawing, and the drawing. */
+export interface Plot {
+  drawing: Drawing;
+  px: Scale;
+  py: Scale;
+}
+
+/** Room around the plane for the axes' words, and the height of a row of the legend. */
+export const ROOM = { left: 48, right: 12, top: 10, bottom: 34, legend: 16 };
+
+function scale({ from, to, log }: Axis, start: number, end: number): Scale {
+  const found = (log ? scaleLog() : scaleLinear()).domain([from, to]).range([start, end]).clamp(true);
+  // A logarithm takes no zero: what is below the axis stands
+  // at its beginning. What is no number has no place.
+  const place = (value: number): number => found(log ? Math.max(value, Math.min(from, to)) : value) ?? NaN;
+  return Object.assign(place, { invert: (at: number) => found.invert(at) });
+}
+
+/** Ticks of a linear axis at round numbers, about so many, with as many decimals as they need. */
+export function ticks(from: number, to: number, count: number): [number, string][] {
+  const axis = scaleLinear().domain([from, to]);
+  const words = axis.tickFormat(count);
+  return axis.ticks(count).map((value) => [value, words(value).replace("\u2212", "-")]);
+}
+
+/** Powers of a base within a logarithmic axis; where there are more than `most`, not every one. */
+export function powers(from: number, to: number, base = 10, most = 7): number[] {
+  const axis = scaleLog().base(base).domain([from, to]);
+  const within = Math.floor(Math.log(to / from) / Math.log(base) + 1e-9);
+  return axis.ticks(Math.min(within, most));
+}
+
+type Style = Pick<Line, "color" | "mark">;
+
+function marked({ color, mark }: Style, x: number, y: number): Shape[] {
+  if (!mark) return [];
+  return [
+    mark === "dot"
+      ? svg("circle", { cx: x, cy: y, r: 3, fill: color })
+      : svg("rect", { x: x - 2.7, y: y - 2.7, width: 5.4, height: 5.4, fill: color }),
+  ];
+}
+
+/** A line's sign in the legend and the gap after its name. */
+const KEY = 30;
+
+/** The legend: a flow of lines' names over the plane. */
+function legendRows(lines: Line[], inner: number): { line: Line; from: number; row: number }[] {
+  const found: { line: Line; from: number; row: number }[] = [];
+  let row = 0;
+  let used = 0;
+  for (const line of lines) {
+    if (!line.name) continue;
+    const long = KEY + textWidth(line.name, 11);
+    if (found.length && used + long > inner) {
+      row++;
+      used = 0;
+    }
+    found.push({ line, row, from: ROOM.left + used });
+    used += long;
+  }
   return found;
 }
 
-export function chart({ width, height, x, y, lines, shaded = [], rules = [] }: Chart): Drawing {
-  const named = lines.filter((line) => line.name);
+function drawLine({ points, color, dash, width = 2, mark, range }: Line, px: Scale, py: Scale): Shape[] {
+  const parts: Shape[] = [];
+  const at = points
+    .filter(([a, b]) => Number.isFinite(a) && Number.isFinite(b))
+    .map(([a, b]): [number, number] => [px(a), py(b)]);
+  if (at.length > 1)
+    parts.push(
+      svg("path", {
+        d: `M${at.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L")}`,
+        stroke: color,
+        "stroke-width": width,
+        "stroke-dasharray": dash,
+        fill: "none",
+        "stroke-linejoin": "round",
+      }),
+    );
+  range?.forEach(([low, high], i) => {
+    const d = `M${px(points[i][0])} ${py(low)}V${py(high)}`;
+    parts.push(svg("path", { d, stroke: color, "stroke-width": 1.2 }));
+  });
+  return [...parts, ...at.flatMap(([a, b]) => marked({ color, mark }, a, b))];
+}
+
+export function chart({ width, height, x, y, lines, shaded = [], rules = [] }: Chart): Plot {
   const inner = width - ROOM.left - ROOM.right;
-  // The legend is a flow of words over the plane, whose lengths are guessed: about 7 units a letter, 12 a wide one.
-  const long = (name: string): number =>
-    30 + [...name].reduce((sum, letter) => sum + (/[\u1100-\uffdc]/u.test(letter) ? 12 : 6.6), 0);
-  const rows: Line[][] = [];
-  let used = Infinity;
-  for (const line of named) {
-    if (used + long(line.name!) > inner) {
-      rows.push([]);
-      used = 0;
-    }
-    rows.at(-1)!.push(line);
-    used += long(line.name!);
-  }
-  const top = ROOM.top + rows.length * ROOM.legend;
-  const tall = height - top - ROOM.bottom;
-  const px = (value: number): number => ROOM.left + place(x, value) * inner;
-  const py = (value: number): number => top + (1 - place(y, value)) * tall;
-  const text = (at: number, down: number, words: string, more: Record<string, string | number> = {}): Shape =>
-    svg("text", { x: at, y: down, "font-size": 11, ...FONT, ...more }, words);
+  const legend = legendRows(lines, inner);
+  const top = ROOM.top + (legend.length ? legend[legend.length - 1].row + 1 : 0) * ROOM.legend;
+  const bottom = height - ROOM.bottom;
+  const right = ROOM.left + inner;
+  const px = scale(x, ROOM.left, right);
+  const py = scale(y, bottom, top);
   const parts: Shape[] = [];
 
   for (const { x: across, y: up } of shaded) {
-    const [left, right] = across ? across.map(px) : [ROOM.left, ROOM.left + inner];
-    const [low, high] = up ? up.map(py) : [top + tall, top];
-    if (right > left && low > high)
+    const [from, to] = across ? across.map(px) : [ROOM.left, right];
+    const [low, high] = up ? up.map(py) : [bottom, top];
+    if (to > from && low > high)
       parts.push(
-        svg("rect", { x: left, y: high, width: right - left, height: low - high, fill: "var(--fw-mark)" }),
+        svg("rect", { x: from, y: high, width: to - from, height: low - high, fill: "var(--fw-mark)" }),
       );
   }
-  parts.push(
-    svg("path", { d: `M${ROOM.left} ${top}v${tall}h${inner}`, stroke: "var(--fw-line)", fill: "none" }),
-  );
+  const frame = { stroke: "var(--fw-line)", fill: "none" };
+  parts.push(svg("path", { d: `M${ROOM.left} ${top}V${bottom}H${right}`, ...frame }));
   for (const [value, words] of x.ticks)
     parts.push(
-      svg("path", { d: `M${px(value)} ${top + tall}v4`, stroke: "var(--fw-line)" }),
-      text(px(value), top + tall + 15, words, { "text-anchor": "middle" }),
+      svg("path", { d: `M${px(value)} ${bottom}v4`, stroke: "var(--fw-line)" }),
+      label(px(value), bottom + 15, words, { "text-anchor": "middle" }),
     );
   for (const [value, words] of y.ticks)
     parts.push(
       svg("path", { d: `M${ROOM.left - 4} ${py(value)}h4`, stroke: "var(--fw-line)" }),
-      text(ROOM.left - 7, py(value) + 4, words, { "text-anchor": "end" }),
+      label(ROOM.left - 7, py(value) + 4, words, { "text-anchor": "end" }),
     );
   if (x.label)
     parts.push(
-      text(ROOM.left + inner / 2, height - 4, x.label, { "text-anchor": "middle", fill: "var(--fw-soft)" }),
+      label(ROOM.left + inner / 2, height - 4, x.label, { "text-anchor": "middle", fill: "var(--fw-soft)" }),
     );
-  for (const { x: at, y: up, name, dash } of rules) {
-    const line = at === undefined ? `M${ROOM.left} ${py(up!)}h${inner}` : `M${px(at)} ${top}v${tall}`;
-    parts.push(
-      svg("path", { d: line, stroke: "var(--fw-ink)", "stroke-dasharray": dash ?? "2 3", fill: "none" }),
-    );
+  for (const { x: at, y: up, name, dash = "2 3" } of rules) {
+    const d = at === undefined ? `M${ROOM.left} ${py(up!)}H${right}` : `M${px(at)} ${top}V${bottom}`;
+    parts.push(svg("path", { d, stroke: "var(--fw-ink)", "stroke-dasharray": dash, fill: "none" }));
     if (name)
       parts.push(
         at === undefined
-          ? text(ROOM.left + inner, py(up!) - 4, name, { "text-anchor": "end" })
-          : text(px(at) + 4, top + tall - 6, name),
+          ? label(right, py(up!) - 4, name, { "text-anchor": "end" })
+          : label(px(at) + 4, bottom - 6, name),
       );
   }
-  for (const { points, color, dash, width: thick = 2, mark, range } of lines) {
-    const at = points
-      .filter(([a, b]) => Number.isFinite(a) && Number.isFinite(b))
-      .map(([a, b]): [number, number] => [px(a), py(b)]);
-    if (at.length > 1)
-      parts.push(
-        svg("path", {
-          d: `M${at.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L")}`,
-          stroke: color,
-          "stroke-width": thick,
-          "stroke-dasharray": dash,
-          fill: "none",
-          "stroke-linejoin": "round",
-        }),
-      );
-    range?.forEach(([low, high], i) =>
-      parts.push(
-        svg("path", { d: `M${px(points[i][0])} ${py(low)}V${py(high)}`, stroke: color, "stroke-width": 1.2 }),
-      ),
+  parts.push(...lines.flatMap((line) => drawLine(line, px, py)));
+  for (const { line, from, row } of legend) {
+    const { color, dash, name, width: thick = 2 } = line;
+    const level = ROOM.top + row * ROOM.legend + 2;
+    const stroke = { stroke: color, "stroke-width": thick, "stroke-dasharray": dash };
+    parts.push(
+      svg("path", { d: `M${from} ${level}h20`, ...stroke }),
+      ...marked(line, from + 10, level),
+      label(from + 24, level + 4, name!),
     );
-    if (mark)
-      for (const [a, b] of at)
-        parts.push(
-          mark === "dot"
-            ? svg("circle", { cx: a, cy: b, r: 3, fill: color })
-            : svg("rect", { x: a - 2.7, y: b - 2.7, width: 5.4, height: 5.4, fill: color }),
-        );
   }
-  rows.forEach((row, i) => {
-    let from = ROOM.left;
-    for (const { name, color, dash, width: thick = 2, mark } of row) {
-      const level = ROOM.top + i * ROOM.legend + 2;
-      parts.push(
-        svg("path", {
-          d: `M${from} ${level}h20`,
-          stroke: color,
-          "stroke-width": thick,
-          "stroke-dasharray": dash,
-        }),
-      );
-      if (mark)
-        parts.push(
-          mark === "dot"
-            ? svg("circle", { cx: from + 10, cy: level, r: 3, fill: color })
-            : svg("rect", { x: from + 7.3, y: level - 2.7, width: 5.4, height: 5.4, fill: color }),
-        );
-      parts.push(text(from + 24, level + 4, name!));
-      from += long(name!);
-    }
-  });
-  return svg(
-    "svg",
-    { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` },
-    ...parts,
-  );
+  return { drawing: sheet(width, height, ...parts), px, py };
 }

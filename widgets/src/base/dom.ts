@@ -25,7 +25,8 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 export function setText(el: Element, text: string): void {
   const only = el.childNodes.length === 1 ? el.firstChild : null;
   if (only instanceof Text) {
-    if (only.data !== text) only.data = text; // a text that changes is laid out again, a new one is also attached
+    // A text that changes is laid out again; a new one is attached as well.
+    if (only.data !== text) only.data = text;
   } else if (el.textContent !== text) el.textContent = text;
 }
 

@@ -21,7 +21,9 @@ export function setTabStop(items: readonly HTMLElement[], index: number): void {
   });
 }
 
-/** The item in the row above (-1) or below (1) that lies nearest to `from`; `from` itself where there is none. */
+/**
+ * The item in the row above (-1) or below (1) that lies nearest to `from`; `from` itself where there is none.
+ */
 export function nearestInRow(items: readonly HTMLElement[], from: number, direction: -1 | 1): number {
   const here = items[from].getBoundingClientRect();
   const middle = here.left + here.width / 2;
@@ -69,7 +71,7 @@ export function roving(container: HTMLElement, options: Roving): void {
     (event) => {
       if (event.altKey || event.ctrlKey || event.metaKey) return;
       const items = options.items();
-      const current = items.findIndex((item) => item === document.activeElement);
+      const current = items.indexOf(document.activeElement as HTMLElement);
       if (current < 0) return;
       if (event.key === "Enter" || event.key === " ") options.activate(current);
       else if (event.key === "Escape") options.release();
@@ -100,7 +102,10 @@ const OWN_KEYS = new Set([
   " ",
 ]);
 
-/** Sliders, choices and buttons use these keys themselves; JupyterLab would take them for its own shortcuts and stop them. */
+/**
+ * Sliders, choices and buttons use these keys themselves;
+ * JupyterLab would take them for its own shortcuts and stop them.
+ */
 export function keepKeys(root: HTMLElement, signal: AbortSignal): void {
   root.addEventListener(
     "keydown",

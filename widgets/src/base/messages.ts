@@ -11,7 +11,9 @@ export interface LiveSummary {
   say(text: string): void;
 }
 
-/** The only aria-live element of a component: the latest state in one sentence, and nothing on first paint. */
+/**
+ * The only aria-live element of a component: the latest state in one sentence, and nothing on first paint.
+ */
 export function liveSummary(): LiveSummary {
   const element = h("div", { class: "fw-hidden", "aria-live": "polite", "aria-atomic": "true" });
   return { element, say: (text) => setText(element, text) };

@@ -1,4 +1,5 @@
-// The life of a component in its element: built, updated when traits change, built anew in another language, ended.
+// The life of a component in its element: built, updated
+// when traits change, built anew in another language, ended.
 import type { AnyModel, RenderProps } from "./afm";
 import { h } from "./dom";
 import { keepKeys } from "./keyboard";
@@ -32,7 +33,10 @@ function soon(work: () => void, signal: AbortSignal): () => void {
   };
 }
 
-/** Remembers a field that the reader is typing in, marked data-keep; the result puts text and caret into its successor. */
+/**
+ * Remembers a field that the reader is typing in, marked
+ * data-keep; the result puts text and caret into its successor.
+ */
 function keepInput(el: HTMLElement): () => void {
   const active = (el.getRootNode() as Document | ShadowRoot).activeElement;
   if (!(active instanceof HTMLInputElement) || !active.dataset.keep || !el.contains(active))

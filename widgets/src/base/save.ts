@@ -5,7 +5,7 @@ export function toCsv(columns: string[], rows: (string | number | boolean)[][]):
     const text = String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  return [columns, ...rows].map((row) => row.map(quote).join(",")).join("\r\n") + "\r\n";
+  return [columns, ...rows].map((row) => `${row.map(quote).join(",")}\r\n`).join("");
 }
 
 /** Replace every `var(--fw-…)` by its value at `root`, so that the file looks the same anywhere. */
@@ -45,4 +45,29 @@ export function download(name: string, content: Blob | string, type = "text/plai
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** Put a text on the clipboard; false where the browser allows neither way. */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copySelection(text); // no clipboard without a secure context, and none where the reader refused it
+  }
+}
+
+/** The way that works from file:// as well: a field is selected and copied. */
+function copySelection(text: string): boolean {
+  const active = document.activeElement;
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.style.position = "fixed"; // or the page would scroll to it
+  field.style.opacity = "0";
+  document.body.append(field);
+  field.select();
+  const copied = document.execCommand?.("copy") ?? false;
+  field.remove();
+  if (active instanceof HTMLElement) active.focus({ preventScroll: true });
+  return copied;
 }

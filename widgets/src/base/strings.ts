@@ -1,4 +1,5 @@
-// Chinese and English texts. A component holds one table; both languages must have the same keys and arguments.
+// Chinese and English texts. A component holds one table;
+// both languages must have the same keys and arguments.
 
 export type Language = "zh" | "en";
 

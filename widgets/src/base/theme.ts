@@ -1,11 +1,13 @@
-// Which scheme the surrounding page is in. The CSS reads data-fw-theme; canvas or export code asks resolvedColors.
+// Which scheme the surrounding page is in. The CSS reads
+// data-fw-theme; canvas or export code asks resolvedColors.
 
 export type Theme = "light" | "dark";
 
 export function pageTheme(doc: Document = document): Theme {
   const html = doc.documentElement;
   const body = doc.body;
-  const named = html.getAttribute("data-theme") ?? html.getAttribute("theme"); // pydata and Jupyter Book; Colab
+  // The first is pydata's and Jupyter Book's, the second Colab's.
+  const named = html.getAttribute("data-theme") ?? html.getAttribute("theme");
   if (named === "dark" || named === "light") return named;
   const lab = body?.getAttribute("data-jp-theme-light"); // JupyterLab and Notebook 7
   if (lab === "true" || lab === "false") return lab === "true" ? "light" : "dark";

@@ -6,7 +6,7 @@ import { download, standaloneSvg, toPng } from "./save";
 import { toElement, type Drawing } from "./shapes";
 import { BASE_STRINGS, type Language } from "./strings";
 
-export interface Tools {
+export interface Toolbar {
   language: Language;
   root: HTMLElement;
   live: LiveSummary;
@@ -19,7 +19,7 @@ export interface Tools {
   csv(): string;
 }
 
-export function tools({ language, root, live, name, tableView, toggleTable, draw, csv }: Tools): {
+export function toolbar({ language, root, live, name, tableView, toggleTable, draw, csv }: Toolbar): {
   element: HTMLElement;
   set(table: boolean): void;
 } {

@@ -12,3 +12,17 @@ export function followWidth(el: Element, changed: (width: number) => void, signa
   resized.observe(el);
   signal.addEventListener("abort", () => resized.disconnect());
 }
+
+/**
+ * A place that moves sideways where it is narrower than its content; only then is it a stop for the keyboard.
+ */
+export function scrollStop(place: HTMLElement, signal: AbortSignal): void {
+  followWidth(
+    place,
+    (width) => {
+      if (place.scrollWidth > width) place.tabIndex = 0;
+      else place.removeAttribute("tabindex");
+    },
+    signal,
+  );
+}

@@ -1,4 +1,5 @@
-// The few stock ipywidgets that a page needs around a figure. Their values move in the page; Python callbacks cannot.
+// The few stock ipywidgets that a page needs around a figure.
+// Their values move in the page; Python callbacks cannot.
 import { h, setText, uniqueId } from "../base/dom";
 import type { HostModel } from "./models";
 

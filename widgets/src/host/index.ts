@@ -1,5 +1,5 @@
-// The kernel-free host: a classic script, because a browser refuses module scripts and fetch on file://. Components are
-// ES modules in the registry `window.frontierComponents` and are imported from Blob URLs.
+// The kernel-free host: a classic script, because a browser refuses module scripts and fetch on file://.
+// Components are ES modules in the registry `window.frontierComponents` and are imported from Blob URLs.
 import { Host, type Registry } from "./page";
 import css from "./style.css";
 import { Modules } from "./modules";
@@ -11,7 +11,8 @@ declare global {
   }
 }
 
-// The folder that this script came from holds the checkpoints too; only now does the browser say which it was.
+// The folder that this script came from holds the checkpoints
+// too; only now does the browser say which it was.
 const own = document.currentScript;
 if (own instanceof HTMLScriptElement && own.src) window.frontierStatic = new URL(".", own.src).href;
 

@@ -1,4 +1,5 @@
-// Models without a kernel: the Backbone-like object that AFM modules expect, fed from a saved state or from defaults.
+// Models without a kernel: the Backbone-like object that AFM
+// modules expect, fed from a saved state or from defaults.
 import type { AnyModel, Listener } from "../base/afm";
 import { fromBase64, fromHex } from "../base/bytes";
 

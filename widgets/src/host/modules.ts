@@ -1,4 +1,5 @@
-// AFM modules: imported once for each source text, initialised once for each model, rendered once for each view.
+// AFM modules: imported once for each source text, initialised
+// once for each model, rendered once for each view.
 import type { AnyModule, Cleanup, Experimental, WidgetDefinition } from "../base/afm";
 import type { HostModel } from "./models";
 
@@ -58,7 +59,10 @@ export class Modules {
     document.head.append(element);
   }
 
-  /** Show the module's view of `model` in `el` until `signal` aborts; `life` outlives the view and ends the model. */
+  /**
+   * Show the module's view of `model` in `el` until `signal`
+   * aborts; `life` outlives the view and ends the model.
+   */
   async render(
     widget: WidgetDefinition,
     model: HostModel,

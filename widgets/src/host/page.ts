@@ -31,7 +31,9 @@ export class Host {
     this.#modules = modules;
   }
 
-  /** Mount everything under `page`; one figure that fails says so in its place and leaves the others alone. */
+  /**
+   * Mount everything under `page`; one figure that fails says so in its place and leaves the others alone.
+   */
   async start(page: Document | HTMLElement): Promise<void> {
     const jobs: Promise<void>[] = [];
     for (const el of page.querySelectorAll<HTMLElement>("[data-component]"))

@@ -1,5 +1,5 @@
-// What a context costs: operations, bytes and least seconds, without DOM. The Python twin, where all is explained, is
-// frontier_widgets/attention_cost.py; tests/golden/attention_cost.json holds both to the same numbers.
+// What a context costs: operations, bytes and least seconds, without DOM. The Python twin, where all is
+// explained, is long_context_strategies/cost.py; tests/golden/attention_cost.json holds both to the same.
 import known from "../../frontier_widgets/data/models.json";
 import { count, inLastRow, reachOf, type Pattern } from "./masks";
 

@@ -1,5 +1,5 @@
-// Which tokens each token sees: eight patterns of attention, without DOM. The Python twin, where the settings are
-// explained, is frontier_widgets/attention_masks.py; tests/golden/attention_masks.json holds both to the same numbers.
+// Which tokens each token sees: eight patterns of attention, without DOM. The Python twin, where the settings
+// are explained, is long_context_strategies/masks.py; both are held to tests/golden/attention_masks.json.
 import { draws } from "../base/draws";
 
 export const KINDS = ["full", "causal", "window", "dilated", "global", "random", "strided", "sinks"] as const;
@@ -156,7 +156,9 @@ export function layersToSee(mask: Uint8Array, n: number): Int32Array {
   return layersFrom(neighbours(mask, n), n - 1);
 }
 
-/** Fewest layers from one token to another over all pairs that can: their mean, and the share of such pairs. */
+/**
+ * Fewest layers from one token to another over all pairs that can: their mean, and the share of such pairs.
+ */
 export function meanPathLength(mask: Uint8Array, n: number): { mean: number; share: number } {
   const seen = neighbours(mask, n);
   let pairs = 0;

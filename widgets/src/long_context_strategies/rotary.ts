@@ -1,5 +1,5 @@
-// Rotary positions and their extensions, and ALiBi, without DOM. The Python twin, where the settings are explained and
-// cited, is frontier_widgets/rotary.py; tests/golden/rotary.json holds both to the same numbers.
+// Rotary positions and their extensions, and ALiBi, without DOM. The Python twin, where the settings are
+// explained and cited, is long_context_strategies/rotary.py; tests/golden/rotary.json holds both to the same.
 
 export const METHODS = [
   "default",
@@ -109,7 +109,10 @@ export function closest(speeds: Float64Array, tokens: number): { distance: numbe
   return best;
 }
 
-/** By how much a score falls with each token of distance, [heads]; for other numbers than powers of two as Bloom does. */
+/**
+ * By how much a score falls with each token of distance,
+ * [heads]; for other numbers than powers of two as Bloom does.
+ */
 export function alibiSlopes(heads: number): Float64Array {
   const power = 2 ** Math.floor(Math.log2(heads));
   return Float64Array.from({ length: heads }, (_, head) =>

@@ -1,5 +1,6 @@
 // From trait values to what LongContextStrategies shows: data checked once, choices kept within their ranges.
 import type { AnyModel } from "../base/afm";
+import { clamp, isNumber, oneOf } from "../base/traits";
 import { KINDS, layersToSee, meanPathLength, visible, type Kind, type Pattern } from "./masks";
 import { MODELS, RIVALS, SHARINGS, type Retrieval, type Rival, type Sharing } from "./cost";
 import type { LongContextStrings } from "./strings";
@@ -20,7 +21,9 @@ export function inGroup(name: string, group: Group): boolean {
     : name.endsWith("_tuned") === (group === "tuned") && group !== "alibi";
 }
 
-/** Methods of the figure: LongRoPE's factors come from a search, not from a formula that a slider could move. */
+/**
+ * Methods of the figure: LongRoPE's factors come from a search, not from a formula that a slider could move.
+ */
 export const SHOWN_METHODS: readonly Method[] = METHODS.filter((method) => method !== "longrope");
 
 /** Losses and recalls of one condition: a row for each bucket or distance, a column for each seed. */
@@ -111,8 +114,6 @@ export const CHOICES = [
   "group",
   "story",
 ];
-export const DATA_TRAITS = ["curves", "config"];
-
 /** Initial values of the choices, the same in Python. */
 export const INITIAL: Record<string, unknown> = {
   topic: "mask",
@@ -160,8 +161,6 @@ export function defaults(data: unknown): Record<string, unknown> {
   return { ...choices, config, curves };
 }
 
-const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
-
 export function readData(model: AnyModel, text: LongContextStrings): Data {
   const config = (model.get("config") ?? {}) as Record<string, unknown>;
   const curves = (model.get("curves") ?? {}) as Record<string, Curve>;
@@ -203,19 +202,10 @@ export function ropes(data: Data): Record<string, Presets> {
   };
 }
 
-function oneOf<T extends string>(value: unknown, options: readonly T[], otherwise: T): T {
-  return options.includes(value as T) ? (value as T) : otherwise;
-}
-
 export function readState(model: AnyModel, data: Data): State {
-  const whole = (name: string, low: number, high: number): number => {
-    const value = model.get(name);
-    return Math.round(Math.min(high, Math.max(low, isNumber(value) ? value : (INITIAL[name] as number))));
-  };
-  const real = (name: string, low: number, high: number): number => {
-    const value = model.get(name);
-    return Math.min(high, Math.max(low, isNumber(value) ? value : (INITIAL[name] as number)));
-  };
+  const real = (name: string, low: number, high: number): number =>
+    clamp(model.get(name), low, high, INITIAL[name] as number);
+  const whole = (name: string, low: number, high: number): number => Math.round(real(name, low, high));
   const pattern: Pattern = {
     kind: oneOf<Kind>(model.get("kind"), KINDS, "window"),
     causal: model.get("causal") !== false,

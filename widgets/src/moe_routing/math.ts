@@ -1,4 +1,4 @@
-// Top-k routing with capacity, without DOM, in flat arrays. The Python twin is frontier_widgets/moe_routing_math.py;
+// Top-k routing with capacity, without DOM, in flat arrays. The Python twin is moe_routing/math.py;
 // tests/golden/moe_routing.json holds both to the same numbers.
 
 import { draws } from "../base/draws";
@@ -10,7 +10,10 @@ export interface RoutingOptions {
   /** Slots per expert are ceil(factor · k · T / E); 0 is dropless. */
   capacityFactor: number;
   renormalize: boolean;
-  /** Fill the slots by the tokens' highest probability, all first choices before the second ones; else by arrival. */
+  /**
+   * Fill the slots by the tokens' highest probability, all
+   * first choices before the second ones; else by arrival.
+   */
   priority?: boolean;
 }
 
@@ -153,7 +156,10 @@ export function tokensOf(routing: Routing, expert: number): number[] {
   return found.sort((a, b) => p(b) - p(a) || a - b);
 }
 
-/** Bits that an expert tells about the group of its token, over all assignments; `groups` holds a number for each token. */
+/**
+ * Bits that an expert tells about the group of its token, over
+ * all assignments; `groups` holds a number for each token.
+ */
 export function mutualInformation({ chosen, topK, experts }: Routing, groups: ArrayLike<number>): number {
   const kinds = Math.max(0, ...Array.from(groups)) + 1;
   const table = new Float64Array(kinds * experts);
@@ -175,7 +181,10 @@ export function mutualInformation({ chosen, topK, experts }: Routing, groups: Ar
   return bits;
 }
 
-/** The same after the groups were shuffled among the tokens, `times` times, in rising order: what chance alone tells. */
+/**
+ * The same after the groups were shuffled among the tokens,
+ * `times` times, in rising order: what chance alone tells.
+ */
 export function shuffledInformation(
   routing: Routing,
   groups: ArrayLike<number>,

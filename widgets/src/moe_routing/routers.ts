@@ -1,4 +1,4 @@
-// Ways to choose experts, side by side on the same router scores. The Python twin is frontier_widgets/routers.py.
+// Ways to choose experts, side by side on the same router scores. The Python twin is moe_routing/routers.py.
 import { draws } from "../base/draws";
 
 export const ROUTERS = ["switch", "top2", "noisy", "expert_choice", "loss_free", "shared"] as const;
@@ -6,8 +6,10 @@ export type RouterName = (typeof ROUTERS)[number];
 
 /** Standard deviation of the noise over that of the scores; in the paper it is learnt. */
 const NOISE = 0.5;
-/** Steps of the bias by the sign of the lack of load, as in DeepSeek-V3, but on these tokens alone; so few are alike that steps
- * of one size would swing for ever, and they shrink to nothing. */
+/**
+ * Steps of the bias by the sign of the lack of load, as in DeepSeek-V3, but on these tokens alone; so few are
+ * alike that steps of one size would swing for ever, and they shrink to nothing.
+ */
 const BIAS_STEPS = 400;
 const BIAS_RATE = 0.005;
 
@@ -39,7 +41,10 @@ function normals(seed: number, count: number): Float64Array {
   );
 }
 
-/** The highest scores of a row, best first, the lower index on a tie; a scan for each, because there are one or two. */
+/**
+ * The highest scores of a row, best first, the lower index
+ * on a tie; a scan for each, because there are one or two.
+ */
 function best(scores: ArrayLike<number>, start: number, experts: number, count: number): number[] {
   const found: number[] = [];
   while (found.length < count) {
@@ -71,7 +76,10 @@ function withBias(scores: ArrayLike<number>, tokens: number, experts: number, to
   return shifted;
 }
 
-/** Every router on the same scores [T · E]; slots are ceil(factor · k · T / E) for each router's own k, 0 is dropless. */
+/**
+ * Every router on the same scores [T · E]; slots are ceil(factor
+ * · k · T / E) for each router's own k, 0 is dropless.
+ */
 export function compareRouters(
   scores: ArrayLike<number>,
   tokens: number,
@@ -91,8 +99,14 @@ export function compareRouters(
     let highest = -Infinity;
     for (let e = 0; e < experts; e++) highest = Math.max(highest, scores[row + e]);
     let sum = 0;
-    for (let e = 0; e < experts; e++) sum += probabilities[row + e] = Math.exp(scores[row + e] - highest);
-    for (let e = 0; e < experts; e++) P[e] += (probabilities[row + e] /= sum) / tokens;
+    for (let e = 0; e < experts; e++) {
+      probabilities[row + e] = Math.exp(scores[row + e] - highest);
+      sum += probabilities[row + e];
+    }
+    for (let e = 0; e < experts; e++) {
+      probabilities[row + e] /= sum;
+      P[e] += probabilities[row + e] / tokens;
+    }
   }
 
   return ROUTERS.map((name) => {
@@ -103,7 +117,8 @@ export function compareRouters(
     let capacity = capacityFactor > 0 ? slots(capacityFactor) : null;
     let dropped = 0;
     if (name === "expert_choice") {
-      capacity = Math.min(tokens, slots(capacityFactor || 1)); // experts choose: there is no choice without a number
+      // Experts choose: there is no choice without a number.
+      capacity = Math.min(tokens, slots(capacityFactor || 1));
       for (let e = 0; e < experts; e++) {
         const order = Array.from({ length: tokens }, (_, token) => token);
         order.sort((a, b) => probabilities[b * experts + e] - probabilities[a * experts + e] || a - b);

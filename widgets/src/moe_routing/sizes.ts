@@ -1,4 +1,4 @@
-// Total and active parameters of mixture-of-experts models. The Python twin is frontier_widgets/moe_sizes.py;
+// Total and active parameters of mixture-of-experts models. The Python twin is moe_routing/sizes.py;
 // tests/golden/moe_sizes.json holds both to the same numbers.
 import published from "../../frontier_widgets/data/mixtures.json";
 
@@ -32,7 +32,9 @@ export interface Sizes {
   log10Sets: number;
 }
 
-/** Sizes of a model with so many experts, of which a token takes `topK`, every one split into `granularity`. */
+/**
+ * Sizes of a model with so many experts, of which a token takes `topK`, every one split into `granularity`.
+ */
 export function sizes(
   mixture: Mixture,
   { experts = mixture.experts, topK = mixture.topK, granularity = 1 } = {},

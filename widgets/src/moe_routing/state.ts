@@ -1,6 +1,8 @@
 // From trait values to what is drawn: data checked once, the reader's choices kept within their ranges.
 import type { AnyModel } from "../base/afm";
 import { float32, fromBase64 } from "../base/bytes";
+import { shownTokens } from "../base/text";
+import { bytesOf, clamp } from "../base/traits";
 import { route, type Routing, type RoutingOptions } from "./math";
 import type { Strings } from "./strings";
 
@@ -12,6 +14,8 @@ export interface Snapshot {
 
 export interface Data {
   tokens: string[];
+  /** Tokens as they are shown. */
+  labels: string[];
   groups: string[];
   groupLabels: Record<string, Record<string, string>>;
   snapshots: Snapshot[];
@@ -19,7 +23,10 @@ export interface Data {
   experts: number;
   logits: Float32Array;
   model: Record<string, unknown>;
-  /** Change of the loss without an expert and its standard error, [S · L · E · 2]; empty where it was not measured. */
+  /**
+   * Change of the loss without an expert and its standard
+   * error, [S · L · E · 2]; empty where it was not measured.
+   */
   ablation: Float32Array;
   /** Held-out tokens behind it, 0 where it is not known. */
   ablationTokens: number;
@@ -53,17 +60,8 @@ export const CHOICES = [
   "priority",
   "view",
 ];
-export const DATA_TRAITS = [
-  "tokens",
-  "groups",
-  "group_labels",
-  "snapshots",
-  "shape",
-  "logits",
-  "model",
-  "ablation",
-  "ablation_tokens",
-];
+/** Stages of a token's way through the router, from the input to the sum. */
+export const STAGES = 6;
 
 interface Published {
   format: number;
@@ -135,16 +133,10 @@ export function defaults(data: unknown): Record<string, unknown> {
   };
 }
 
-function bytesOf(value: unknown): DataView | null {
-  if (value instanceof DataView) return value;
-  if (value instanceof ArrayBuffer) return new DataView(value);
-  return ArrayBuffer.isView(value) ? new DataView(value.buffer, value.byteOffset, value.byteLength) : null;
-}
-
 export function readData(model: AnyModel, text: Strings): Data {
   const bytes = bytesOf(model.get("logits"));
   const shape = (model.get("shape") as number[] | undefined) ?? [];
-  if (!bytes?.byteLength || shape.length !== 4) throw new Error(text.bad.empty);
+  if (!bytes.byteLength || shape.length !== 4) throw new Error(text.bad.empty);
   const [frames, layers, length, experts] = shape;
   const wanted = 4 * frames * layers * length * experts;
   if (bytes.byteLength !== wanted)
@@ -155,11 +147,12 @@ export function readData(model: AnyModel, text: Strings): Data {
   if (snapshots.length !== frames) throw new Error(text.bad.snapshots(snapshots.length, frames));
   const changes = bytesOf(model.get("ablation"));
   const measured = 8 * frames * layers * experts;
-  if (changes?.byteLength && changes.byteLength !== measured)
+  if (changes.byteLength && changes.byteLength !== measured)
     throw new Error(text.bad.ablation(changes.byteLength, measured));
   const groups = (model.get("groups") as string[] | undefined) ?? [];
   return {
     tokens,
+    labels: shownTokens(tokens),
     snapshots,
     layers,
     experts,
@@ -167,13 +160,10 @@ export function readData(model: AnyModel, text: Strings): Data {
     groupLabels: (model.get("group_labels") as Data["groupLabels"] | undefined) ?? {},
     logits: float32(bytes),
     model: (model.get("model") as Data["model"] | undefined) ?? {},
-    ablation: changes ? float32(changes) : new Float32Array(0),
+    ablation: float32(changes),
     ablationTokens: Number(model.get("ablation_tokens") ?? 0),
   };
 }
-
-const clamp = (value: unknown, low: number, high: number, otherwise: number): number =>
-  typeof value === "number" && Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
 
 /** The snapshot of `run` nearest to `step`, the earlier of two. */
 export function nearestSnapshot(snapshots: Snapshot[], run: string, step: number): number {
@@ -195,7 +185,10 @@ export function scoresOf(data: Data, snapshot: number, layer: number): Float32Ar
   return data.logits.subarray(start, start + size);
 }
 
-/** Change of the loss without each expert of the snapshot and layer, and its standard error; null where it was not measured. */
+/**
+ * Change of the loss without each expert of the snapshot and
+ * layer, and its standard error; null where it was not measured.
+ */
 export function ablationOf({ data, snapshot, layer }: State): { change: number; error: number }[] | null {
   if (!data.ablation.length) return null;
   const start = (snapshot * data.layers + layer) * data.experts;
@@ -234,14 +227,4 @@ export function readState(model: AnyModel, data: Data): State {
     table: model.get("view") === "table",
     routing: route(scores, data.tokens.length, data.experts, options),
   };
-}
-
-/** A token as it is shown: blanks and line ends become visible, and a word's leading blank goes. */
-export function shown(token: string): string {
-  const text = token
-    .replace(/^[\u2581\u0120 ](?=.)/u, "")
-    .replace(/\n/g, "↵")
-    .replace(/\t/g, "⇥")
-    .replace(/[\u2581\u0120 ]/gu, "␣");
-  return text === "" ? "∅" : text;
 }

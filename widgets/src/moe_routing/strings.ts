@@ -49,7 +49,9 @@ const zh = {
       loss_free: "sigmoid + 偏置 top-2",
       shared: "共享专家 + top-1",
     },
-    note: "槽位按各路由器自己的 k 算；专家选词元总有容量，不限容量时按因子 1。噪声取 logits 标准差的一半（论文里是学出来的）；偏置只在这批词元上调 400 步，步子越走越小；共享专家照看每个词元，不计入负载。这些路由器都没有随模型一起训练，只是换一种方式读同一批 logits。",
+    note:
+      "槽位按各路由器自己的 k 算；专家选词元总有容量，不限容量时按因子 1。噪声取 logits 标准差的一半（论文里是学出来的）；偏置只在这批词元上调 400 步，步子越走越小；" +
+      "共享专家照看每个词元，不计入负载。这些路由器都没有随模型一起训练，只是换一种方式读同一批 logits。",
   },
   binsLabel: (text: string) => `各专家的槽位：${text}`,
   capacityLine: (slots: number) => `C=${slots}`,
@@ -180,7 +182,12 @@ const en: Strings = {
       loss_free: "sigmoid + bias, top-2",
       shared: "shared expert + top-1",
     },
-    note: "Slots follow each router's own k; expert choice always has a capacity, of factor 1 where none is set. The noise is half the standard deviation of the logits (in the paper it is learnt); the bias is adjusted on these tokens alone, in 400 shrinking steps; the shared expert sees every token and is not counted in the load. None of them was trained with the model: they read the same logits in other ways.",
+    note:
+      "Slots follow each router's own k; expert choice always has a capacity, of factor 1 where none is " +
+      "set. The noise is half the standard deviation of the logits (in the paper it is learnt); the bias " +
+      "is adjusted on these tokens alone, in 400 shrinking steps; the shared expert sees every token and " +
+      "is not counted in the load. None of them was trained with the model: they read the same logits in " +
+      "other ways.",
   },
   binsLabel: (text) => `Slots of the experts: ${text}`,
   capacityLine: (slots) => `C=${slots}`,
@@ -203,7 +210,9 @@ const en: Strings = {
   pathLayer: (layer, experts) => `layer ${layer} ${experts}`,
   alike: (tokens) => `of ${tokens} tokens, itself among them, have the same first choice in every layer.`,
   ablation: (tokens) =>
-    `One expert switched off, the others take its tokens: change of the loss per token${tokens ? ` on ${tokens.toLocaleString("en")} held-out tokens` : ""} (nats; whiskers: two standard errors)`,
+    `One expert switched off, the others take its tokens: change of the loss per ` +
+    `token${tokens ? ` on ${tokens.toLocaleString("en")} held-out tokens` : ""} (nats; whiskers: two ` +
+    `standard errors)`,
   ablationLabel: (text) => `Change of the loss without each expert: ${text}`,
   ablationOne: (expert, whole, without) => `E${expert} switched off: ${whole} → ${without}, a change of`,
   parallel: {
@@ -212,7 +221,9 @@ const en: Strings = {
     straggler: "The busiest device has",
     wait: " times the mean: the others wait for it.",
     columns: ["Device", "Experts", "Assignments to compute", "Number", "Tokens sent", "There and back, KiB"],
-    note: "Tokens are dealt to the devices in order; where the expert is elsewhere, the vector is sent and comes back. Bytes for Mixtral-8x7B's width of 4096 in bfloat16; what capacity drops is not sent.",
+    note:
+      "Tokens are dealt to the devices in order; where the expert is elsewhere, the vector is sent and " +
+      "comes back. Bytes for Mixtral-8x7B's width of 4096 in bfloat16; what capacity drops is not sent.",
   },
   matrixLabel: (text) => `Share of each group's assignments per expert: ${text}`,
   history: "Balance loss over training",

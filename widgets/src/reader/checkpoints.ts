@@ -1,4 +1,5 @@
-// Where a component gets the book's checkpoints from: a script beside the page, or the kernel. Never before it is asked.
+// Where a component gets the book's checkpoints from: a script
+// beside the page, or the kernel. Never before it is asked.
 import type { AnyModel } from "../base/afm";
 import { fromBase64 } from "../base/bytes";
 import { TinyModel, type Checkpoint } from "./model";
@@ -21,7 +22,10 @@ export interface LoadStrings {
 const PATIENCE = 20_000;
 const loaded = new Map<string, Promise<TinyModel>>();
 
-/** The model by its name, loaded once for a page; a failure is not remembered, so that the reader can try again. */
+/**
+ * The model by its name, loaded once for a page; a failure
+ * is not remembered, so that the reader can try again.
+ */
 export function loadModel(name: string, from: AnyModel, text: LoadStrings): Promise<TinyModel> {
   let model = loaded.get(name);
   if (!model) {
@@ -75,7 +79,10 @@ function fromKernel(name: string, from: AnyModel, text: LoadStrings): Promise<Ch
       end();
       const { config, tokenizer, error } = answer;
       const weights = buffers?.[0];
-      if (error || !config || !tokenizer || !weights) return reject(new Error(error ?? text.noKernel));
+      if (error || !config || !tokenizer || !weights) {
+        reject(new Error(error ?? text.noKernel));
+        return;
+      }
       resolve({ config, tokenizer, weights: weights instanceof DataView ? weights : new DataView(weights) });
     };
     const patience = setTimeout(() => {

@@ -1,7 +1,10 @@
-// The book's Llama- and Mixtral-class checkpoints, run in the browser: weights of a safetensors file, no kernel, no network.
-// Written by hand because general runtimes (ONNX, transformers.js) are WebAssembly of many megabytes that a page on file://
-// cannot load, and show neither router logits nor attentions. widgets/tests/golden/tiny_model.json holds PyTorch's numbers.
+// The book's Llama- and Mixtral-class checkpoints, run in the browser: weights of a safetensors file, no
+// kernel, no network. Written by hand because general runtimes (ONNX, transformers.js) are WebAssembly of
+// many megabytes that a page on file:// cannot load, and show neither router logits nor attentions.
+// widgets/tests/golden/tiny_model.json holds PyTorch's numbers.
 import { draws } from "../base/draws";
+import { largest, product, softmax } from "./arithmetic";
+import { readTensors } from "./safetensors";
 import { Tokenizer, type TokenizerFile } from "./tokenizer";
 
 export interface Config {
@@ -42,10 +45,15 @@ export interface Pass {
   values: Float32Array[];
 }
 
-/** An expert that no token may choose, or a head whose result is zero or its mean over the tokens that are read. */
+/**
+ * An expert that no token may choose, or a head whose
+ * result is zero or its mean over the tokens that are read.
+ */
 export type Off = { layer: number; expert: number } | { layer: number; head: number; kind: "zero" | "mean" };
 
-/** Keys and values of the tokens read so far, one array for each layer, [positions · KV heads · head width]. */
+/**
+ * Keys and values of the tokens read so far, one array for each layer, [positions · KV heads · head width].
+ */
 interface Cache {
   keys: Float32Array[];
   values: Float32Array[];
@@ -69,83 +77,16 @@ interface Layer {
   experts: Expert[];
 }
 
-function half(bits: number): number {
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  const size =
-    exponent === 0
-      ? fraction * 2 ** -24
-      : exponent === 31
-        ? fraction
-          ? NaN
-          : Infinity
-        : (1 + fraction / 1024) * 2 ** (exponent - 15);
-  return bits & 0x8000 ? -size : size;
-}
-
-/** Tensors of a safetensors file as float32. */
-export function readTensors(view: DataView): Map<string, { shape: number[]; values: Float32Array }> {
-  const header = Number(view.getBigUint64(0, true));
-  const text = new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + 8, header));
-  const entries = JSON.parse(text) as Record<
-    string,
-    { dtype: string; shape: number[]; data_offsets: [number, number] }
-  >;
-  const tensors = new Map<string, { shape: number[]; values: Float32Array }>();
-  for (const [name, { dtype, shape, data_offsets }] of Object.entries(entries)) {
-    if (name === "__metadata__") continue;
-    if (dtype !== "F16") throw new Error(`weights: ${name} is ${dtype}, wanted F16`);
-    const start = 8 + header + data_offsets[0];
-    const values = new Float32Array((data_offsets[1] - data_offsets[0]) / 2);
-    for (let i = 0; i < values.length; i++) values[i] = half(view.getUint16(start + 2 * i, true));
-    tensors.set(name, { shape, values });
+/**
+ * The index at which the running sum of the probabilities passes `u`; the first where rounding leaves a rest.
+ */
+function drawFrom(p: Float64Array, u: number): number {
+  let left = u;
+  for (let i = 0; i < p.length; i++) {
+    left -= p[i];
+    if (left < 0) return i;
   }
-  return tensors;
-}
-
-/** to[r] = Σ matrix[r, c] · from[c], summed in double precision. */
-function product(
-  matrix: Float32Array,
-  from: Float32Array,
-  start: number,
-  columns: number,
-  to: Float32Array,
-  at = 0,
-): void {
-  const rows = matrix.length / columns;
-  for (let r = 0, m = 0; r < rows; r++) {
-    let a = 0;
-    let b = 0;
-    let c = 0;
-    for (c = 0; c + 1 < columns; c += 2, m += 2) {
-      a += matrix[m] * from[start + c];
-      b += matrix[m + 1] * from[start + c + 1];
-    }
-    if (c < columns) a += matrix[m++] * from[start + c];
-    to[at + r] = a + b;
-  }
-}
-
-export function softmax(
-  scores: ArrayLike<number>,
-  start = 0,
-  count = scores.length,
-  temperature = 1,
-): Float64Array {
-  const p = new Float64Array(count);
-  let most = -Infinity;
-  for (let i = 0; i < count; i++) most = Math.max(most, scores[start + i]);
-  let sum = 0;
-  for (let i = 0; i < count; i++) sum += p[i] = Math.exp((scores[start + i] - most) / temperature);
-  for (let i = 0; i < count; i++) p[i] /= sum;
-  return p;
-}
-
-/** Indices of the largest values, the lower index first on a tie. */
-export function largest(values: ArrayLike<number>, count: number): number[] {
-  return Array.from({ length: values.length }, (_, i) => i)
-    .sort((a, b) => values[b] - values[a] || a - b)
-    .slice(0, count);
+  return 0;
 }
 
 export class TinyModel {
@@ -231,7 +172,10 @@ export class TinyModel {
     return this.config.num_local_experts ?? 0;
   }
 
-  /** Read the tokens at once, `max_position_embeddings` at most; with an expert switched off the others share its tokens. */
+  /**
+   * Read the tokens at once, `max_position_embeddings` at most;
+   * with an expert switched off the others share its tokens.
+   */
   forward(ids: readonly number[], off?: Off): Pass {
     return this.#read(ids, this.#cache(ids.length), off);
   }
@@ -244,7 +188,10 @@ export class TinyModel {
     return sum / (ids.length - 1);
   }
 
-  /** `count` further tokens, as far as there is room, drawn at a temperature from the `topK` most probable; never the end token. */
+  /**
+   * `count` further tokens, as far as there is room, drawn at a
+   * temperature from the `topK` most probable; never the end token.
+   */
   generate(ids: readonly number[], count: number, { temperature = 0.8, topK = 40, seed = 0 } = {}): number[] {
     const draw = draws(seed, 0);
     const room = Math.min(count, this.config.max_position_embeddings - ids.length);
@@ -263,9 +210,7 @@ export class TinyModel {
         best.length,
         temperature,
       );
-      let left = draw();
-      const rank = p.findIndex((mass) => (left -= mass) < 0);
-      const id = best[rank < 0 ? 0 : rank];
+      const id = best[drawFrom(p, draw())];
       found.push(id);
       next = [id];
     }

@@ -4,15 +4,33 @@ import inductionConfig from "../../../src/frontier_lab/checkpoints/induction/con
 import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/tokenizer.json";
 import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
 import data from "../../frontier_widgets/data/attention_pattern_analyzer.json";
-import { difference, extent, thumbnail } from "../../src/attention_pattern_analyzer/draw";
-import { readData, readState, shown, type Reading } from "../../src/attention_pattern_analyzer/state";
+import { ROOM } from "../../src/base/chart";
+import { difference, drawScatter, extent, thumbnail } from "../../src/attention_pattern_analyzer/draw";
+import { shown } from "../../src/base/text";
+import { readData, type Reading } from "../../src/attention_pattern_analyzer/reading";
+import { readState } from "../../src/attention_pattern_analyzer/state";
 import { STRINGS } from "../../src/attention_pattern_analyzer/strings";
-import widget, { defaults } from "../../src/attention_pattern_analyzer/view";
-import { KINDS } from "../../src/attention_pattern_analyzer/patterns";
+import widget, { defaults } from "../../src/attention_pattern_analyzer/index";
+import { KINDS, METRICS } from "../../src/attention_pattern_analyzer/patterns";
 import { HostModel } from "../../src/host/models";
 
 const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
-const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));
+const inPage = (): void => {
+  const weights = inductionWeights.slice(inductionWeights.indexOf(",") + 1);
+  window.frontierStatic = "file:///";
+  window.frontierCheckpoints = {
+    induction: { config: inductionConfig, tokenizer: inductionTokenizer, weights } as never,
+  };
+};
+
+/** Type into the figure, and wait until the model has read so many tokens. */
+async function type(el: HTMLElement, text: string, tokens: number): Promise<void> {
+  const input = el.querySelector<HTMLInputElement>(".fw-sentence-input")!;
+  input.value = text;
+  input.dispatchEvent(new Event("input"));
+  const chips = (): number => el.querySelectorAll(".fw-tokens [data-token]").length;
+  await vi.waitFor(() => expect(chips()).toBe(tokens), { timeout: 20_000 });
+}
 
 beforeAll(() => {
   vi.stubGlobal(
@@ -219,20 +237,11 @@ describe("AttentionPatternAnalyzer", () => {
   });
 
   it("reads a typed sentence with the model in the page, and takes a head away from it", async () => {
-    window.frontierStatic = "file:///";
-    window.frontierCheckpoints = {
-      induction: {
-        config: inductionConfig,
-        tokenizer: inductionTokenizer,
-        weights: inductionWeights.slice(inductionWeights.indexOf(",") + 1),
-      } as never,
-    };
+    inPage();
     const { el, model } = mount({ layer: 1, head: 1 });
-    const input = el.querySelector<HTMLInputElement>(".fw-sentence-input")!;
     const copy = "k3Xq)T7w&ZpL2vB9mJ%r";
-    input.value = copy + copy;
-    input.dispatchEvent(new Event("input"));
-    await later();
+    await type(el, copy, 20); // the example is as long as twice that
+    await type(el, copy + copy, 40);
     expect(el.querySelectorAll(".fw-chip")).toHaveLength(40);
     expect(value(el, "induction")).toBeGreaterThan(0.5);
     expect(chosen(el)).toBe("1.1");
@@ -249,7 +258,49 @@ describe("AttentionPatternAnalyzer", () => {
   });
 });
 
+describe("a Chinese sentence", () => {
+  const marks = (el: HTMLElement, place: string): string[] =>
+    [...el.querySelectorAll(`${place} .fw-token`)].map((mark) => mark.textContent ?? "");
+
+  it("is shown in characters, where the model reads bytes", async () => {
+    inPage();
+    const { el, model } = mount();
+    await type(el, "书，a馆", 10);
+    const chips = ["书₁", "书₂", "书₃", "，₁", "，₂", "，₃", "a", "馆₁", "馆₂", "馆₃"];
+    expect(marks(el, ".fw-tokens")).toEqual(chips);
+    expect(el.textContent).not.toMatch(/[Ã-ÿ]|<0x/);
+    const [reading] = model.get("examples") as { tokens: string[] }[];
+    expect(reading.tokens.slice(0, 3)).toEqual(["<0xE4>", "<0xB9>", "<0xA6>"]);
+    model.set("token", 0);
+    await settle();
+    expect(el.querySelector(".fw-next")?.textContent).toContain("After “书₁”");
+  });
+});
+
 describe("pictures", () => {
+  it("put the heads of the scatter where its axes are, whatever room these have", () => {
+    const model = new HostModel({ ...defaults(data), x_metric: "entropy", y_metric: "distance" });
+    const state = readState(model, readData(model, STRINGS.en));
+    const room = { ...ROOM };
+    for (const other of [room, { ...room, left: 96, right: 40, top: 30, bottom: 60 }]) {
+      Object.assign(ROOM, other);
+      const { drawing, px } = drawScatter(state, STRINGS.en, 500, 300);
+      Object.assign(ROOM, room);
+      const shapes = drawing.children.filter((shape) => typeof shape !== "string");
+      expect(shapes.find(({ tag }) => tag === "path")?.attributes.d).toBe(
+        `M${other.left} ${other.top}V${300 - other.bottom}H${500 - other.right}`,
+      );
+      const [low, high] = extent(state.reading.heads, "entropy");
+      for (const { layer, head, metrics } of state.reading.heads) {
+        const dot = shapes.find(({ attributes }) => attributes["data-head"] === `${layer}.${head}`);
+        const value = metrics[METRICS.indexOf("entropy")];
+        const share = (value - low) / (high - low);
+        expect(dot?.attributes.cx).toBeCloseTo(other.left + share * (500 - other.left - other.right), 3);
+        expect(px.invert(Number(dot?.attributes.cx))).toBeCloseTo(value, 4);
+      }
+    }
+  });
+
   it("keep the largest weight of each block", () => {
     const model = new HostModel(defaults(data));
     const [reading] = readData(model, STRINGS.en) as [Reading];

@@ -3,9 +3,10 @@ import { float32, fromBase64, fromHex } from "../../src/base/bytes";
 import { h, uniqueId } from "../../src/base/dom";
 import { keepKeys, roving, setTabStop } from "../../src/base/keyboard";
 import { toCsv } from "../../src/base/save";
-import { canvas, svg, toElement, type Drawing } from "../../src/base/shapes";
+import { follow, svg, toElement, type Drawing } from "../../src/base/shapes";
 import { pickLanguage } from "../../src/base/strings";
 import { dataTable } from "../../src/base/table";
+import { STRINGS as HEADS } from "../../src/attention_pattern_analyzer/strings";
 import { STRINGS as LONG_CONTEXT } from "../../src/long_context_strategies/strings";
 import { STRINGS } from "../../src/moe_routing/strings";
 import { BASE_STRINGS } from "../../src/base/strings";
@@ -120,7 +121,7 @@ describe("drawings", () => {
     for (const from of all)
       for (const to of all) {
         const place = h("div");
-        const paint = canvas(place);
+        const paint = follow(place);
         paint(from);
         paint(to);
         expect(place.childNodes).toHaveLength(1);
@@ -133,7 +134,7 @@ describe("drawings", () => {
 
   it("keep the elements that stay, and write nothing that is the same", async () => {
     const place = h("div");
-    const paint = canvas(place);
+    const paint = follow(place);
     paint(svg("svg", {}, dot(1), dot(2)));
     const before = [...place.querySelectorAll("circle")];
     const seen: MutationRecord[] = [];
@@ -163,9 +164,9 @@ describe("languages", () => {
         : typeof value === "function"
           ? value.length
           : typeof value;
-    for (const table of [STRINGS, LONG_CONTEXT, BASE_STRINGS])
+    for (const table of [STRINGS, LONG_CONTEXT, HEADS, BASE_STRINGS])
       expect(shape(table.en)).toEqual(shape(table.zh));
-    const english = JSON.stringify([STRINGS.en, LONG_CONTEXT.en], (_, value: unknown) =>
+    const english = JSON.stringify([STRINGS.en, LONG_CONTEXT.en, HEADS.en], (_, value: unknown) =>
       typeof value === "function" ? String(value) : value,
     );
     expect(english).not.toMatch(/[\u4e00-\u9fff]/);

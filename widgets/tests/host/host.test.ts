@@ -9,7 +9,9 @@ const counter: AnyModule = {
   default: {
     render({ model, el }: RenderProps) {
       const button = document.createElement("button");
-      const show = (): void => void (button.textContent = String(model.get("count")));
+      const show = (): void => {
+        button.textContent = String(model.get("count"));
+      };
       button.onclick = () => {
         model.set("count", Number(model.get("count")) + 1);
         model.save_changes();
@@ -63,7 +65,9 @@ afterEach(() => vi.restoreAllMocks());
 
 describe("data-component", () => {
   it("mounts from the registry's data, with the page's props, and clears the fallback text", async () => {
-    document.body.innerHTML = `<div data-component="Counter">fallback</div><div data-component="Counter" data-props='{"count":3}'></div>`;
+    document.body.innerHTML = `
+      <div data-component="Counter">fallback</div>
+      <div data-component="Counter" data-props='{"count":3}'></div>`;
     await host().start(document);
     expect(buttons().map((b) => b.textContent)).toEqual(["7", "3"]);
     expect(document.body.textContent).not.toContain("fallback");
@@ -71,7 +75,10 @@ describe("data-component", () => {
   });
 
   it("shares one model between the places of a group, and only there", async () => {
-    document.body.innerHTML = `<div data-component="Counter" data-share="a"></div><div data-component="Counter" data-share="a"></div><div data-component="Counter"></div>`;
+    document.body.innerHTML = `
+      <div data-component="Counter" data-share="a"></div>
+      <div data-component="Counter" data-share="a"></div>
+      <div data-component="Counter"></div>`;
     await host().start(document);
     buttons()[0].click();
     expect(buttons().map((b) => b.textContent)).toEqual(["8", "8", "7"]);
@@ -79,7 +86,12 @@ describe("data-component", () => {
 
   it("says what is wrong in the page and leaves the other figures alone", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
-    document.body.innerHTML = `<div data-component="Nope"></div><div data-component="Counter" data-props="{oops"></div><div data-component="Counter" data-props="[1]"></div><div data-component="Broken"></div><div data-component="Counter"></div>`;
+    document.body.innerHTML = `
+      <div data-component="Nope"></div>
+      <div data-component="Counter" data-props="{oops"></div>
+      <div data-component="Counter" data-props="[1]"></div>
+      <div data-component="Broken"></div>
+      <div data-component="Counter"></div>`;
     await host().start(document);
     const alerts = [...document.querySelectorAll("[role=alert]")].map((el) => el.textContent);
     expect(alerts).toHaveLength(4);

@@ -4,15 +4,10 @@ import data from "../../frontier_widgets/data/long_context_strategies.json";
 import { RIVALS } from "../../src/long_context_strategies/cost";
 import { KINDS } from "../../src/long_context_strategies/masks";
 import { HostModel } from "../../src/host/models";
-import {
-  bill,
-  bytes,
-  contextOf,
-  percent,
-  reached,
-  seconds,
-  short,
-} from "../../src/long_context_strategies/draw";
+import { fromAddress, toAddress } from "../../src/long_context_strategies/address";
+import { bill } from "../../src/long_context_strategies/bill";
+import { reached } from "../../src/long_context_strategies/drawings/mask";
+import { bytes, contextOf, percent, seconds, short } from "../../src/long_context_strategies/units";
 import {
   CHOICES,
   GROUPS,
@@ -23,7 +18,7 @@ import {
   TOPICS,
 } from "../../src/long_context_strategies/state";
 import { STRINGS } from "../../src/long_context_strategies/strings";
-import widget, { defaults, fromAddress, toAddress } from "../../src/long_context_strategies/view";
+import widget, { defaults } from "../../src/long_context_strategies/index";
 
 const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
 
@@ -170,16 +165,60 @@ describe("LongContextStrategies", () => {
     model.set({ topic: "cost", kind: "sinks", causal: false, scale: 2.5, length: 4096 });
     await settle();
     press(el, STRINGS.en.share);
-    expect(location.hash).toBe("#lcs&topic=cost&kind=sinks&causal=false&scale=2.5&length=4096");
+    const link = "#lcs=1&topic=cost&kind=sinks&causal=false&scale=2.5&length=4096";
+    expect(location.hash).toBe(link);
+    const later = mount();
+    await settle();
+    expect(later.model.get("topic"), "what this page shared itself is not taken back").toBe("mask");
+    history.replaceState(null, "", `${link}&tokens=40`);
     const again = mount();
-    for (const name of CHOICES) expect(again.model.get(name), name).toEqual(model.get(name));
-    expect(mount().model.get("topic"), "the second figure of a page stays as its author set it").toBe("mask");
-    expect(fromAddress("#section")).toEqual({});
+    await settle();
+    for (const name of CHOICES.filter((one) => one !== "tokens"))
+      expect(again.model.get(name), name).toEqual(model.get(name));
+    expect(again.model.get("tokens")).toBe(40);
+    expect(fromAddress("#section")).toBeNull();
     expect(fromAddress("#lcs&kind=%3Cb%3E&layers=x&seed=&view=table&nonsense=1&tokens=9")).toEqual({
-      kind: "<b>",
-      tokens: 9,
+      figure: 1, // as links were written before they named their figure
+      choices: { kind: "<b>", tokens: 9 },
     });
-    expect(toAddress((name) => INITIAL[name])).toBe("#lcs");
+    expect(toAddress(2, INITIAL, INITIAL)).toBe("#lcs=2");
+  });
+
+  it("says that the link is copied, or where it is to be found", async () => {
+    const { el, model } = mount();
+    const live = (): string => el.querySelector("[aria-live]")?.textContent ?? "";
+    const texts: string[] = [];
+    const own = navigator;
+    vi.stubGlobal("navigator", { clipboard: { writeText: async (text: string) => void texts.push(text) } });
+    model.set("kind", "full");
+    await settle();
+    press(el, STRINGS.en.share);
+    await vi.waitFor(() => expect(live()).toBe(STRINGS.en.copied));
+    expect(texts).toEqual([location.href]);
+    vi.stubGlobal("navigator", {});
+    press(el, STRINGS.en.copied); // the button says so too, for a while
+    await vi.waitFor(() => expect(live()).toBe(STRINGS.en.inAddress)); // jsdom copies in no way
+    vi.stubGlobal("navigator", own);
+  });
+
+  it("gives the address to the figure that it names", async () => {
+    history.replaceState(null, "", "#lcs=2&kind=strided");
+    const models = [0, 1, 2].map(() => new HostModel({ ...defaults(data) }));
+    const places = models.map(() => document.createElement("div"));
+    document.body.replaceChildren(...places);
+    for (const i of [2, 1, 0]) mounted.push(widget.render({ model: models[i], el: places[i] }));
+    await settle();
+    expect(models.map((model) => model.get("kind"))).toEqual(["window", "strided", "window"]);
+    press(places[2], STRINGS.en.share);
+    expect(location.hash).toBe("#lcs=3");
+  });
+
+  it("carries a usual choice where the figure's author had set another", async () => {
+    const { el, model } = mount({ topic: "cost", kind: "sinks" });
+    model.set("topic", INITIAL.topic);
+    await settle();
+    press(el, STRINGS.en.share);
+    expect(location.hash).toBe("#lcs=1&topic=mask");
   });
 
   it("keeps values out of range out of the figure", () => {

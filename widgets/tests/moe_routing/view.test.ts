@@ -2,8 +2,9 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import data from "../../frontier_widgets/data/moe_routing.json";
 import { HostModel } from "../../src/host/models";
-import widget, { defaults } from "../../src/moe_routing/view";
-import { nearestSnapshot, shown } from "../../src/moe_routing/state";
+import widget, { defaults } from "../../src/moe_routing/index";
+import { shown } from "../../src/base/text";
+import { nearestSnapshot } from "../../src/moe_routing/state";
 
 const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
 
@@ -103,14 +104,14 @@ describe("MoERouting", () => {
       rows[layer].dispatchEvent(new MouseEvent("click", { bubbles: true }));
       await settle();
       expect(model.get("layer")).toBe(layer);
-      const best = el.querySelector(".fw-pipeline tr[data-row=topK] .fw-chosen")?.parentElement!;
+      const best = el.querySelector(".fw-pipeline tr[data-row=topK] .fw-chosen")!.parentElement!;
       const first = [...best.querySelectorAll("td")].findIndex((cell) => cell.textContent === "#1");
       expect(said).toContain(`layer ${layer} E${first} `);
     }
     expect(value(el, "alike")).toBeGreaterThanOrEqual(1);
   });
 
-  it("tells what the held-out loss is without an expert, and nothing where that was not measured", async () => {
+  it("tells the held-out loss without an expert, and nothing where that was not measured", async () => {
     const { el, model } = mount({ run: "unbalanced", layer: 0, selected_expert: 2 });
     expect(value(el, "ablation")).toBeGreaterThan(0.5);
     expect(el.textContent).toContain("3,048 held-out tokens");

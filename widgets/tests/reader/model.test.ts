@@ -1,4 +1,5 @@
-// The model in the page against PyTorch's numbers on twenty sentences, and its tokenizer against the library's.
+// The model in the page against PyTorch's numbers on twenty sentences, and its tokenizer against the
+// library's.
 import { beforeAll, describe, expect, it } from "vitest";
 import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
 import llamaWeights from "../../../src/frontier_lab/checkpoints/llama/model.safetensors?inline";
@@ -10,8 +11,9 @@ import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/
 import llamaTokenizer from "../../../src/frontier_lab/checkpoints/llama/tokenizer.json";
 import mixtralTokenizer from "../../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
 import { float32, fromBase64 } from "../../src/base/bytes";
-import { softmax, TinyModel, type Checkpoint, type Config, type Off } from "../../src/reader/model";
-import type { TokenizerFile } from "../../src/reader/tokenizer";
+import { softmax } from "../../src/reader/arithmetic";
+import { TinyModel, type Checkpoint, type Config, type Off } from "../../src/reader/model";
+import { Tokenizer, type TokenizerFile } from "../../src/reader/tokenizer";
 import golden from "../golden/tiny_model.json";
 
 interface Golden {
@@ -190,16 +192,22 @@ describe("a checkpoint that does not fit", () => {
       "some of which config does not name",
     );
   });
-  it("is refused with another tokenizer", () => {
-    const tokenizer = {
-      ...mixtral.tokenizer,
-      pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "Whitespace" }] },
-    };
-    expect(() => new TinyModel({ ...mixtral, tokenizer })).toThrow("got BPE with [Whitespace");
+  it("is refused with a tokenizer that is no BPE", () => {
+    const tokenizer = { ...mixtral.tokenizer, model: { type: "Unigram", vocab: {} } };
+    expect(() => new TinyModel({ ...mixtral, tokenizer })).toThrow("tokenizer: got Unigram, wanted BPE");
   });
 });
 
 it("softmax survives large scores and sums to 1", () => {
   const p = softmax([1000, 1000, -1000], 0, 3);
   expect([...p]).toEqual([0.5, 0.5, 0]);
+});
+
+it("spells the tokens of a byte-level tokenizer as characters, and what is none as bytes", () => {
+  const words = ["Ã©", "ĠÃ©a", "æ", "Ģæ", "Ċ", "Ġthe", "ä¹¦"];
+  const { model, added_tokens, ...rest } = CHECKPOINTS.induction.tokenizer;
+  const vocab = { ...model.vocab, ...Object.fromEntries(words.map((word, i) => [word, 257 + i])) };
+  const { tokens } = new Tokenizer({ ...rest, added_tokens, model: { ...model, vocab } });
+  expect(tokens.slice(257)).toEqual(["é", "Ġéa", "<0xE6>", "<0x80><0xE6>", "Ċ", "Ġthe", "书"]);
+  expect(tokens.slice(0, 3)).toEqual(["<|endoftext|>", "!", '"']);
 });

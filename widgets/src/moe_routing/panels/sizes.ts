@@ -1,8 +1,9 @@
-// Total and active parameters: a published model, its number of experts, how many a token takes, how finely they are split.
-import { choice, range } from "../base/controls";
-import { h } from "../base/dom";
-import type { Language } from "../base/strings";
-import { MIXTURES, sizes, type Sizes } from "./sizes";
+// Total and active parameters: a published model, its number of
+// experts, how many a token takes, how finely they are split.
+import { choice, range } from "../../base/controls";
+import { h } from "../../base/dom";
+import type { Language } from "../../base/strings";
+import { MIXTURES, sizes, type Sizes } from "../sizes";
 
 const zh = {
   title: "总参数与激活参数",
@@ -23,7 +24,9 @@ const zh = {
   bars: { other: "人人都用：嵌入、注意力、共享专家", taken: "选中的专家", idle: "没选中的专家" },
   barLabel: (other: string, taken: string, idle: string) =>
     `人人都用 ${other}，选中的专家 ${taken}，没选中的专家 ${idle}`,
-  note: "尺寸来自公开的配置，按 transformers 的类逐个参数数出来。嵌入表整张算作用到；OpenAI 不把它算进去，所以说 gpt-oss 用 5.1 B。再切成 m 份、选的个数也乘 m，参数与运算几乎不变（只有路由器多几行），可选的组合却猛增：这是 DeepSeekMoE 的想法。",
+  note:
+    "尺寸来自公开的配置，按 transformers 的类逐个参数数出来。嵌入表整张算作用到；OpenAI 不把它算进去，所以说 gpt-oss 用 5.1 B。再切成 m 份、选的个数也乘 m，" +
+    "参数与运算几乎不变（只有路由器多几行），可选的组合却猛增：这是 DeepSeekMoE 的想法。",
 };
 type Strings = typeof zh;
 const en: Strings = {
@@ -48,7 +51,11 @@ const en: Strings = {
     idle: "experts not taken",
   },
   barLabel: (other, taken, idle) => `used by all ${other}, experts taken ${taken}, experts not taken ${idle}`,
-  note: "Sizes from published configurations, counted parameter by parameter on transformers' classes. The whole table of embeddings counts as used; OpenAI leaves it out, hence its 5.1 B for gpt-oss. Splitting every expert into m and taking m times as many leaves parameters and operations as they are but for rows of the router, and multiplies the sets to choose from: the idea of DeepSeekMoE.",
+  note:
+    "Sizes from published configurations, counted parameter by parameter on transformers' classes. The " +
+    "whole table of embeddings counts as used; OpenAI leaves it out, hence its 5.1 B for gpt-oss. " +
+    "Splitting every expert into m and taking m times as many leaves parameters and operations as they " +
+    "are but for rows of the router, and multiplies the sets to choose from: the idea of DeepSeekMoE.",
 };
 const STRINGS: Record<Language, Strings> = { zh, en };
 
