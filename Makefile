@@ -97,9 +97,9 @@ notebooks: setup models  ## re-execute the notebooks in place (N=28-2 for one fo
 
 zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one, ZOO=mamba:recall for a part)
 	@$(PY) -m frontier_lab.zoo $(ZOO)
-	@$(PY) -m frontier_lab.export_routing widgets/frontier_widgets/data/moe_routing.json
-	@$(PY) -m frontier_lab.export_attention widgets/frontier_widgets/data/attention_pattern_analyzer.json
-	@$(PY) -m frontier_lab.export_long_context widgets/frontier_widgets/data/long_context_strategies.json
+	@$(PY) -m frontier_lab.figure_data.moe_routing widgets/frontier_widgets/data/moe_routing.json
+	@$(PY) -m frontier_lab.figure_data.attention_pattern_analyzer widgets/frontier_widgets/data/attention_pattern_analyzer.json
+	@$(PY) -m frontier_lab.figure_data.long_context_strategies widgets/frontier_widgets/data/long_context_strategies.json
 
 bench: setup  ## time the kernels against their peers (BENCH="large --threads 1 --save NAME"; about 12 minutes)
 	@$(PY) -m benchmarks $(BENCH)

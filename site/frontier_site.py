@@ -23,7 +23,7 @@ from sphinx.locale import init
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.osutil import relative_uri
 
-from frontier_lab import in_page
+from frontier_lab.figure_data import browser_models
 
 HAN = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff60]")  # and full-width punctuation
 SEGMENT = re.compile(r">([^<>]*)<")
@@ -209,8 +209,8 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         script = frontier_widgets.registry_script([name])
         (static / f"frontier-component-{name}.js").write_text(script, "utf8")
     shutil.copyfile(frontier_widgets.HOST, static / "frontier-host.js")
-    for name in in_page.MODELS:
-        (static / f"frontier-checkpoint-{name}.js").write_text(in_page.script(name), "utf8")
+    for name in browser_models.MODELS:
+        (static / f"frontier-checkpoint-{name}.js").write_text(browser_models.script(name), "utf8")
     for name in UNUSED:
         place = static / name
         if place.is_dir():

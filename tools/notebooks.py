@@ -30,7 +30,7 @@ from frontier_widgets import slim_state
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from frontier_lab import packaged
+from frontier_lab import packaged_models
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
@@ -141,7 +141,7 @@ def real_model(cell: Any) -> str | None:
     tags = cell.metadata.get("tags", [])
     if REAL_MODEL not in tags:
         return None
-    names = {hub_id.rpartition("/")[2]: hub_id for hub_id in packaged.PACKAGES}
+    names = {hub_id.rpartition("/")[2]: hub_id for hub_id in packaged_models.PACKAGES}
     named = [names[tag] for tag in tags if tag in names]
     if len(named) != 1:
         raise ValueError(f"tags: got {tags}, wanted {REAL_MODEL!r} and one of {', '.join(names)}")
@@ -155,8 +155,8 @@ def unavailable(notebook: Any) -> dict[int, str]:
         if (hub_id := real_model(cell)) is None:
             continue
         try:
-            packaged.folder(hub_id)
-        except packaged.UnavailableError as error:
+            packaged_models.folder(hub_id)
+        except packaged_models.UnavailableError as error:
             found[number] = f"{hub_id}: {error}"
     return found
 

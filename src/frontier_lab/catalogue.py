@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from frontier_lab import data, hub, packaged, plots, zoo
+from frontier_lab import hub, packaged_models, plots
+from frontier_lab.storage import checkpoints
+from frontier_lab.texts import registry
 
 WORDS = Path(__file__).with_name("catalogue.json")
 ONLY = "the only run"
@@ -47,7 +49,7 @@ def chinese(text: str) -> str:
 
 def size(name: str) -> int:
     """Bytes of a checkpoint: weights, tokenizers and logs of all its parts."""
-    return sum(f.stat().st_size for f in (zoo.CHECKPOINTS / name).rglob("*") if f.is_file())
+    return sum(f.stat().st_size for f in (checkpoints.CHECKPOINTS / name).rglob("*") if f.is_file())
 
 
 def hub_ids(name: str) -> list[str]:
@@ -57,7 +59,7 @@ def hub_ids(name: str) -> list[str]:
 
 def losses(name: str) -> dict[str, tuple[list[int], list[list[float]]]]:
     """Validation loss on the way: run to its steps and, seed by seed, its losses in nats."""
-    log = json.loads((zoo.CHECKPOINTS / name / "log.json").read_text("utf8"))
+    log = json.loads((checkpoints.CHECKPOINTS / name / "log.json").read_text("utf8"))
     runs: Mapping[str, Any] = log if isinstance(log, dict) else {ONLY: log}
     if len(runs) == 1:
         runs = {ONLY: next(iter(runs.values()))}
@@ -142,7 +144,7 @@ def _table(label: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, 
 
 def _facts(name: str) -> Iterator[tuple[str, str]]:
     """Label and value of each row of a card, in Chinese."""
-    entry = zoo.manifest()[name]
+    entry = checkpoints.manifest()[name]
     schedule = entry["schedule"]
     facts = {
         "class": entry["class"],
@@ -162,7 +164,7 @@ def _facts(name: str) -> Iterator[tuple[str, str]]:
 
 def findings(name: str) -> list[tuple[str, str, str]]:
     """What was measured, in Chinese: finding, condition, lowest to highest of the seeds."""
-    found = zoo.manifest()[name]["findings"]
+    found = checkpoints.manifest()[name]["findings"]
     return [
         (chinese(finding), chinese(condition), _range(values))
         for finding, conditions in found.items()
@@ -179,8 +181,8 @@ def card(name: str) -> Page:
     Raises:
         ValueError: there is no such recipe, or something said of it has no Chinese.
     """
-    if name not in zoo.RECIPES:
-        raise ValueError(f"name: got {name!r}, wanted one of {', '.join(zoo.RECIPES)}")
+    if name not in checkpoints.manifest():
+        raise ValueError(f"name: got {name!r}, wanted one of {', '.join(checkpoints.manifest())}")
     facts = list(_facts(name))
     title = chinese(f"recipe {name}")
     rows = "".join(f"{_cell(label, 'dt')}{_cell(value, 'dd')}" for label, value in facts)
@@ -200,7 +202,7 @@ def card(name: str) -> Page:
 
 def overview() -> Page:
     """Every committed model in one table."""
-    found = zoo.manifest()
+    found = checkpoints.manifest()
     rows = [
         (
             name,
@@ -209,14 +211,14 @@ def overview() -> Page:
             f"{size(name) / 1e6:.2f} MB",
             ", ".join(hub_ids(name)) or "—",
         )
-        for name in zoo.RECIPES
+        for name in checkpoints.manifest()
     ]
     return _table("all committed models", ("recipe", "class", "parameters", "size", "stands in for"), rows)
 
 
 def sizes() -> plots.Drawing:
     """How the megabytes of the committed checkpoints are spent."""
-    spent = {name: size(name) / 1e6 for name in zoo.RECIPES}
+    spent = {name: size(name) / 1e6 for name in checkpoints.manifest()}
     order = sorted(spent, key=lambda name: -spent[name])
     drawing, (panel,) = plots.figure(width=6.0, height=0.2 * len(order) + 0.6)
     panel.barh(range(len(order)), [spent[name] for name in order], color=plots.COLOURS[0])
@@ -241,7 +243,7 @@ def real_models() -> Page:
             package.licence,
             package.distribution.replace("==", " "),
         )
-        for hub_id, package in packaged.PACKAGES.items()
+        for hub_id, package in packaged_models.PACKAGES.items()
     ]
     return _table("real models in packages", ("hub id", "class", "parameters", "licence", "package"), rows)
 
@@ -253,8 +255,8 @@ def texts() -> Page:
             name,
             chinese(dataset.what),
             dataset.licence if dataset.by_rule else chinese(dataset.licence),
-            data.sample(name),
+            registry.sample(name),
         )
-        for name, dataset in data.DATASETS.items()
+        for name, dataset in registry.DATASETS.items()
     ]
     return _table("corpora and probes", ("name", "what it is", "licence", "a sample"), rows)

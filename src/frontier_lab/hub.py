@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from frontier_lab import packaged, zoo
+from frontier_lab import packaged_models
+from frontier_lab.storage import checkpoints
+from frontier_lab.storage.checkpoints import committed
 
 
 @dataclass(frozen=True)
@@ -121,23 +123,6 @@ def _source(hub_id: str) -> Source:
     return OFFLINE[hub_id]
 
 
-@functools.cache
-def committed(name: str) -> Path:
-    """The checkpoint's folder, every file compared with the manifest once a process."""
-    folder = zoo.CHECKPOINTS / name
-    for file, wanted in zoo.manifest()[name]["files"].items():
-        target = folder / file
-        if not target.exists():
-            raise FileNotFoundError(f"{target}: missing; restore it from git or run `make zoo ZOO={name}`")
-        found = zoo.sha256(target)
-        if found != wanted:
-            raise ValueError(
-                f"{target}: sha256 is {found}, wanted {wanted}; "
-                f"restore it from git or run `make zoo ZOO={name}`"
-            )
-    return folder
-
-
 def _own_folder(hub_id: str) -> Path | None:
     root = os.environ.get("FRONTIER_MODELS_DIR")
     folder = Path(root) / hub_id if root else None
@@ -148,8 +133,8 @@ def _own_folder(hub_id: str) -> Path | None:
 def _unavailable(hub_id: str) -> str:
     """Why the packaged model of a hub id cannot be used, said once a process; empty if it can."""
     try:
-        packaged.folder(hub_id)
-    except packaged.UnavailableError as error:
+        packaged_models.folder(hub_id)
+    except packaged_models.UnavailableError as error:
         print(f"{hub_id}: {error}. The committed {OFFLINE[hub_id].recipe!r} is used instead.")
         return str(error)
     return ""
@@ -179,22 +164,26 @@ def path(hub_id: str) -> str:
     source = _source(hub_id)
     if mode == "hub" and source.hub is not None:
         return source.hub or hub_id
-    if hub_id in packaged.PACKAGES and not _unavailable(hub_id):
-        return str(packaged.folder(hub_id))
+    if hub_id in packaged_models.PACKAGES and not _unavailable(hub_id):
+        return str(packaged_models.folder(hub_id))
     return str(committed(source.recipe) / source.folder)
 
 
 def is_real(hub_id: str) -> bool:
     """Whether ``path`` leads to the model that the id names, and not to a small one that stands in for it."""
     source = _source(hub_id)
-    return path(hub_id) != str(zoo.CHECKPOINTS / source.recipe / source.folder)
+    return path(hub_id) != str(checkpoints.CHECKPOINTS / source.recipe / source.folder)
 
 
 def describe(hub_id: str) -> Description:
     """Class, parameters, training, source and licence of what an id resolves to; raises as ``path`` does."""
     where, source = path(hub_id), _source(hub_id)
-    if hub_id in packaged.PACKAGES and not _unavailable(hub_id) and where == str(packaged.folder(hub_id)):
-        package = packaged.PACKAGES[hub_id]
+    if (
+        hub_id in packaged_models.PACKAGES
+        and not _unavailable(hub_id)
+        and where == str(packaged_models.folder(hub_id))
+    ):
+        package = packaged_models.PACKAGES[hub_id]
         return Description(
             hub_id,
             offline=True,
@@ -213,7 +202,7 @@ def describe(hub_id: str) -> Description:
             real=True,
             in_use="the real model, from the hub or FRONTIER_MODELS_DIR",
         )
-    entry = zoo.manifest()[source.recipe]
+    entry = checkpoints.manifest()[source.recipe]
     part = entry.get("parts", {}).get(source.folder, entry)
     losses = entry["val_loss"]
     loss = losses[source.folder] if source.folder in losses else next(iter(losses.values()))
@@ -243,7 +232,7 @@ class Snapshot:
 def snapshots(name: str = "mixtral") -> list[Snapshot]:
     """Every committed snapshot of a recipe, by run and step; both runs begin with the weights they share."""
     folder = committed(name)
-    entry = zoo.manifest()[name]
+    entry = checkpoints.manifest()[name]
     final = entry["schedule"]["steps"]
     found = []
     for run in entry["balance_coefficient"]:

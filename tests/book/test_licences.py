@@ -69,9 +69,9 @@ def test_notices_name_everything_vendored() -> None:
 
 
 def test_notices_name_every_corpus() -> None:
-    domains = json.loads((ROOT / "src" / "frontier_lab" / "corpus" / "corpus.json").read_text("utf8"))[
-        "domains"
-    ]
+    domains = json.loads(
+        (ROOT / "src" / "frontier_lab" / "texts" / "corpus" / "corpus.json").read_text("utf8")
+    )["domains"]
     for name, entry in domains.items():
         assert f"| {name} | {entry['source']} | {entry['licence']} |" in NOTICES
 

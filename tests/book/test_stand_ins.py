@@ -9,7 +9,7 @@ import pages
 import pytest
 from nbclient import NotebookClient
 
-from frontier_lab import packaged
+from frontier_lab import packaged_models
 
 tool = pages.tool
 
@@ -17,7 +17,7 @@ HIDE = f"""
 import importlib.util
 
 find_spec = importlib.util.find_spec
-hidden = {sorted(package.module for package in packaged.PACKAGES.values())}
+hidden = {sorted(package.module for package in packaged_models.PACKAGES.values())}
 importlib.util.find_spec = lambda name, package=None: None if name in hidden else find_spec(name, package)
 """
 PAGES = sorted(path for path in pages.BOOK.glob("28-*/*.ipynb") if '"real-model"' in path.read_text("utf8"))

@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from frontier_lab import hub, packaged, zoo
+from frontier_lab import packaged_models, zoo
+from frontier_lab.storage import checkpoints
+from frontier_lab.storage.checkpoints import committed
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what needs the packaged models where they are not installed, and say which is missing."""
     if item.get_closest_marker("real_model") is None or os.environ.get("REQUIRE_MODELS") == "1":
         return
-    for hub_id in packaged.PACKAGES:
+    for hub_id in packaged_models.PACKAGES:
         try:
-            packaged.folder(hub_id)
-        except packaged.UnavailableError as error:
+            packaged_models.folder(hub_id)
+        except packaged_models.UnavailableError as error:
             pytest.skip(f"{hub_id}: {error}")
 
 
@@ -39,7 +41,7 @@ def own_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """A copy of the committed checkpoints in the place of the real ones, to be damaged."""
     copy = tmp_path / "checkpoints"
     shutil.copytree(zoo.CHECKPOINTS, copy)
-    monkeypatch.setattr(zoo, "CHECKPOINTS", copy)
-    hub.committed.cache_clear()
+    monkeypatch.setattr(checkpoints, "CHECKPOINTS", copy)
+    committed.cache_clear()
     yield copy
-    hub.committed.cache_clear()
+    committed.cache_clear()

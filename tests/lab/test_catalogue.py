@@ -9,7 +9,8 @@ from collections import Counter
 
 import pytest
 
-from frontier_lab import catalogue, data, hub, zoo
+from frontier_lab import catalogue, hub, zoo
+from frontier_lab.texts import registry
 
 HAN = re.compile(r"[\u3400-\u9fff]")
 TEXT = re.compile(r">([^<>]*)<")
@@ -29,7 +30,7 @@ def test_every_chinese_word_of_a_card_has_its_english(name: str) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_chinese_word_of_a_table_has_its_english_but_for_the_samples(table: object) -> None:
-    samples = {data.sample(name).strip() for name in data.DATASETS}
+    samples = {registry.sample(name).strip() for name in registry.DATASETS}
     page = table().html  # type: ignore[operator]
     assert not {text for text in shown(page) if text not in catalogue.english() and text not in samples}
 

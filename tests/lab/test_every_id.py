@@ -14,11 +14,11 @@ import torch
 import transformers
 from transformers import AutoTokenizer, RagTokenizer
 
-from frontier_lab import hub, packaged, zoo
+from frontier_lab import hub, packaged_models, zoo
 
 SECONDS = 2.0
 ADAPTERS = [hub_id for hub_id, source in hub.OFFLINE.items() if source.folder.startswith("lora-")]
-COMMITTED = sorted(set(hub.OFFLINE) - set(packaged.PACKAGES) - set(ADAPTERS))
+COMMITTED = sorted(set(hub.OFFLINE) - set(packaged_models.PACKAGES) - set(ADAPTERS))
 
 
 def part(hub_id: str) -> dict[str, Any]:

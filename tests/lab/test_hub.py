@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, MixtralForCausalLM
 
 from frontier_lab import hub, zoo
+from frontier_lab.storage.files import sha256
 from frontier_lab.zoo import mixtral
 
 MIXTRAL = "mistralai/Mixtral-8x7B-v0.1"
@@ -115,14 +116,12 @@ def test_every_snapshot_loads() -> None:
 )
 def test_a_damaged_file_is_refused_with_both_hashes(file: str, own_checkpoints: Path) -> None:
     target = own_checkpoints / "mixtral" / file
-    wanted = zoo.sha256(target)
+    wanted = sha256(target)
     data = bytearray(target.read_bytes())
     data[len(data) // 2] ^= 1
     target.write_bytes(data)
     for ask in (lambda: hub.path(MIXTRAL), lambda: hub.describe(MIXTRAL), hub.snapshots, hub.training_log):
-        with pytest.raises(
-            ValueError, match=f"{file}: sha256 is {zoo.sha256(target)}, wanted {wanted}; restore"
-        ):
+        with pytest.raises(ValueError, match=f"{file}: sha256 is {sha256(target)}, wanted {wanted}; restore"):
             ask()
 
 

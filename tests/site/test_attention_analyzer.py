@@ -21,7 +21,10 @@ from test_pages import AXE, AXE_RUN
 from timing import PROBE, slowness
 from transformers import AutoTokenizer
 
-from frontier_lab import hub, in_page, routing
+from frontier_lab import hub
+from frontier_lab.figure_data import browser_models
+from frontier_lab.methods import routing
+from frontier_lab.storage.checkpoints import committed
 
 Open = Callable[..., Any]
 NAME = "AttentionPatternAnalyzer"
@@ -36,7 +39,7 @@ def put(folder: Path, name: str, registry: str, language: str = "zh", props: str
     """A page with the figure alone, and what it loads."""
     shutil.copyfile(frontier_widgets.HOST, folder / "frontier-host.js")
     (folder / f"{name}.js").write_text(registry, "utf8")
-    (folder / "frontier-checkpoint-induction.js").write_text(in_page.script("induction"), "utf8")
+    (folder / "frontier-checkpoint-induction.js").write_text(browser_models.script("induction"), "utf8")
     (folder / f"{name}.html").write_text(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>heads</title>'
         '<link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -177,7 +180,7 @@ def test_a_box_in_the_scatter_keeps_the_heads_inside(open_page: Open, pages: str
 
 
 def test_a_typed_sentence_has_pytorchs_numbers_and_loses_a_head(open_page: Open, pages: str) -> None:
-    folder = str(hub.committed("induction"))
+    folder = str(committed("induction"))
     model, tokenizer = hub.load(folder), AutoTokenizer.from_pretrained(folder)
     ids = tokenizer(REPEATED)["input_ids"]
     read = capture(model, tokenizer, ids)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from built_site import ROOT, load_tool, tool
 
-from frontier_lab.in_page import MODELS
+from frontier_lab.figure_data.browser_models import MODELS
 
 MEGABYTE = 1_000_000
 ATTENTION_PAGE = "28-4-interpretability/1-attention-visualization"

@@ -12,7 +12,9 @@ import torch
 from test_moe_routing_page import PAGE, SHOWN_FIRST, Figure
 from transformers import AutoTokenizer
 
-from frontier_lab import hub, routing
+from frontier_lab import hub
+from frontier_lab.methods import routing
+from frontier_lab.storage.checkpoints import committed
 
 Open = Callable[..., Any]
 SENTENCE = "The hacker said: 明月几时有, and it was so. <script>alert(1)</script>"
@@ -27,12 +29,12 @@ PASS = 100
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return AutoTokenizer.from_pretrained(str(hub.committed("mixtral")))
+    return AutoTokenizer.from_pretrained(str(committed("mixtral")))
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return hub.load(str(hub.committed("mixtral")))
+    return hub.load(str(committed("mixtral")))
 
 
 def ids_of(tokenizer: Any, text: str) -> list[int]:

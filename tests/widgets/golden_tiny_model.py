@@ -15,8 +15,10 @@ import torch
 from frontier_widgets.attention_capture import capture, head_replaced
 from transformers import AutoTokenizer
 
-from frontier_lab import hub, routing
-from frontier_lab.in_page import MODELS
+from frontier_lab import hub
+from frontier_lab.figure_data.browser_models import MODELS
+from frontier_lab.methods import routing
+from frontier_lab.storage.checkpoints import committed
 
 FILE = Path(__file__).parents[2] / "widgets" / "tests" / "golden" / "tiny_model.json"
 SENTENCES = [
@@ -55,7 +57,7 @@ def build() -> dict[str, dict[str, Any]]:
     every position and the router scores ``[L, T, E]``."""
     found: dict[str, dict[str, Any]] = {}
     for name in MODELS:
-        folder = str(hub.committed(name))
+        folder = str(committed(name))
         model = hub.load(folder, attn_implementation="eager")
         tokenizer = AutoTokenizer.from_pretrained(folder)
         sentences: list[dict[str, Any]] = []

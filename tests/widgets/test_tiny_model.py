@@ -13,7 +13,8 @@ import golden_tiny_model as golden
 import numpy as np
 import pytest
 
-from frontier_lab import in_page, zoo
+from frontier_lab import zoo
+from frontier_lab.figure_data import browser_models
 
 
 def floats(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -22,7 +23,7 @@ def floats(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 def test_pytorch_gives_the_stored_numbers() -> None:
     stored, now = json.loads(golden.FILE.read_text("utf8")), golden.build()
-    assert stored.keys() == now.keys() == set(in_page.MODELS)
+    assert stored.keys() == now.keys() == set(browser_models.MODELS)
     for name in stored:
         assert stored[name]["parameters"] == now[name]["parameters"]
         assert len(stored[name]["sentences"]) == len(golden.SENTENCES) == 20
@@ -38,9 +39,9 @@ def test_pytorch_gives_the_stored_numbers() -> None:
                 np.testing.assert_allclose(floats(found[key]), floats(kept[key]), rtol=0, atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("name", in_page.MODELS)
+@pytest.mark.parametrize("name", browser_models.MODELS)
 def test_the_script_carries_the_committed_weights(name: str) -> None:
-    script = in_page.script(name)
+    script = browser_models.script(name)
     assert "<" not in script  # nothing in it can end the element it stands in
     entry = json.loads(re.fullmatch(r"[^{]+\{\},(\{.*\})\);\n", script)[1])[name]  # type: ignore[index]
     weights = base64.b64decode(entry["weights"])
@@ -56,12 +57,12 @@ def test_a_page_gets_the_committed_model_where_the_real_one_is_asked_for(
         (tmp_path / hub_id).mkdir(parents=True)
     monkeypatch.setenv("FRONTIER_MODELS_DIR", str(tmp_path))
     monkeypatch.setenv("FRONTIER_MODELS", "hub")
-    for name in in_page.MODELS:
-        assert in_page.files(name)["weights"].parent == zoo.CHECKPOINTS / name
+    for name in browser_models.MODELS:
+        assert browser_models.files(name)["weights"].parent == zoo.CHECKPOINTS / name
 
 
 def test_another_name_is_refused() -> None:
     with pytest.raises(
         ValueError, match=r"name is 'gpt2', wanted one of \['induction', 'llama', 'mixtral'\]"
     ):
-        in_page.script("gpt2")
+        browser_models.script("gpt2")

@@ -9,7 +9,6 @@ logs, for recipes that need no more than these: another word or measure there co
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -19,8 +18,9 @@ from pathlib import Path
 import torch
 import transformers
 
-from frontier_lab import cache, zoo
-from frontier_lab.zoo.harness import write_json
+from frontier_lab.storage import cache, checkpoints
+from frontier_lab.storage.files import sha256, write_json
+from frontier_lab.zoo.recipes import RECIPES
 
 
 def rebuild(asked: str, work: Path) -> None:
@@ -35,52 +35,53 @@ def rebuild(asked: str, work: Path) -> None:
             stay in the cache.
     """
     name, _, part = asked.partition(":")
-    recipe = importlib.import_module(f"frontier_lab.zoo.{name}")
+    recipe = RECIPES[name]
     fresh = work / asked / "checkpoint"
-    entry = recipe.assemble(work / asked, fresh, *([(part,)] if part else []))
-    found = zoo.manifest()
-    tolerance = entry.get("tolerance", zoo.TOLERANCE)
+    entry = (recipe.parts[part] if part else recipe.assemble)(work / asked, fresh)
+    found = checkpoints.manifest()
+    tolerance = entry.get("tolerance", checkpoints.TOLERANCE)
     for run, loss in entry["val_loss"].items():
         committed = found.get(name, {}).get("val_loss", {}).get(run, loss)
         print(f"{name}, {run}: validation loss {loss:.4f}, committed {committed:.4f}")
         allowed = tolerance[run] if isinstance(tolerance, dict) else tolerance
         if abs(loss - committed) > allowed:
             raise SystemExit(f"error: {name}, {run}: more than {allowed} away; nothing replaced, see {fresh}")
-    target = zoo.CHECKPOINTS / name
+    target = checkpoints.CHECKPOINTS / name
     staged = target.with_name(name + ".partial")
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(fresh, staged)
     shutil.rmtree(target, ignore_errors=True)
     os.replace(staged, target)
-    files = {str(f.relative_to(target)): zoo.sha256(f) for f in sorted(target.rglob("*")) if f.is_file()}
+    files = {str(f.relative_to(target)): sha256(f) for f in sorted(target.rglob("*")) if f.is_file()}
     versions = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__}
     found[name] = {**entry, "trained_with": versions, "files": files}
-    write_json(zoo.MANIFEST, dict(sorted(found.items())))
+    write_json(checkpoints.MANIFEST, dict(sorted(found.items())))
 
 
 def describe(name: str) -> None:
-    """Write the entry of a recipe that has ``describe`` from its committed logs; the files stay as they are.
+    """Write a recipe's entry from its committed logs; the files stay as they are.
 
     Raises:
-        SystemExit: the recipe has no such function, or the logs are not those of the manifest.
+        SystemExit: the recipe cannot do so, or the logs are not those of the manifest.
     """
-    recipe = importlib.import_module(f"frontier_lab.zoo.{name}")
-    if not hasattr(recipe, "describe"):
+    recipe = RECIPES[name]
+    if recipe.describe is None:
         raise SystemExit(f"error: {name} cannot be described from its logs: run `make zoo ZOO={name}`")
-    found = zoo.manifest()
-    log = zoo.CHECKPOINTS / name / "log.json"
-    if zoo.sha256(log) != found[name]["files"]["log.json"]:
+    found = checkpoints.manifest()
+    log = checkpoints.CHECKPOINTS / name / "log.json"
+    if sha256(log) != found[name]["files"]["log.json"]:
         raise SystemExit(f"error: {log} is not the one of the manifest: restore it from git")
     kept = {key: found[name][key] for key in ("trained_with", "files")}
     found[name] = {**recipe.describe(json.loads(log.read_text("utf8"))), **kept}
-    write_json(zoo.MANIFEST, found)
+    write_json(checkpoints.MANIFEST, found)
 
 
 def main() -> None:
     """Entry point."""
     again = sys.argv[1:2] == ["--describe"]
-    names = sys.argv[1 + again :] or list(zoo.RECIPES)
-    possible = [*zoo.RECIPES, *([] if again else zoo.PARTS)]
+    names = sys.argv[1 + again :] or list(RECIPES)
+    parts = [f"{name}:{part}" for name, recipe in RECIPES.items() for part in recipe.parts]
+    possible = [*RECIPES, *([] if again else parts)]
     unknown = [name for name in names if name not in possible]
     if unknown:
         raise SystemExit(f"error: no recipe {', '.join(unknown)}; there are: {', '.join(possible)}")

@@ -8,10 +8,11 @@ from functools import partial
 from torch import Tensor, nn
 from transformers import BigBirdConfig, BigBirdForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from frontier_lab.zoo import sparse_encoders
-from frontier_lab.zoo.short_context import tokenizer_text
-from frontier_lab.zoo.sparse_encoders import CONTEXT, SIZES, VOCABULARY, Encoder
-from frontier_lab.zoo.vocabulary import unigram_pieces
+from frontier_lab.zoo.families import sparse_encoders
+from frontier_lab.zoo.families.short_context import tokenizer_text
+from frontier_lab.zoo.families.sparse_encoders import CONTEXT, SIZES, VOCABULARY, Encoder
+from frontier_lab.zoo.training.recipe import Recipe
+from frontier_lab.zoo.training.tokenizers import unigram_pieces
 
 NAME = "bigbird"
 BLOCK = 8
@@ -80,12 +81,16 @@ WORDS = {
 }
 
 run = partial(sparse_encoders.run, ENCODER)
-describe = partial(sparse_encoders.describe, ENCODER, WORDS)
-assemble = partial(
-    sparse_encoders.assemble,
-    ENCODER,
-    WAYS,
-    tokenizer=f"unigram pieces of BigBird's kind, {VOCABULARY} tokens, trained on the same text",
-    can=WORDS["can"],
-    cannot=WORDS["cannot"],
+
+RECIPE = Recipe(
+    NAME,
+    partial(
+        sparse_encoders.assemble,
+        ENCODER,
+        WAYS,
+        tokenizer=f"unigram pieces of BigBird's kind, {VOCABULARY} tokens, trained on the same text",
+        can=WORDS["can"],
+        cannot=WORDS["cannot"],
+    ),
+    partial(sparse_encoders.describe, ENCODER, WORDS),
 )

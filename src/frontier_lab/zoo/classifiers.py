@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,16 +24,27 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from frontier_lab import corpus, scripture, voting
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_level_bpe, fingerprint, word_piece
+from frontier_lab.methods import voting
+from frontier_lab.texts import bible_books, corpus
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import (
+    SEEDS,
+    Entry,
+    Log,
+    Recipe,
+    described,
+    entry,
+    lay_out,
+    note,
+    train_seed,
+)
+from frontier_lab.zoo.training.tokenizers import byte_level_bpe, fingerprint, word_piece
 
 NAME = "classifiers"
 VOCABULARIES = {"bert": 1000, "roberta": 900, "distilbert": 800}
 SCHEDULE = Schedule(steps=500, batch_size=32, context=64, learning_rate=2e-3, warmup=50, log_every=50)
 DROPOUT = 0.1
-LABELS = {"id2label": dict(enumerate(scripture.GROUPS))}
+LABELS = {"id2label": dict(enumerate(bible_books.GROUPS))}
 
 
 def build_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -100,7 +110,7 @@ def inputs(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> dict[str, Te
 def probabilities(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> Tensor:
     """Class probabilities of the texts, ``[N, C]``; by length, so that little is padded."""
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
-    found = torch.empty(len(texts), len(scripture.GROUPS))
+    found = torch.empty(len(texts), len(bible_books.GROUPS))
     with torch.no_grad():
         for start in range(0, len(order), 64):
             chosen = order[start : start + 64]
@@ -111,17 +121,17 @@ def probabilities(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: l
 
 def held_out() -> tuple[list[str], Tensor]:
     """The sentences of the chapters held out, and their labels ``[N]``."""
-    sentences = scripture.sentences("validation")
+    sentences = bible_books.sentences("validation")
     return [s.text for s in sentences], torch.tensor([s.label for s in sentences])
 
 
 def run(
     name: str, seed: int, output: Path, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> tuple[PreTrainedModel, list[dict[str, Any]]]:
+) -> tuple[PreTrainedModel, Log]:
     """Train one classifier with one seed; return it, in eval mode, with its log."""
     tokenizer = build_tokenizer(name)
-    sentences = scripture.sentences("train")
-    groups = [[s.text for s in sentences if s.label == label] for label in range(len(scripture.GROUPS))]
+    sentences = bible_books.sentences("train")
+    groups = [[s.text for s in sentences if s.label == label] for label in range(len(bible_books.GROUPS))]
     texts, labels = held_out()
     torch.manual_seed(seed)
     model = build_model(name)
@@ -141,23 +151,16 @@ def run(
         value = F.nll_loss(found.clamp(min=1e-9).log(), labels).item()
         return {"val_loss": round(value, 4), "accuracy": round(voting.accuracy(found.argmax(-1), labels), 4)}
 
-    def keep(model: nn.Module, step: int) -> None:
-        if seed == 0:
-            save_half(model, output)  # type: ignore[arg-type]
-
-    log = train(
+    log = train_seed(
         model.train(),
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / f"{name}-{seed}",
-        label=f"{name}, seed {seed}",
-        recipe={
-            "seed": seed,
-            "config": model.config.to_dict(),
-            "tokenizer": fingerprint(tokenizer),
-        },
+        label=name,
+        keep=lambda step: output,
+        facts={"config": model.config.to_dict(), "tokenizer": fingerprint(tokenizer)},
         stop_at=stop_at,
     )
     return model.eval(), log
@@ -179,11 +182,11 @@ def findings(found: Mapping[str, Tensor], labels: Tensor) -> dict[str, dict[str,
     }
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every classifier with every seed, lay them out in sub-folders of ``target``, return the entry."""
     texts, labels = held_out()
     tokenizers = {name: build_tokenizer(name) for name in VOCABULARIES}
-    logs: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in VOCABULARIES}
+    logs: dict[str, list[Log]] = {name: [] for name in VOCABULARIES}
     parts = {}
     whole: dict[str, dict[str, list[float]]] = {}
     for seed in SEEDS:
@@ -195,15 +198,12 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
             parts[name] = described(model)
         for title, conditions in findings(found, labels).items():
             for condition, value in conditions.items():
-                whole.setdefault(title, {}).setdefault(condition, []).append(value)
-    shutil.rmtree(target, ignore_errors=True)
-    for name in tokenizers:
-        shutil.copytree(work / "weights" / name, target / name)
-        build_tokenizer(name).save_pretrained(target / name)  # a fresh one: use leaves padding switched on
-    write_json(target / "log.json", logs, indent=None)
+                note(whole, title, condition, value)
+    weights = {name: work / "weights" / name for name in tokenizers}
+    lay_out(target, weights, {name: build_tokenizer(name) for name in tokenizers}, logs)
     return entry(
         build_model("bert"),
-        text="sentences of the King James Bible, labelled by group of books (frontier_lab.scripture)",
+        text="sentences of the King James Bible, labelled by group of books (frontier_lab.texts.bible_books)",
         tokenizer=", ".join(f"{type(t).__name__} of {len(t)} tokens" for t in tokenizers.values()),
         schedule=SCHEDULE,
         val_loss={name: runs[0][-1]["val_loss"] for name, runs in logs.items()},
@@ -213,3 +213,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         tolerance=0.1,
         parts=parts,
     )
+
+
+RECIPE = Recipe(NAME, assemble)

@@ -1,4 +1,4 @@
-"""A DPR-class dual encoder for the invented world of ``frontier_lab.facts``: questions find their passage."""
+"""A DPR-class dual encoder for the invented world of ``texts.facts``: questions find their passage."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from frontier_lab import facts, retrieval
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, described, entry, save_half
-from frontier_lab.zoo.vocabulary import fingerprint, word_piece
+from frontier_lab.methods import retrieval
+from frontier_lab.texts import facts
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, Recipe, described, entry, lay_out, train_seed
+from frontier_lab.zoo.training.tokenizers import fingerprint, word_piece
 
 NAME = "dpr"
 VOCABULARY = 700
@@ -63,7 +64,7 @@ class DualEncoder(nn.Module):
 
 def run(
     seed: int, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> tuple[DualEncoder, list[dict[str, Any]]]:
+) -> tuple[DualEncoder, Log]:
     """Train both encoders with one seed; the encoders and the log."""
     tokenizer = build_tokenizer()
     torch.manual_seed(seed)
@@ -82,19 +83,15 @@ def run(
         found = retrieval.contrastive_loss(*vectors(model, list(facts.cases(VALIDATION, "test", (2, 0, 0)))))
         return {"val_loss": round(found.item(), 5)}
 
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=lambda model, step: None,
         work=work / str(seed),
-        label=f"{NAME}, seed {seed}",
-        recipe={
-            "seed": seed,
-            "config": config().to_dict(),
-            "tokenizer": fingerprint(tokenizer),
-        },
+        label=NAME,
+        facts={"config": config().to_dict(), "tokenizer": fingerprint(tokenizer)},
         stop_at=stop_at,
     )
     return model.eval(), log
@@ -109,21 +106,17 @@ def recall(model: DualEncoder, tokenizer: PreTrainedTokenizerBase) -> dict[str, 
     return {f"recall@{k}": retrieval.recall_at(questions, passages, own, k) for k in (1, 5, 20)}
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every seed, lay out both encoders of seed 0, and return the manifest's entry."""
     models, logs = zip(*(run(seed, work) for seed in SEEDS), strict=True)
     tokenizer = build_tokenizer()
     found = [recall(model, tokenizer) for model in models]
     parts = {"question": models[0].question, "ctx": models[0].ctx}
     kinds = {"question": DPRQuestionEncoderTokenizer, "ctx": DPRContextEncoderTokenizer}
-    target.mkdir(parents=True, exist_ok=True)
-    for part, model in parts.items():
-        save_half(model, target / part)
-        build_tokenizer(kinds[part]).save_pretrained(target / part)
-    write_json(target / "log.json", {NAME: logs}, indent=None)
+    lay_out(target, parts, {part: build_tokenizer(kind) for part, kind in kinds.items()}, {NAME: logs})
     return entry(
         parts["question"],
-        text="passages about an invented world, made by rule (frontier_lab.facts)",
+        text="passages about an invented world, made by rule (frontier_lab.texts.facts)",
         tokenizer=f"lower-cased WordPiece, {VOCABULARY} tokens, of the same text",
         schedule=SCHEDULE,
         val_loss={NAME: logs[0][-1]["val_loss"]},
@@ -136,3 +129,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         cannot="knows no other world: questions about real text are noise to it",
         parts={part: described(model) for part, model in parts.items()},
     )
+
+
+RECIPE = Recipe(NAME, assemble)

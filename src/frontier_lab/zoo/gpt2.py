@@ -7,7 +7,6 @@ Merging is measured on the joint score, the mean of the exact scores on the thre
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +17,22 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
-from frontier_lab import corpus, tasks
-from frontier_lab.zoo.harness import Schedule, train, write_json
-from frontier_lab.zoo.recipe import SEEDS, entry, save_half
-from frontier_lab.zoo.vocabulary import byte_level_bpe, fingerprint
-from frontier_lab.zoo.windows import Windows
+from frontier_lab.methods import merging
+from frontier_lab.texts import corpus, prompt_tasks
+from frontier_lab.texts.windows import Windows
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import (
+    SEEDS,
+    Entry,
+    Log,
+    Recipe,
+    entry,
+    lay_out,
+    note,
+    save_half,
+    train_seed,
+)
+from frontier_lab.zoo.training.tokenizers import byte_level_bpe, fingerprint
 
 NAME = "gpt2"
 VOCABULARY = 512
@@ -58,8 +68,8 @@ def build_tokenizer() -> PreTrainedTokenizerBase:
 
     The Bible has no digits, so none are merged; letters that stand alone are given often enough to be.
     """
-    letters = " ".join(tasks.LETTERS + tasks.LETTERS.upper())
-    style = [e.prompt + e.answer for e in tasks.examples("style", "train", 4000, 0)]
+    letters = " ".join(prompt_tasks.LETTERS + prompt_tasks.LETTERS.upper())
+    style = [e.prompt + e.answer for e in prompt_tasks.examples("style", "train", 4000, 0)]
     return byte_level_bpe(
         [*corpus.split("bible", "train"), *style, *[letters] * 3000], VOCABULARY, longest=SCHEDULE.context
     )
@@ -82,10 +92,11 @@ def config(*, medium: bool = False) -> GPT2Config:
     )
 
 
-def held_out(tokenizer: PreTrainedTokenizerBase, part: tasks.Part) -> dict[str, tuple[Tensor, Tensor]]:
+def held_out(tokenizer: PreTrainedTokenizerBase, part: prompt_tasks.Part) -> dict[str, tuple[Tensor, Tensor]]:
     """Fixed examples of every task from a part that nothing is trained on: ids and labels."""
     return {
-        task: tasks.encode(tokenizer, tasks.examples(task, part, EXAMPLES, 1_000_003)) for task in tasks.TASKS
+        task: prompt_tasks.encode(tokenizer, prompt_tasks.examples(task, part, EXAMPLES, 1_000_003))
+        for task in prompt_tasks.TASKS
     }
 
 
@@ -94,8 +105,8 @@ class Pool:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.encoded = {
-            task: tasks.encode(tokenizer, tasks.examples(task, "train", POOL, number))
-            for number, task in enumerate(tasks.TASKS)
+            task: prompt_tasks.encode(tokenizer, prompt_tasks.examples(task, "train", POOL, number))
+            for number, task in enumerate(prompt_tasks.TASKS)
         }
 
     def batch(self, chosen: Sequence[str], seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
@@ -103,7 +114,7 @@ class Pool:
         generator = np.random.default_rng((seed, step, 1))
         longest = max(self.encoded[task][0].shape[1] for task in chosen)
         ids = torch.zeros(len(chosen) * size, longest, dtype=torch.long)
-        labels = torch.full_like(ids, tasks.IGNORED)
+        labels = torch.full_like(ids, prompt_tasks.IGNORED)
         for number, task in enumerate(chosen):
             rows = torch.from_numpy(generator.integers(0, POOL, size))
             place = slice(number * size, (number + 1) * size)
@@ -112,9 +123,8 @@ class Pool:
         return ids, labels
 
 
-def _recipe(seed: int, tokenizer: PreTrainedTokenizerBase, **more: Any) -> dict[str, Any]:
-    digest = fingerprint(tokenizer)
-    return {"seed": seed, "mixture": MIXTURE, "light": LIGHT, "tokenizer": digest, **more}
+def _facts(tokenizer: PreTrainedTokenizerBase, **more: Any) -> dict[str, Any]:
+    return {"mixture": MIXTURE, "light": LIGHT, "tokenizer": fingerprint(tokenizer), **more}
 
 
 def pretrain(
@@ -125,7 +135,7 @@ def pretrain(
     stop_at: int | None = None,
     *,
     medium: bool = False,
-) -> tuple[GPT2LMHeadModel, list[dict[str, Any]]]:
+) -> tuple[GPT2LMHeadModel, Log]:
     """Train a base, or the larger model, and return it with its log; seed 0 is saved in ``output``."""
     tokenizer = build_tokenizer()
     data, held = Windows(tokenizer, "train", MIXTURE), Windows(tokenizer, "validation", MIXTURE)
@@ -138,28 +148,28 @@ def pretrain(
     def loss(model: nn.Module, step: int) -> Tensor:
         ids = data.batch(seed, step, schedule.batch_size, schedule.context)
         language: Tensor = model(input_ids=ids, labels=ids).loss
-        ids, labels = pool.batch(list(tasks.TASKS), seed, step, LIGHT)
+        ids, labels = pool.batch(list(prompt_tasks.TASKS), seed, step, LIGHT)
         answers: Tensor = model(input_ids=ids, labels=labels).loss
         return language + answers
 
     def measure(model: nn.Module) -> dict[str, Any]:
         found = {"val_loss": round(model(input_ids=fixed, labels=fixed).loss.item(), 4)}
-        return {**found, **{name: round(tasks.exact(model, *held), 4) for name, held in scored.items()}}
-
-    def keep(model: nn.Module, step: int) -> None:
-        if seed == 0:
-            save_half(model, output)  # type: ignore[arg-type]
+        return {
+            **found,
+            **{name: round(prompt_tasks.exact(model, *held), 4) for name, held in scored.items()},
+        }
 
     kind = "medium" if medium else "base"
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / f"{kind}-{seed}",
-        label=f"{NAME}, {kind}, seed {seed}",
-        recipe=_recipe(seed, tokenizer, config=config(medium=medium).to_dict()),
+        label=f"{NAME}, {kind}",
+        keep=lambda step: output,
+        facts=_facts(tokenizer, config=config(medium=medium).to_dict()),
         stop_at=stop_at,
     )
     return model, log
@@ -173,6 +183,12 @@ def adapted(model: GPT2LMHeadModel) -> Any:
     return get_peft_model(copy.deepcopy(model), settings)
 
 
+def _save_adapter(model: nn.Module, folder: Path) -> None:
+    half = copy.deepcopy(model).to(torch.float16)
+    half.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+
+
 def tune(
     base: GPT2LMHeadModel,
     task: str,
@@ -183,12 +199,12 @@ def tune(
     stop_at: int | None = None,
     *,
     lora: bool = False,
-) -> tuple[nn.Module, list[dict[str, Any]]]:
+) -> tuple[nn.Module, Log]:
     """Fine-tune a copy of the base on one task and return it with its log.
 
     Args:
         base: left as it is.
-        task: one of ``tasks.TASKS``.
+        task: one of ``prompt_tasks.TASKS``.
         seed: that of the base.
         output: where seed 0 leaves its weights.
         work: for the state that a later call resumes from.
@@ -212,29 +228,19 @@ def tune(
     def measure(model: nn.Module) -> dict[str, Any]:
         ids, labels = scored[task]
         value = model(input_ids=ids, labels=labels).loss.item()
-        return {"val_loss": round(value, 4), "exact": round(tasks.exact(model, ids, labels), 4)}
+        return {"val_loss": round(value, 4), "exact": round(prompt_tasks.exact(model, ids, labels), 4)}
 
-    def keep(model: nn.Module, step: int) -> None:
-        if seed != 0:
-            return
-        if not lora:
-            save_half(model, output)  # type: ignore[arg-type]
-            return
-        half = copy.deepcopy(model).to(torch.float16)
-        half.save_pretrained(output, save_embedding_layers=False)  # type: ignore[operator]
-        (output / "README.md").unlink(missing_ok=True)  # peft's empty model card
-
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / f"{kind}-{seed}",
-        label=f"{NAME}, {kind}, seed {seed}",
-        recipe=_recipe(
-            seed, tokenizer, config=config().to_dict(), base=SCHEDULE.steps, lora=LORA if lora else None
-        ),
+        label=f"{NAME}, {kind}",
+        keep=lambda step: output,
+        save=_save_adapter if lora else save_half,
+        facts=_facts(tokenizer, config=config().to_dict(), base=SCHEDULE.steps, lora=LORA if lora else None),
         stop_at=stop_at,
     )
     return model, log
@@ -247,7 +253,7 @@ def state(model: nn.Module) -> dict[str, Tensor]:
 
 def scores(model: nn.Module, held: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
     """The exact score on every task, and ``joint``, their mean."""
-    found = {name: tasks.exact(model, *pair) for name, pair in held.items()}
+    found = {name: prompt_tasks.exact(model, *pair) for name, pair in held.items()}
     return {**found, "joint": sum(found.values()) / len(found)}
 
 
@@ -261,7 +267,7 @@ def merged(
     """
     validation, test = held_out(tokenizer, "validation"), held_out(tokenizer, "test")
     start = state(base)
-    vectors = [tasks.task_vector(start, state(model)) for model in tuned.values()]
+    vectors = [merging.task_vector(start, state(model)) for model in tuned.values()]
     trial = copy.deepcopy(base)
 
     def load(weights: Mapping[str, Tensor]) -> GPT2LMHeadModel:
@@ -270,12 +276,12 @@ def merged(
                 parameter.copy_(weights[name])
         return trial
 
-    elected = tasks.ties(vectors, DENSITY)
+    elected = merging.ties(vectors, DENSITY)
     rules: dict[str, Callable[[float], dict[str, Tensor]]] = {
-        "task arithmetic": lambda c: tasks.add(start, vectors, c),
-        "TIES": lambda c: tasks.add(start, [elected], c * len(vectors)),
+        "task arithmetic": lambda c: merging.add(start, vectors, c),
+        "TIES": lambda c: merging.add(start, [elected], c * len(vectors)),
     }
-    found = {"average": scores(load(tasks.average([state(model) for model in tuned.values()])), test)}
+    found = {"average": scores(load(merging.average([state(model) for model in tuned.values()])), test)}
     chosen = {}
     for rule, merge in rules.items():
         chosen[rule] = max(COEFFICIENTS, key=lambda c: scores(load(merge(c)), validation)["joint"])
@@ -283,7 +289,7 @@ def merged(
     return found, chosen
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every run, lay out the checkpoint at ``target``, and return the manifest's entry.
 
     ``target`` gets the base at its root; fine-tunes in ``<task>``, adapters in ``lora-<task>`` and the larger
@@ -291,54 +297,49 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     """
     tokenizer = build_tokenizer()
     test = held_out(tokenizer, "test")
-    logs: dict[str, list[list[dict[str, Any]]]] = {}
+    logs: dict[str, list[Log]] = {}
     found: dict[str, dict[str, list[float]]] = {}
-    coefficients: dict[str, list[float]] = {}
     parts = {}
     weights = work / "weights"
 
-    def note(condition: str, result: Mapping[str, float]) -> None:
+    def scored(condition: str, result: Mapping[str, float]) -> None:
         for name, value in result.items():
             title = "joint score" if name == "joint" else f"exact score on {name}"
-            found.setdefault(title, {}).setdefault(condition, []).append(value)
+            note(found, title, condition, value)
 
     for seed in SEEDS:
         base, log = pretrain(seed, weights / "base", work)
         logs.setdefault("base", []).append(log)
-        note("base", scores(base, test))
+        scored("base", scores(base, test))
         tuned = {}
-        for task in tasks.TASKS:
+        for task in prompt_tasks.TASKS:
             tuned[task], log = tune(base, task, seed, weights / task, work)
             logs.setdefault(task, []).append(log)
-            note(f"tuned on {task}", scores(tuned[task], test))
+            scored(f"tuned on {task}", scores(tuned[task], test))
             model, log = tune(base, task, seed, weights / f"lora-{task}", work, lora=True)
             logs.setdefault(f"lora-{task}", []).append(log)
-            note(f"LoRA on {task}", scores(model, test))
+            scored(f"LoRA on {task}", scores(model, test))
             parts[task] = _part(tuned[task])
             parts[f"lora-{task}"] = _part(model)
         results, chosen = merged(base, tuned, tokenizer)
         for rule, result in results.items():
-            note(rule, result)
+            scored(rule, result)
         for rule, value in chosen.items():
-            coefficients.setdefault(rule, []).append(value)
+            note(found, "coefficient chosen on validation", rule, value)
     large, log = pretrain(0, weights / "medium", work, MEDIUM, medium=True)
     logs["medium"] = [log]
     parts["medium"] = _part(large)
 
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(weights / "base", target)
-    tokenizer.save_pretrained(target)
-    for part in parts:
-        shutil.copytree(weights / part, target / part)
-        tokenizer.save_pretrained(target / part)
-    write_json(target / "log.json", logs, indent=None)
+    folders = {"": weights / "base"} | {part: weights / part for part in parts}
+    lay_out(target, folders, dict.fromkeys(folders, build_tokenizer()), logs)
     return entry(
         GPT2LMHeadModel(config()),
-        text="King James Bible, Jargon File, sums, words and sentences by rules of ours (frontier_lab.tasks)",
+        text="King James Bible, Jargon File, sums, words and sentences by rules of ours "
+        "(frontier_lab.texts.prompt_tasks)",
         tokenizer=f"byte-level BPE, {VOCABULARY} tokens, trained on the Bible and sentences of ours",
         schedule=SCHEDULE,
         val_loss={name: runs[0][-1]["val_loss"] for name, runs in logs.items()},
-        findings={**found, "coefficient chosen on validation": coefficients},
+        findings=found,
         can="each fine-tune does its own task, exactly, for most prompts that it never saw",
         cannot="write more than a few plausible words of text, or do a task in another format",
         tolerance=0.15,
@@ -354,3 +355,6 @@ def _part(model: nn.Module) -> dict[str, Any]:
     lora = hasattr(model, "peft_config")
     counted = [p.numel() for p in model.parameters() if p.requires_grad]
     return {"class": "PeftModelForCausalLM" if lora else type(model).__name__, "parameters": sum(counted)}
+
+
+RECIPE = Recipe(NAME, assemble)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import ROTARY_BASE, Peer, Task
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import ROTARY_BASE, Peer, Task
 
 NAME = "llama_peer"
 
@@ -22,10 +20,10 @@ def sizes(task: Task = "language") -> LlamaConfig:
         num_key_value_heads=2 if task == "recall" else 4,
         max_position_embeddings=256,
         rope_parameters={"rope_type": "default", "rope_theta": ROTARY_BASE[task]},
-        **architectures.common(task),
+        **peers.common(task),
     )
 
 
 PEER = Peer(NAME, LlamaForCausalLM, sizes)
 
-assemble = partial(architectures.assemble, PEER)
+RECIPE = peers.recipe(PEER)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from transformers import MambaConfig, MambaForCausalLM
 
-from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import Peer, Task
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import Peer, Task
 
 NAME = "mamba"
 
@@ -18,10 +16,10 @@ def sizes(task: Task = "language") -> MambaConfig:
         hidden_size={"language": 102, "recall": 36, "copy": 76}[task],
         state_size=8,
         num_hidden_layers=3 if task == "language" else 2,
-        **architectures.common(task),
+        **peers.common(task),
     )
 
 
 PEER = Peer(NAME, MambaForCausalLM, sizes, scaled=False)
 
-assemble = partial(architectures.assemble, PEER)
+RECIPE = peers.recipe(PEER)

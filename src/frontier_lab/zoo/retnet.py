@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from frontier_lab.models import RetNetConfig, RetNetForCausalLM
-from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import ROTARY_BASE, Peer, Task
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import ROTARY_BASE, Peer, Task
 
 NAME = "retnet"
 
@@ -20,10 +18,10 @@ def sizes(task: Task = "language") -> RetNetConfig:
         num_hidden_layers=2,
         num_attention_heads=2 if task == "recall" else 4,
         rotary_base=ROTARY_BASE[task],
-        **architectures.common(task),
+        **peers.common(task),
     )
 
 
 PEER = Peer(NAME, RetNetForCausalLM, sizes)
 
-assemble = partial(architectures.assemble, PEER)
+RECIPE = peers.recipe(PEER)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from transformers import RwkvConfig, RwkvForCausalLM
 
-from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import Peer, Task
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import Peer, Task
 
 NAME = "rwkv"
 
@@ -20,10 +18,10 @@ def sizes(task: Task = "language") -> RwkvConfig:
         num_hidden_layers=2,
         context_length=256,
         rescale_every=0,
-        **architectures.common(task),
+        **peers.common(task),
     )
 
 
 PEER = Peer(NAME, RwkvForCausalLM, sizes, scaled=False)
 
-assemble = partial(architectures.assemble, PEER)
+RECIPE = peers.recipe(PEER)

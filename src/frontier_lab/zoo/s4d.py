@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from frontier_lab.models import S4DConfig, S4DForCausalLM
-from frontier_lab.zoo import architectures
-from frontier_lab.zoo.architectures import Peer, Task
+from frontier_lab.zoo.families import peers
+from frontier_lab.zoo.families.peers import Peer, Task
 
 NAME = "s4d"
 
@@ -18,10 +16,10 @@ def sizes(task: Task = "language") -> S4DConfig:
         state_size=16,
         intermediate_size={"language": 440, "recall": 104, "copy": 224}[task],
         num_hidden_layers=2,
-        **architectures.common(task),
+        **peers.common(task),
     )
 
 
 PEER = Peer(NAME, S4DForCausalLM, sizes)
 
-assemble = partial(architectures.assemble, PEER)
+RECIPE = peers.recipe(PEER)

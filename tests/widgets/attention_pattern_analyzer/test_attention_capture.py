@@ -26,7 +26,10 @@ from transformers import (
     MambaForCausalLM,
 )
 
-from frontier_lab import heads, hub
+from frontier_lab import hub
+from frontier_lab.methods import heads
+from frontier_lab.storage.checkpoints import committed
+from frontier_lab.texts import sequence_tasks
 
 SIZES: dict[str, Any] = {"vocab_size": 60, "num_attention_heads": 4, "num_hidden_layers": 3}
 MODELS = {
@@ -148,8 +151,8 @@ def test_ablation_is_the_difference_of_two_losses() -> None:
 
 
 def test_without_its_induction_head_the_model_forgets_how_to_repeat() -> None:
-    folder = str(hub.committed("induction"))
-    ids = heads.repeated(1, 24, 95, 5, first=1)[0].tolist()
+    folder = str(committed("induction"))
+    ids = sequence_tasks.repeated(1, 24, 95, 5, first=1)[0].tolist()
     found = capture(hub.load(folder), AutoTokenizer.from_pretrained(folder), ids, ablate=True)
     assert found.ablation is not None
     best = heads.induction_score(torch.from_numpy(found.weights))[1].argmax().item()

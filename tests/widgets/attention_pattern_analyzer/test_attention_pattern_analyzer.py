@@ -17,15 +17,16 @@ from frontier_widgets.attention_patterns import kind_of, measure, rollout
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from frontier_lab import hub
+from frontier_lab.storage.checkpoints import committed
 
 
 def induction() -> tuple[Any, Any]:
-    folder = str(hub.committed("induction"))
+    folder = str(committed("induction"))
     return hub.load(folder), AutoTokenizer.from_pretrained(folder)
 
 
 def test_published_data_is_what_the_committed_checkpoints_give() -> None:
-    from frontier_lab.export_attention import build
+    from frontier_lab.figure_data.attention_pattern_analyzer import build
 
     stored = json.loads(components()["AttentionPatternAnalyzer"].data_path.read_text("utf8"))
     fresh = build()

@@ -9,7 +9,9 @@ from frontier_widgets import attention_patterns as ap
 from numpy.typing import NDArray
 from transformers import BertConfig, BertModel
 
-from frontier_lab import heads, hub
+from frontier_lab import hub
+from frontier_lab.methods import heads
+from frontier_lab.storage.checkpoints import committed
 from frontier_lab.zoo import induction
 
 TOKENS = [f"w{i}" for i in np.random.default_rng(3).integers(0, 18, 48)]
@@ -145,7 +147,7 @@ def test_weighting_by_values_takes_a_sink_away() -> None:
 
 
 def test_heads_that_grew_are_recognised_and_those_of_an_untrained_model_are_not() -> None:
-    model = hub.load(str(hub.committed("induction")))
+    model = hub.load(str(committed("induction")))
     weights, _ = heads.attention(model, induction.probes())
     texts = [[str(i) for i in row] for row in induction.probes().tolist()]
     found = np.stack(

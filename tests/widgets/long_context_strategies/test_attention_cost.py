@@ -40,8 +40,8 @@ from transformers import (
     RwkvForCausalLM,
 )
 
+from frontier_lab.methods.memory import state_after
 from frontier_lab.models import RetNetConfig, RetNetForCausalLM
-from frontier_lab.sequence_tasks import state_after
 
 CONFIGS: dict[str, PreTrainedConfig] = {
     # The sizes in the file that the lab converts the real model from.

@@ -22,7 +22,7 @@ SOURCES = Path(__file__).parents[3] / "widgets" / "src"
 
 
 def test_published_data_is_what_the_manifest_says() -> None:
-    from frontier_lab.export_long_context import build
+    from frontier_lab.figure_data.long_context_strategies import build
 
     assert json.loads(components()["LongContextStrategies"].data_path.read_text("utf8")) == build()
 

@@ -135,7 +135,7 @@ def test_slopes_are_blooms(heads: int) -> None:
 
 
 def test_the_ntk_base_is_the_one_that_the_lab_uses() -> None:
-    from frontier_lab.long_context import ntk_theta
+    from frontier_lab.methods.long_context import ntk_theta
 
     assert ntk_base(1e4, 4, 28) == ntk_theta(1e4, 4, 28)
 

@@ -15,7 +15,7 @@ from frontier_widgets import MoERouting, components, registry_script, route, sli
 
 
 def test_published_data_is_what_the_committed_checkpoints_give() -> None:
-    from frontier_lab.export_routing import build
+    from frontier_lab.figure_data.moe_routing import build
 
     stored = json.loads(components()["MoERouting"].data_path.read_text("utf8"))
     fresh = build()
@@ -163,7 +163,7 @@ class Front:
 
 
 def test_a_checkpoint_is_sent_when_the_front_end_asks() -> None:
-    from frontier_lab import in_page
+    from frontier_lab.figure_data import browser_models
 
     front = Front(MoERouting())
     front.ask({"type": "checkpoint", "name": "mixtral"})
@@ -171,7 +171,7 @@ def test_a_checkpoint_is_sent_when_the_front_end_asks() -> None:
     assert answer["name"] == "mixtral"
     assert answer["config"]["model_type"] == "mixtral"
     assert answer["tokenizer"]["model"]["type"] == "BPE"
-    assert weights == in_page.files("mixtral")["weights"].read_bytes()
+    assert weights == browser_models.files("mixtral")["weights"].read_bytes()
 
 
 def test_a_checkpoint_that_is_not_there_is_an_answer_too() -> None:

@@ -10,7 +10,7 @@ import transformers
 from frontier_widgets import MIXTURES, Mixture, sizes
 from transformers import PreTrainedConfig
 
-from frontier_lab import hub
+from frontier_lab.storage.checkpoints import committed
 
 CONFIGS: dict[str, PreTrainedConfig] = {
     # Defaults of transformers are the published configurations, but for OLMoE's width and Qwen3's sizes.
@@ -31,7 +31,7 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "Qwen3-Next-80B-A3B": transformers.Qwen3NextConfig(),
     "gpt-oss-120b": transformers.GptOssConfig(),
     "DeepSeek-V3": transformers.DeepseekV3Config(),
-    "book": transformers.MixtralConfig.from_pretrained(str(hub.committed("mixtral"))),
+    "book": transformers.MixtralConfig.from_pretrained(str(committed("mixtral"))),
 }
 BILLIONS = {
     # Totals and active parameters as their authors state them. OpenAI's 5.1 leaves out the embeddings.

@@ -1,0 +1,17 @@
+"""Where the lab keeps what it can make again: converted models and unfinished training runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def folder(name: str) -> Path:
+    """A folder of that name: below ``FRONTIER_CACHE``, the repository's ``.cache``, or the user's cache."""
+    if own := os.environ.get("FRONTIER_CACHE"):
+        return Path(own) / name
+    if (REPOSITORY / "requirements-models.txt").exists():
+        return REPOSITORY / ".cache" / name
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "frontier-lab" / name

@@ -1,0 +1,1 @@
+"""Measurements that a page cannot afford: each a module, the command that measures, and what it wrote."""

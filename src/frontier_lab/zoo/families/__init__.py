@@ -1,0 +1,1 @@
+"""What several recipes share: models of one family, trained and measured alike."""

@@ -1,0 +1,158 @@
+"""Loss by position, recall and RoPE scaling: each against its definition."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from transformers import BloomConfig, BloomForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from frontier_lab.methods import long_context as lc
+
+
+def tiny(**change: object) -> LlamaForCausalLM:
+    """An untrained Llama whose positions matter."""
+    torch.manual_seed(0)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=1024,
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=64,
+            initializer_range=0.3,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e4},
+            **change,
+        )
+    ).eval()
+
+
+def test_loss_by_position_is_the_mean_of_the_models_own_losses() -> None:
+    model, ids = tiny(), torch.randint(0, 1024, (3, 40))
+    whole = lc.loss_by_position(model, ids, [(0, 40)])[0]
+    assert whole == pytest.approx(model(input_ids=ids, labels=ids).loss.item(), rel=1e-5)
+    first, second = lc.loss_by_position(model, ids, [(0, 10), (10, 40)])
+    assert (9 * first + 30 * second) / 39 == pytest.approx(whole, rel=1e-5)
+    one = lc.loss_by_position(model, ids, [(7, 8)])[0]
+    wanted = torch.nn.functional.cross_entropy(model(input_ids=ids).logits[:, 6], ids[:, 7])
+    assert one == pytest.approx(wanted.item(), rel=1e-5)
+    with pytest.raises(ValueError, match=r"buckets: got \(30, 41\), wanted 0 <= first < end <= 40"):
+        lc.loss_by_position(model, ids, [(30, 41)])
+
+
+def test_recall_counts_the_last_tokens_that_are_the_first_choice() -> None:
+    model, ids = tiny(), torch.randint(0, 1024, (8, 20))
+    best = model(input_ids=ids[:, :-1]).logits[:, -1].argmax(-1)
+    ids[:, -1] = best
+    ids[::4, -1] = (best[::4] + 1) % 1024
+    assert lc.recall(model, ids) == 0.75
+
+
+def test_linear_scaling_is_default_rope_at_divided_positions() -> None:
+    model, ids = tiny(), torch.randint(0, 1024, (2, 100))
+    before = model(input_ids=ids).logits
+    scaled = lc.with_rope(model, {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4})
+    wanted = model(input_ids=ids, position_ids=torch.arange(100)[None] / 4).logits
+    torch.testing.assert_close(scaled(input_ids=ids).logits, wanted, atol=1e-4, rtol=1e-4)
+    assert (before - wanted).abs().max() > 0.1
+    torch.testing.assert_close(model(input_ids=ids).logits, before)
+    assert model.config.rope_parameters["rope_type"] == "default"
+
+
+def test_static_ntk_keeps_the_highest_frequency_and_divides_the_lowest() -> None:
+    model = tiny()
+    theta = lc.ntk_theta(1e4, 4, model.config.head_dim)
+    scaled = lc.with_rope(model, {"rope_type": "default", "rope_theta": theta})
+    ratio = model.model.rotary_emb.inv_freq / scaled.model.rotary_emb.inv_freq
+    assert ratio[0].item() == pytest.approx(1)
+    assert ratio[-1].item() == pytest.approx(4, rel=1e-4)
+    assert (ratio.diff() > 0).all()
+
+
+def test_dynamic_ntk_of_factor_one_is_the_base_within_its_length_and_static_ntk_beyond() -> None:
+    model, ids = tiny(), torch.randint(0, 1024, (2, 256))
+    dynamic = {"rope_type": "dynamic", "factor": 1.0, "rope_theta": 1e4}
+    scaled = lc.with_rope(model, dynamic)
+    torch.testing.assert_close(scaled(input_ids=ids[:, :64]).logits, model(input_ids=ids[:, :64]).logits)
+    theta = lc.ntk_theta(1e4, 4, model.config.head_dim)
+    static = lc.with_rope(model, {"rope_type": "default", "rope_theta": theta})
+    torch.testing.assert_close(scaled(input_ids=ids).logits, static(input_ids=ids).logits)
+
+
+def test_a_model_without_rope_is_refused() -> None:
+    bloom = BloomForCausalLM(BloomConfig(vocab_size=50, hidden_size=16, n_layer=1, n_head=2))
+    with pytest.raises(
+        ValueError, match=r"model: got BloomForCausalLM, wanted one with config\.rope_parameters"
+    ):
+        lc.with_rope(bloom, {"rope_type": "default", "rope_theta": 1e4})
+
+
+def alibi() -> BloomForCausalLM:
+    """An untrained Bloom, four heads, whose attention matters."""
+    torch.manual_seed(0)
+    config = BloomConfig(vocab_size=1024, hidden_size=32, n_layer=1, n_head=4, initializer_range=0.3)
+    return BloomForCausalLM(config).eval()
+
+
+@torch.no_grad()
+def test_a_window_ends_what_is_seen_exactly_there_and_leaves_the_given_model_alone() -> None:
+    model, ids = alibi(), torch.randint(0, 1024, (1, 40))
+    before = model(input_ids=ids).logits
+    windowed = lc.with_alibi(model, window=8)
+    other = ids.clone()
+    other[0, 10] = (other[0, 10] + 1) % 1024
+    changed = (windowed(input_ids=ids).logits != windowed(input_ids=other).logits).any(-1)[0]
+    assert changed.nonzero().flatten().tolist() == list(range(10, 18))
+    torch.testing.assert_close(windowed(input_ids=ids).logits[:, :8], before[:, :8])
+    torch.testing.assert_close(model(input_ids=ids).logits, before)
+
+
+@torch.no_grad()
+def test_a_window_holds_for_padded_rows_and_token_by_token() -> None:
+    windowed, ids = lc.with_alibi(alibi(), window=8), torch.randint(0, 1024, (2, 40))
+    padded = torch.ones_like(ids)
+    padded[1, :5] = 0
+    whole = windowed(input_ids=ids, attention_mask=padded)
+    first = windowed(input_ids=ids[:, :30], attention_mask=padded[:, :30], use_cache=True)
+    rest = windowed(input_ids=ids[:, 30:], attention_mask=padded, past_key_values=first.past_key_values)
+    torch.testing.assert_close(whole.logits[:, 30:], rest.logits, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_divided_slopes_are_distances_divided_and_infinity_is_no_bias() -> None:
+    model, ids = alibi(), torch.randint(0, 1024, (1, 40))
+    attention = model.transformer.h[0].self_attention
+    seen: list[torch.Tensor] = []
+
+    def note(_: object, __: object, named: dict[str, torch.Tensor]) -> None:
+        seen.append(named["alibi"])
+
+    for divide in (1.0, 4.0, math.inf):
+        changed = lc.with_alibi(model, divide=divide)
+        changed.transformer.h[0].self_attention.register_forward_pre_hook(note, with_kwargs=True)
+        changed(input_ids=ids)
+    plain, quarter, none = seen
+    torch.testing.assert_close(quarter, plain / 4)
+    assert plain.abs().max() > 1
+    assert not none.any()
+    assert not attention._forward_pre_hooks
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"divide": 0.0}, r"divide: got 0\.0, wanted more than 0"),
+        ({"divide": math.nan}, "divide: got nan"),
+        ({"window": 0}, "window: got 0, wanted at least 1"),
+    ],
+)
+def test_a_wrong_change_of_alibi_is_named(change: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        lc.with_alibi(alibi(), **change)
+
+
+def test_a_model_without_alibi_is_refused() -> None:
+    with pytest.raises(ValueError, match="model: got LlamaForCausalLM, wanted a BloomForCausalLM"):
+        lc.with_alibi(tiny())
