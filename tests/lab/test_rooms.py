@@ -20,7 +20,7 @@ STARTED_FROM = {"catalogue", "hub", "packaged_models", "plots"}
 
 
 def test_only_what_pages_and_commands_start_from_stands_at_the_top() -> None:
-    assert {path.stem for path in LAB.glob("*.py")} - {"__init__", "bertviz_frame"} == STARTED_FROM
+    assert {path.stem for path in LAB.glob("*.py")} - {"__init__"} == STARTED_FROM
 
 
 def test_every_room_is_installed() -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from frontier_widgets import AttentionPatternAnalyzer, MoERouting, checkpoints
 
-from frontier_lab import in_page
+from frontier_lab.figure_data import browser_models
 
 
 def test_the_lab_offers_the_models_that_pages_run() -> None:
-    assert entry_points(group=checkpoints.GROUP).names == set(in_page.MODELS)
-    for name in in_page.MODELS:
-        assert checkpoints.checkpoint_files(name) == in_page.files(name)
+    assert entry_points(group=checkpoints.GROUP).names == set(browser_models.MODELS)
+    for name in browser_models.MODELS:
+        assert checkpoints.checkpoint_files(name) == browser_models.files(name)
 
 
 @pytest.mark.parametrize("figure", [AttentionPatternAnalyzer, MoERouting])

@@ -122,7 +122,7 @@ def registry_script(names: list[str] | None = None) -> str:
     known = components()
     unknown = sorted(set(names or []) - set(known))
     if unknown:
-        raise ValueError(f"names has {unknown}, wanted some of {sorted(known)}")
+        raise ValueError(f"names: got {unknown}, wanted some of {sorted(known)}")
     entries = {name: known[name].registry_entry() for name in (names or known)}
     text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return f"window.frontierComponents=Object.assign(window.frontierComponents||{{}},{text});\n"

@@ -168,9 +168,12 @@ def test_cross_attention_has_the_other_text_as_keys() -> None:
     assert found.weights.shape == (2, 2, 3, 5)
     assert (found.tokens, found.keys) == (["2", "7", "8"], ["5", "9", "33", "5", "9"])
     np.testing.assert_allclose(found.weights.sum(-1), 1, atol=1e-5)
-    with pytest.raises(ValueError, match="target is missing, and the model is an encoder-decoder"):
+    with pytest.raises(
+        ValueError,
+        match="target: got none, wanted a text: BartForConditionalGeneration is an encoder-decoder",
+    ):
         capture(model, Words(), "5 9")
-    with pytest.raises(ValueError, match="ablate is True"):
+    with pytest.raises(ValueError, match="ablate: got True"):
         capture(model, Words(), "5 9", target="7", ablate=True)
     with pytest.raises(ValueError, match="wanted an encoder or a decoder"), head_replaced(model, 0, 0):
         pass
@@ -181,7 +184,10 @@ def test_cross_attention_has_the_other_text_as_keys() -> None:
     [
         ({"text": ""}, "text: got 0 tokens, wanted 1 to 2048"),
         ({"text": "5 " * 3000}, "text: got 3000 tokens"),
-        ({"text": "5", "target": "7"}, "target came, and the model is no encoder-decoder"),
+        (
+            {"text": "5", "target": "7"},
+            "target: got one, wanted none: LlamaForCausalLM is no encoder-decoder",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
@@ -191,7 +197,11 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> N
 
 @pytest.mark.parametrize(
     ("where", "message"),
-    [((3, 0), "layer is 3, wanted 0 to 2"), ((0, 4), "head is 4, wanted 0 to 3"), ((0, 0, "no"), "kind is")],
+    [
+        ((3, 0), "layer: got 3, wanted 0 to 2"),
+        ((0, 4), "head: got 4, wanted 0 to 3"),
+        ((0, 0, "no"), "kind: got 'no'"),
+    ],
 )
 def test_wrong_heads_are_named(where: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message), head_replaced(made("llama"), *where):

@@ -58,7 +58,9 @@ def test_512_tokens_and_144_heads_are_four_megabytes() -> None:
 def test_what_cannot_be_packed_is_named() -> None:
     with pytest.raises(ValueError, match="columns, wanted at most 65536"):
         pack(np.zeros((1, 1, 1, 70000)), causal=False)
-    with pytest.raises(ValueError, match="weights has 40 rows, too many for 41 bytes"):
+    with pytest.raises(
+        ValueError, match="weights: got 40 rows, wanted fewer: each takes a weight, all at most 41 bytes"
+    ):
         pack(drawn((1, 1, 40, 40), causal=False), causal=False, dense=0, sparse=41)
 
 

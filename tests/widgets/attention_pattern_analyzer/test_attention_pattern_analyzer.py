@@ -119,11 +119,11 @@ def test_a_page_leaves_out_what_the_registry_has() -> None:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"layer": 2}, "layer is 2, wanted 0 to 1"),
-        ({"token": 40}, "token is 40, wanted 0 to 39"),
-        ({"versus": 9}, "versus is 9, wanted -1 to 3"),
-        ({"residual": 1.5}, r"residual is 1\.5, wanted 0 to 1"),
-        ({"brush": [1.0, 2.0]}, "brush has 2 numbers, wanted none or four"),
+        ({"layer": 2}, "layer: got 2, wanted 0 to 1"),
+        ({"token": 40}, "token: got 40, wanted 0 to 39"),
+        ({"versus": 9}, "versus: got 9, wanted -1 to 3"),
+        ({"residual": 1.5}, r"residual: got 1\.5, wanted 0 to 1"),
+        ({"brush": [1.0, 2.0]}, "brush: got 2 numbers, wanted none or four"),
     ],
 )
 def test_states_out_of_range_are_named(state: dict[str, Any], message: str) -> None:
@@ -135,11 +135,11 @@ def test_states_out_of_range_are_named(state: dict[str, Any], message: str) -> N
 def test_arguments_that_do_not_fit_are_named() -> None:
     with pytest.raises(TypeError, match="colour is not an argument"):
         AttentionPatternAnalyzer(colour="red")
-    with pytest.raises(ValueError, match="examples is empty"):
+    with pytest.raises(ValueError, match="examples: got none, wanted"):
         AttentionPatternAnalyzer([])
-    with pytest.raises(ValueError, match=r"examples\[0\] has no 'ablation'"):
+    with pytest.raises(ValueError, match=r"examples\[0\]: got no 'ablation'"):
         AttentionPatternAnalyzer([{"name": "x"}])
     bare = Captured(["a", "b"], None, np.full((1, 1, 2, 2), 0.5, np.float32), None, None, None)
     widget = AttentionPatternAnalyzer([example_of(bare, name="bare")], weighting="value")
-    with pytest.raises(ValueError, match="the lengths of this model's values are not known"):
+    with pytest.raises(ValueError, match="weighting: got 'value', wanted 'raw' or 'rollout'"):
         widget.weights()

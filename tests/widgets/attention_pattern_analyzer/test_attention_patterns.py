@@ -76,7 +76,7 @@ def test_columns_of_the_kinds_by_hand() -> None:
     assert np.argwhere(cells["first"]).tolist() == [[1, 0], [2, 0], [3, 0], [4, 0]]
     both = ap.targets("induction", tokens, causal=False)
     assert np.argwhere(both).tolist() == [[0, 4], [3, 1], [4, 2]]
-    with pytest.raises(ValueError, match="kind is 'uniform'"):
+    with pytest.raises(ValueError, match="kind: got 'uniform'"):
         ap.targets("uniform", tokens, causal=True)
 
 
@@ -122,11 +122,11 @@ def test_other_keys_have_entropy_and_nothing_that_needs_one_text() -> None:
 
 
 def test_wrong_shapes_are_named() -> None:
-    with pytest.raises(ValueError, match=r"weights has shape \(3, 3\), wanted \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"weights: got shape \(3, 3\), wanted \(2, 2\)"):
         ap.measure(np.eye(3), ["a", "b"])
-    with pytest.raises(ValueError, match=r"residual is 1\.5"):
+    with pytest.raises(ValueError, match=r"residual: got 1\.5"):
         ap.rollout(np.ones((1, 1, 2, 2)) / 2, 1.5)
-    with pytest.raises(ValueError, match="weights has shape"):
+    with pytest.raises(ValueError, match="weights: got shape"):
         ap.rollout(np.ones((1, 2, 2)))
 
 

@@ -165,6 +165,7 @@ def pair() -> Any:
     return model
 
 
+@pytest.mark.filterwarnings("ignore:Version v4.12.0 introduces a better way:FutureWarning")
 @pytest.mark.parametrize("make", [bart, t5, pair])
 def test_a_decoder_reads_what_it_reads_with_labels(make: Any) -> None:
     torch.manual_seed(0)

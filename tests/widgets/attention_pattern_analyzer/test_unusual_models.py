@@ -113,6 +113,9 @@ def test_lengths_are_those_of_what_the_layer_does(by: Any) -> None:
     np.testing.assert_allclose(norms, lengths(model), rtol=1e-4)
 
 
+# torch says that this way to quantise is old, and why; models that were made so are still read.
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
 def test_dynamically_quantised_layers_are_measured() -> None:
     model = llama()
     plain = capture(model, Words(), IDS).norms

@@ -128,14 +128,14 @@ def test_a_few_random_tokens_shorten_the_paths() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "wide"}, "kind is 'wide', wanted one of full"),
-        ({"kind": "window", "window": 0}, "window is 0, wanted 1 or more"),
-        ({"kind": "sinks", "sinks": -1}, "sinks is -1, wanted 0 or more"),
+        ({"kind": "wide"}, "kind: got 'wide', wanted one of full"),
+        ({"kind": "window", "window": 0}, "window: got 0, wanted 1 or more"),
+        ({"kind": "sinks", "sinks": -1}, "sinks: got -1, wanted 0 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Pattern(**settings)
     for function in (visible, count):
-        with pytest.raises(ValueError, match="n is 0, wanted 1 or more"):
+        with pytest.raises(ValueError, match="n: got 0, wanted 1 or more"):
             function(Pattern("full"), 0)  # type: ignore[operator]

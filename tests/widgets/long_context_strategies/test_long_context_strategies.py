@@ -69,7 +69,7 @@ def test_the_recurrent_bill_is_the_twins() -> None:
     assert widget.rival_cost() == recurrent_cost(model, "mamba", 4096, bytes_each=1)
     assert widget.crossover() == crossover(model, Pattern("causal"), "mamba")
     for ask in (LongContextStrategies().rival_cost, LongContextStrategies().crossover):
-        with pytest.raises(ValueError, match="rival is 'none', wanted one of mamba"):
+        with pytest.raises(ValueError, match="rival: got 'none', wanted one of mamba"):
             ask()
 
 
@@ -113,9 +113,9 @@ def test_another_models_configuration_and_curves() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"buckets": [(0, 1)]}, "came without curves"),
-        ({"config": {"trained": 4}}, "config has head_dim None, wanted a number"),
-        ({"curves": {"a": {"loss": [[1]]}}}, r"curves\['a'\]\['loss'\] has 1 rows, wanted 0"),
+        ({"buckets": [(0, 1)]}, "curves: got none with buckets or distances"),
+        ({"config": {"trained": 4}}, "config.head_dim: got None, wanted a number"),
+        ({"curves": {"a": {"loss": [[1]]}}}, r"curves\['a'\]\['loss'\]: got 1 rows, wanted 0"),
     ],
 )
 def test_data_that_does_not_fit_is_named(arguments: dict[str, Any], message: str) -> None:
@@ -130,7 +130,7 @@ def test_states_that_cannot_be_are_refused() -> None:
         kind = type(getattr(LongContextStrategies(), name))
         for value in (low, high):
             assert getattr(LongContextStrategies(**{name: kind(value)}), name) == value
-        with pytest.raises(traitlets.TraitError, match=f"{name} is .*, wanted"):
+        with pytest.raises(traitlets.TraitError, match=f"{name}: got .*, wanted"):
             LongContextStrategies(**{name: kind(high) + 1})
     with pytest.raises(traitlets.TraitError):
         LongContextStrategies(topic="weather")

@@ -143,14 +143,14 @@ def test_the_ntk_base_is_the_one_that_the_lab_uses() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "wide"}, "method is 'wide', wanted one of default"),
-        ({"head_dim": 7}, "head_dim is 7, wanted an even number"),
-        ({"trained": 1}, "trained is 1, wanted 2 or more"),
-        ({"factor": 0.5}, "factor is 0.5, wanted 1 or more"),
-        ({"base": math.inf}, "base is inf, wanted 1 or more"),
-        ({"beta_slow": 40.0}, "beta_slow is 40.0, wanted above 0 and below beta_fast"),
-        ({"low": 0.0}, "low is 0.0, wanted above 0 and below high"),
-        ({"method": "longrope"}, "factors has 0 numbers, wanted 32"),
+        ({"method": "wide"}, "method: got 'wide', wanted one of default"),
+        ({"head_dim": 7}, "head_dim: got 7, wanted an even number"),
+        ({"trained": 1}, "trained: got 1, wanted 2 or more"),
+        ({"factor": 0.5}, "factor: got 0.5, wanted 1 or more"),
+        ({"base": math.inf}, "base: got inf, wanted 1 or more"),
+        ({"beta_slow": 40.0}, "beta_slow: got 40.0, wanted above 0 and below beta_fast"),
+        ({"low": 0.0}, "low: got 0.0, wanted above 0 and below high"),
+        ({"method": "longrope"}, "factors: got 0 numbers, wanted 32"),
     ],
 )
 def test_settings_that_cannot_be_are_named(settings: dict[str, Any], message: str) -> None:
@@ -160,9 +160,9 @@ def test_settings_that_cannot_be_are_named(settings: dict[str, Any], message: st
 
 def test_arguments_that_cannot_be_are_named() -> None:
     for call, message in (
-        (lambda: closest([1.0], 1), "tokens is 1, wanted 2 or more"),
-        (lambda: alibi_slopes(0), "heads is 0, wanted 1 or more"),
-        (lambda: alibi_window([1.0], 0), "nats is 0, wanted above 0"),
+        (lambda: closest([1.0], 1), "tokens: got 1, wanted 2 or more"),
+        (lambda: alibi_slopes(0), "heads: got 0, wanted 1 or more"),
+        (lambda: alibi_window([1.0], 0), "nats: got 0, wanted above 0"),
     ):
         with pytest.raises(ValueError, match=message):
             call()

@@ -89,26 +89,26 @@ def test_repr_is_stable() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"logits": np.zeros((3, 2))}, ValueError, "tokens is missing"),
-        ({"tokens": ["a"]}, ValueError, "tokens came without logits"),
-        ({"logits": np.zeros((3, 2)), "tokens": ["a"]}, ValueError, "tokens has 1 entries, wanted 3"),
-        ({"logits": np.zeros((3, 2)), "tokens": ["a", "b", 3]}, TypeError, "tokens holds 3"),
-        ({"logits": np.full((1, 2), np.nan), "tokens": ["a"]}, ValueError, "logits is nan at"),
-        ({"logits": np.zeros(3), "tokens": ["a"]}, ValueError, "logits has shape"),
-        ({"logits": "no", "tokens": ["a"]}, TypeError, "logits is str"),
+        ({"logits": np.zeros((3, 2))}, ValueError, "tokens: got none"),
+        ({"tokens": ["a"]}, ValueError, "logits: got none with tokens"),
+        ({"logits": np.zeros((3, 2)), "tokens": ["a"]}, ValueError, "tokens: got 1 entries, wanted 3"),
+        ({"logits": np.zeros((3, 2)), "tokens": ["a", "b", 3]}, TypeError, "tokens: got 3"),
+        ({"logits": np.full((1, 2), np.nan), "tokens": ["a"]}, ValueError, "logits: got nan at"),
+        ({"logits": np.zeros(3), "tokens": ["a"]}, ValueError, "logits: got shape"),
+        ({"logits": "no", "tokens": ["a"]}, TypeError, "logits: got str"),
         (
             {"logits": np.zeros((3, 2)), "tokens": list("abc"), "ablation": np.zeros((2, 2))},
             ValueError,
-            r"ablation has shape \(2, 2\), wanted \(1, 1, 2, 2\)",
+            r"ablation: got shape \(2, 2\), wanted \(1, 1, 2, 2\)",
         ),
         (
             {"logits": np.zeros((1, 2)), "tokens": ["a"], "ablation": np.full((1, 2, 2), np.inf)},
             ValueError,
-            "ablation holds numbers that are not finite",
+            "ablation: got numbers that are not finite",
         ),
-        ({"ablation": np.zeros((1, 8, 2))}, ValueError, "ablation came without logits"),
-        ({"top_k": 9}, traitlets.TraitError, "top_k is 9, wanted 1 to 8"),
-        ({"run": "other"}, traitlets.TraitError, "run is 'other'"),
+        ({"ablation": np.zeros((1, 8, 2))}, ValueError, "logits: got none with ablation"),
+        ({"top_k": 9}, traitlets.TraitError, "top_k: got 9, wanted 1 to 8"),
+        ({"run": "other"}, traitlets.TraitError, "run: got 'other'"),
         ({"colour": "red"}, TypeError, "colour is not an argument"),
     ],
 )
@@ -119,7 +119,7 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], error: type[Except
 
 def test_a_choice_out_of_range_is_refused_and_the_old_one_stays() -> None:
     widget = MoERouting()
-    with pytest.raises(traitlets.TraitError, match="selected_token is 48"):
+    with pytest.raises(traitlets.TraitError, match="selected_token: got 48"):
         widget.selected_token = 48
     assert widget.selected_token == 0
 
@@ -149,7 +149,7 @@ def test_registry_script_is_safe_inside_a_script_element() -> None:
     script = registry_script()
     assert "<" not in script.replace("||", "")
     assert script.startswith("window.frontierComponents=")
-    with pytest.raises(ValueError, match=r"names has \['Nope'\]"):
+    with pytest.raises(ValueError, match=r"names: got \['Nope'\]"):
         registry_script(["Nope"])
 
 

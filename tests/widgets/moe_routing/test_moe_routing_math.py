@@ -55,10 +55,10 @@ def test_no_tokens_give_zeros() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"logits": np.zeros(3), "top_k": 1}, r"logits has shape \(3,\)"),
-        ({"logits": np.zeros((3, 2)), "top_k": 3}, "top_k is 3, wanted 1 to 2"),
-        ({"logits": np.zeros((3, 2)), "top_k": 1, "temperature": 0.0}, "temperature is 0.0"),
-        ({"logits": np.zeros((3, 2)), "top_k": 1, "capacity_factor": -1.0}, "capacity_factor is -1.0"),
+        ({"logits": np.zeros(3), "top_k": 1}, r"logits: got shape \(3,\)"),
+        ({"logits": np.zeros((3, 2)), "top_k": 3}, "top_k: got 3, wanted 1 to 2"),
+        ({"logits": np.zeros((3, 2)), "top_k": 1, "temperature": 0.0}, "temperature: got 0.0"),
+        ({"logits": np.zeros((3, 2)), "top_k": 1, "capacity_factor": -1.0}, "capacity_factor: got -1.0"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, object], message: str) -> None:
@@ -102,7 +102,7 @@ def test_devices_compute_every_kept_assignment_and_send_what_is_elsewhere() -> N
     home = np.arange(40)[:, None] // 10
     away = (routing.experts // 2 != home) & routing.kept
     assert four.sent.tolist() == [int(away[10 * d : 10 * (d + 1)].sum()) for d in range(4)]
-    with pytest.raises(ValueError, match="devices is 3, wanted a divisor of the 8 experts"):
+    with pytest.raises(ValueError, match="devices: got 3, wanted a divisor of the 8 experts"):
         expert_parallel(routing, 3)
 
 
@@ -116,7 +116,7 @@ def test_routers_differ_as_their_papers_say() -> None:
     assert by["top2"].drop_fraction == pytest.approx(route(scores, 2, capacity_factor=1.0).drop_fraction)
     again = {each.name: each for each in compare_routers(scores, 1.0, seed=1)}
     assert (again["noisy"].counts != by["noisy"].counts).any()
-    with pytest.raises(ValueError, match=r"logits has shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"logits: got shape \(3,\)"):
         compare_routers(np.zeros(3))
 
 
@@ -130,7 +130,7 @@ def test_a_path_is_the_routing_of_one_token_in_every_layer() -> None:
     first = [tuple(scores[:, token].argmax(-1)) for token in range(20)]
     assert way.alike == first.count(first[7])
     assert token_path(np.repeat(scores[:, :1], 20, axis=1), 0, 2).alike == 20
-    with pytest.raises(ValueError, match="token is 20, wanted 0 to 19"):
+    with pytest.raises(ValueError, match="token: got 20, wanted 0 to 19"):
         token_path(scores, 20, 2)
-    with pytest.raises(ValueError, match=r"logits has shape \(20, 5\), wanted \[layers, tokens, experts\]"):
+    with pytest.raises(ValueError, match=r"logits: got shape \(20, 5\), wanted \[layers, tokens, experts\]"):
         token_path(scores[0], 0, 2)

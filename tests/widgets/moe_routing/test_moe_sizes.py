@@ -95,10 +95,10 @@ def test_a_model_that_takes_all_its_experts_is_dense() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"experts": 0}, "experts is 0, wanted 1 or more"),
-        ({"top_k": 9}, "top_k is 9, wanted 1 to 8, the number of experts"),
-        ({"experts": 4, "top_k": 5}, "top_k is 5, wanted 1 to 4"),
-        ({"granularity": 0}, "granularity is 0, wanted 1 or more"),
+        ({"experts": 0}, "experts: got 0, wanted 1 or more"),
+        ({"top_k": 9}, "top_k: got 9, wanted 1 to 8, the number of experts"),
+        ({"experts": 4, "top_k": 5}, "top_k: got 5, wanted 1 to 4"),
+        ({"granularity": 0}, "granularity: got 0, wanted 1 or more"),
     ],
 )
 def test_wrong_arguments_are_named(change: dict[str, int], message: str) -> None:

@@ -156,11 +156,11 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
         else:
             values = {"examples": [dict(example) for example in examples], "live": "", "data_sha256": ""}
             if not values["examples"]:
-                raise ValueError("examples is empty, wanted at least one reading")
+                raise ValueError("examples: got none, wanted at least one reading")
             for i, example in enumerate(values["examples"]):
                 missing = sorted({"name", "tokens", "shape", "form", "causal", *BINARY} - example.keys())
                 if missing:
-                    raise ValueError(f"examples[{i}] has no {missing[0]!r}, wanted what example_of gives")
+                    raise ValueError(f"examples[{i}]: got no {missing[0]!r}, wanted what example_of gives")
                 if not np.isfinite(example.get("loss") or 0):
                     raise ValueError(f"examples[{i}].loss: got {example['loss']}, wanted a finite number")
         super().__init__(**{**values, **state})
@@ -218,7 +218,7 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
         name, value = proposal["trait"].name, proposal["value"]
         if name == "brush":
             if len(value) not in (0, 4):
-                raise t.TraitError(f"brush has {len(value)} numbers, wanted none or four")
+                raise t.TraitError(f"brush: got {len(value)} numbers, wanted none or four")
             return value
         count = len(self.examples)
         limits: dict[str, tuple[float, float]] = {
@@ -231,7 +231,7 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
             limits |= {"layer": (0, layers - 1), "head": (0, heads - 1), "token": (0, length - 1)}
         low, high = limits[name]
         if not low <= value <= high:
-            raise t.TraitError(f"{name} is {value}, wanted {low} to {high}")
+            raise t.TraitError(f"{name}: got {value}, wanted {low} to {high}")
         return value
 
     @property
@@ -253,7 +253,7 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
         layers, heads, *_ = self.shown["shape"]
         found = self._floats("metrics", layers, heads, len(METRICS))
         if found is None:
-            raise ValueError(f"examples[{self.example}] has no metrics")
+            raise ValueError(f"examples[{self.example}].metrics: got none, wanted what example_of gives")
         return found
 
     def ablation_array(self) -> NDArray[np.float32] | None:
@@ -285,7 +285,9 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
         layers, heads, _, size = self.shown["shape"]
         norms = self._floats("norms", layers, heads, size)
         if norms is None:
-            raise ValueError("weighting is 'value', and the lengths of this model's values are not known")
+            raise ValueError(
+                "weighting: got 'value', wanted 'raw' or 'rollout': the lengths of the values are not known"
+            )
         return value_weighted(attention[self.layer, self.head], norms[self.layer, self.head])
 
     def to_records(self) -> list[dict[str, Any]]:

@@ -172,17 +172,17 @@ def head_replaced(model: Any, layer: int, head: int, kind: str = "zero") -> Iter
         ValueError: another kind, no such layer or head, or an unknown architecture.
     """
     if kind not in ("zero", "mean"):
-        raise ValueError(f"kind is {kind!r}, wanted 'zero' or 'mean'")
+        raise ValueError(f"kind: got {kind!r}, wanted 'zero' or 'mean'")
     outputs = output_projections(model)
     if not outputs:
         raise ValueError(
-            f"model is {type(model).__name__}, wanted an encoder or a decoder whose output projections are "
+            f"model: got {type(model).__name__}, wanted an encoder or a decoder whose output projections are "
             f"known: names that end in {', '.join(OUTPUTS)}"
         )
     heads = model.config.num_attention_heads
     for name, value, count in (("layer", layer, len(outputs)), ("head", head, heads)):
         if not 0 <= value < count:
-            raise ValueError(f"{name} is {value}, wanted 0 to {count - 1}")
+            raise ValueError(f"{name}: got {value}, wanted 0 to {count - 1}")
 
     def replace(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         mixed = inputs[0].clone()  # [B, T, H·dh]
@@ -232,8 +232,8 @@ def capture(
     name = type(model).__name__
     both = reads_two_texts(model)
     if both != (target is not None):
-        state = "is missing, and the model is an" if both else "came, and the model is no"
-        raise ValueError(f"target {state} encoder-decoder ({name})")
+        state = "got none, wanted a text: {} is an" if both else "got one, wanted none: {} is no"
+        raise ValueError(f"target: {state.format(name)} encoder-decoder")
 
     ids = encode(model, tokenizer, text, "text")
     check_ids(model, ids, "text")
@@ -261,7 +261,8 @@ def capture(
     size = (len(tokens), len(keys if keys is not None else tokens))
     if not found or any(layer is None or layer.shape[-2:] != size for layer in found):
         raise ValueError(
-            f"model is {name}, which gives no attention weights {list(size)}: it has none, or sparse ones"
+            f"model: got {name}, wanted one that gives attention weights {list(size)}: this one has none, or "
+            "sparse ones"
         )
     weights, elsewhere = _checked_rows(
         torch.stack([layer[0].float() for layer in found]), name, found[0].dtype
@@ -279,7 +280,9 @@ def capture(
     changes = None
     if ablate:
         if logits is None or not whole:
-            raise ValueError(f"ablate is True, and {name} predicts no tokens or its layers are not known")
+            raise ValueError(
+                f"ablate: got True, wanted False: {name} predicts no tokens, or its layers are not known"
+            )
         changes = np.full((2, layers, heads, 2), np.nan, dtype=np.float32)
         for done, (layer, head) in enumerate(np.ndindex(layers, heads)):
             for i, kind in enumerate(("zero", "mean")):

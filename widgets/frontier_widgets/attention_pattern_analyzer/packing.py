@@ -51,7 +51,7 @@ def pack(weights: ArrayLike, *, causal: bool, dense: int = DENSE, sparse: int = 
     found = np.asarray(weights, dtype=np.float32)
     *_, length, size = found.shape
     if size > 1 << 16:
-        raise ValueError(f"weights has {size} columns, wanted at most {1 << 16}")
+        raise ValueError(f"weights: got {size} columns, wanted at most {1 << 16}")
     bytes_of = np.rint(255 * found).astype(np.uint8).reshape(-1, length, size)
     rows = bytes_of.shape[0] * length
     total = float(found.sum()) or 1.0
@@ -72,7 +72,9 @@ def pack(weights: ArrayLike, *, causal: bool, dense: int = DENSE, sparse: int = 
         keep -= 1
     counts = np.minimum(present, keep)
     if rows + 3 * int(counts.sum()) > sparse:
-        raise ValueError(f"weights has {rows} rows, too many for {sparse} bytes")
+        raise ValueError(
+            f"weights: got {rows} rows, wanted fewer: each takes a weight, all at most {sparse} bytes"
+        )
     chosen = np.arange(most)[None, :] < counts[:, None]
     held = values[chosen]
     data = counts.astype(np.uint8).tobytes() + columns[chosen].astype("<u2").tobytes() + held.tobytes()

@@ -89,7 +89,7 @@ def targets(kind: str, tokens: Sequence[str], *, causal: bool) -> NDArray[np.boo
     elif kind == "local":
         cells = (np.abs(row - column) <= REACH) & (column != row)
     else:
-        raise ValueError(f"kind is {kind!r}, wanted one of {', '.join(KINDS[:-1])}")
+        raise ValueError(f"kind: got {kind!r}, wanted one of {', '.join(KINDS[:-1])}")
     found: NDArray[np.bool_] = cells & (column <= row) if causal else cells
     return found
 
@@ -146,7 +146,7 @@ def measure(
     found = np.asarray(weights, dtype=np.float64)
     if found.ndim < 2 or found.shape[-2:] != (len(tokens), len(keys if keys is not None else tokens)):
         wanted = (len(tokens), len(keys if keys is not None else tokens))
-        raise ValueError(f"weights has shape {found.shape}, wanted {wanted} at its end: tokens and keys")
+        raise ValueError(f"weights: got shape {found.shape}, wanted {wanted} at its end: tokens and keys")
     ahead = is_causal(found) if causal is None else causal
     length, size = found.shape[-2:]
     measured = np.full((*found.shape[:-2], len(METRICS)), np.nan)
@@ -211,9 +211,9 @@ def rollout(weights: ArrayLike, residual: float = 0.5) -> NDArray[np.float64]:
     """
     found = np.asarray(weights, dtype=np.float64)
     if found.ndim != 4 or found.shape[-1] != found.shape[-2]:
-        raise ValueError(f"weights has shape {found.shape}, wanted [layers, heads, tokens, tokens]")
+        raise ValueError(f"weights: got shape {found.shape}, wanted [layers, heads, tokens, tokens]")
     if not 0 <= residual <= 1:
-        raise ValueError(f"residual is {residual}, wanted 0 to 1")
+        raise ValueError(f"residual: got {residual}, wanted 0 to 1")
     now = np.eye(found.shape[-1])
     after = []
     for layer in found.mean(1):

@@ -70,7 +70,7 @@ def _published() -> dict[str, Any]:
 def _rows(value: Any, name: str, wanted: int) -> list[list[float]]:
     rows = [[float(x) for x in row] if isinstance(row, Sequence) else [float(row)] for row in value]
     if len(rows) != wanted:
-        raise ValueError(f"{name} has {len(rows)} rows, wanted {wanted}")
+        raise ValueError(f"{name}: got {len(rows)} rows, wanted {wanted}")
     return rows
 
 
@@ -181,12 +181,12 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
     ) -> None:
         values = dict(_published())
         if curves is None and (buckets is not None or distances is not None):
-            raise ValueError("buckets and distances came without curves, wanted all or none")
+            raise ValueError("curves: got none with buckets or distances, wanted all or none of them")
         if curves is not None or config is not None:
             own = _config(config) if config is not None else dict(values["config"])
             for name in ("trained", "head_dim", "base", "heads", "factor"):
                 if not isinstance(own.get(name), (int, float)):
-                    raise ValueError(f"config has {name} {own.get(name)!r}, wanted a number")
+                    raise ValueError(f"config.{name}: got {own.get(name)!r}, wanted a number")
             own["buckets"] = [[int(first), int(end)] for first, end in buckets or ()]
             own["distances"] = [int(distance) for distance in distances or ()]
             measured = {
@@ -209,7 +209,7 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
         name, value = proposal["trait"].name, proposal["value"]
         low, high = LIMITS[name]
         if not low <= value <= high:
-            raise t.TraitError(f"{name} is {value}, wanted {low} to {high}")
+            raise t.TraitError(f"{name}: got {value}, wanted {low} to {high}")
         return value
 
     @property
@@ -254,7 +254,7 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
             ValueError: ``rival`` is ``"none"``.
         """
         if self.rival == "none":
-            raise ValueError(f"rival is 'none', wanted one of {', '.join(RIVALS)}")
+            raise ValueError(f"rival: got 'none', wanted one of {', '.join(RIVALS)}")
         return recurrent_cost(self._priced, self.rival, self.length, bytes_each=self.bytes_each)
 
     def crossover(self) -> int | None:
@@ -264,7 +264,7 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
             ValueError: ``rival`` is ``"none"``.
         """
         if self.rival == "none":
-            raise ValueError(f"rival is 'none', wanted one of {', '.join(RIVALS)}")
+            raise ValueError(f"rival: got 'none', wanted one of {', '.join(RIVALS)}")
         return crossover(self._priced, self._wide_pattern, self.rival)
 
     def break_even(self) -> int:

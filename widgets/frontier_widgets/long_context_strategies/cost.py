@@ -53,11 +53,11 @@ class Model:
     def __post_init__(self) -> None:
         for name in ("width", "layers", "heads", "kv_heads", "head_dim", "value_dim", "parameters", "active"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
+                raise ValueError(f"{name}: got {getattr(self, name)}, wanted 1 or more")
         if self.heads % self.kv_heads:
-            raise ValueError(f"kv_heads is {self.kv_heads}, wanted a divisor of the {self.heads} heads")
+            raise ValueError(f"kv_heads: got {self.kv_heads}, wanted a divisor of the {self.heads} heads")
         if self.latent < 0:
-            raise ValueError(f"latent is {self.latent}, wanted 0 or more")
+            raise ValueError(f"latent: got {self.latent}, wanted 0 or more")
 
     @property
     def kept(self) -> int:
@@ -74,7 +74,7 @@ class Model:
             ValueError: there is no such way.
         """
         if sharing not in SHARINGS:
-            raise ValueError(f"sharing is {sharing!r}, wanted one of {', '.join(SHARINGS)}")
+            raise ValueError(f"sharing: got {sharing!r}, wanted one of {', '.join(SHARINGS)}")
         if sharing == "mla":
             return replace(self, latent=9 * self.value_dim // 2)
         group = {"mha": 1, "mqa": self.heads}.get(sharing, 8)
@@ -163,7 +163,7 @@ def cost(model: Model, pattern: Pattern, n: int, *, bytes_each: float = 2, machi
         ValueError: ``n`` is below 1, or ``bytes_each`` not above 0.
     """
     if not bytes_each > 0:
-        raise ValueError(f"bytes_each is {bytes_each}, wanted above 0")
+        raise ValueError(f"bytes_each: got {bytes_each}, wanted above 0")
     cells = count(pattern, n)
     pair = 2 * (model.head_dim + model.value_dim)  # operations of a score and of a weighted value
     attention = model.layers * model.heads * cells * pair
@@ -207,7 +207,7 @@ def state_numbers(width: int, rival: Rival) -> int:
     configurations of Mamba, Mamba-2 and RWKV; a test builds them and counts.
     """
     if rival not in RIVALS:
-        raise ValueError(f"rival is {rival!r}, wanted one of {', '.join(RIVALS)}")
+        raise ValueError(f"rival: got {rival!r}, wanted one of {', '.join(RIVALS)}")
     channels = 2 * width
     if rival == "mamba":
         return channels * (16 + 4)
@@ -254,9 +254,9 @@ def recurrent_cost(
         ValueError: ``n`` is below 1, ``bytes_each`` not above 0, or there is no such rival.
     """
     if n < 1:
-        raise ValueError(f"n is {n}, wanted 1 or more")
+        raise ValueError(f"n: got {n}, wanted 1 or more")
     if not bytes_each > 0:
-        raise ValueError(f"bytes_each is {bytes_each}, wanted above 0")
+        raise ValueError(f"bytes_each: got {bytes_each}, wanted above 0")
     numbers = model.layers * state_numbers(model.width, rival)
     each = 2 * model.active + 5 * numbers
     # The state is read and written for every token, the weights read.
@@ -306,10 +306,10 @@ class Retrieval:
     def __post_init__(self) -> None:
         for name in ("chunk", "passages", "question"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
+                raise ValueError(f"{name}: got {getattr(self, name)}, wanted 1 or more")
         for name in ("found", "answered"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, wanted 0 to 1")
+                raise ValueError(f"{name}: got {getattr(self, name)}, wanted 0 to 1")
 
     @property
     def read(self) -> int:
@@ -337,7 +337,7 @@ def break_even(
         ValueError: ``budget`` is below 1.
     """
     if not budget >= 1:
-        raise ValueError(f"budget is {budget}, wanted 1 or more")
+        raise ValueError(f"budget: got {budget}, wanted 1 or more")
 
     def operations(n: int) -> int:
         one = cost(model, pattern, n, machine=machine)

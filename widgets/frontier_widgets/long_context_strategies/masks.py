@@ -55,13 +55,13 @@ class Pattern:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"kind is {self.kind!r}, wanted one of {', '.join(KINDS)}")
+            raise ValueError(f"kind: got {self.kind!r}, wanted one of {', '.join(KINDS)}")
         for name in ("window", "dilation", "stride"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
+                raise ValueError(f"{name}: got {getattr(self, name)}, wanted 1 or more")
         for name in ("anchors", "random", "seed", "sinks"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, wanted 0 or more")
+                raise ValueError(f"{name}: got {getattr(self, name)}, wanted 0 or more")
 
     @property
     def forward(self) -> bool:
@@ -81,7 +81,7 @@ def visible(pattern: Pattern, n: int) -> Mask:
         ValueError: ``n`` is below 1.
     """
     if n < 1:
-        raise ValueError(f"n is {n}, wanted 1 or more")
+        raise ValueError(f"n: got {n}, wanted 1 or more")
     back = np.arange(n)[:, None] - np.arange(n)[None, :]  # [n, n], how far back the column lies
     far = np.abs(back)
     key, query = np.arange(n)[None, :], np.arange(n)[:, None]
@@ -120,7 +120,7 @@ def _ramp(most: int, rows: int) -> int:
 def count(pattern: Pattern, n: int) -> int:
     """Cells of the mask that are visible, without going through the rows."""
     if n < 1:
-        raise ValueError(f"n is {n}, wanted 1 or more")
+        raise ValueError(f"n: got {n}, wanted 1 or more")
     sides = 1 if pattern.forward else 2
     reach = pattern.reach
     match pattern.kind:

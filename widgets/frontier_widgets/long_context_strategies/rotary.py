@@ -55,19 +55,19 @@ class Rotary:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ValueError(f"method is {self.method!r}, wanted one of {', '.join(METHODS)}")
+            raise ValueError(f"method: got {self.method!r}, wanted one of {', '.join(METHODS)}")
         if self.head_dim < 4 or self.head_dim % 2:
-            raise ValueError(f"head_dim is {self.head_dim}, wanted an even number from 4 up")
+            raise ValueError(f"head_dim: got {self.head_dim}, wanted an even number from 4 up")
         if self.trained < 2:
-            raise ValueError(f"trained is {self.trained}, wanted 2 or more")
+            raise ValueError(f"trained: got {self.trained}, wanted 2 or more")
         for name in ("base", "factor"):
             if not (getattr(self, name) >= 1 and math.isfinite(getattr(self, name))):
-                raise ValueError(f"{name} is {getattr(self, name)}, wanted 1 or more")
+                raise ValueError(f"{name}: got {getattr(self, name)}, wanted 1 or more")
         for low, high in (("beta_slow", "beta_fast"), ("low", "high")):
             if not 0 < getattr(self, low) < getattr(self, high):
-                raise ValueError(f"{low} is {getattr(self, low)}, wanted above 0 and below {high}")
+                raise ValueError(f"{low}: got {getattr(self, low)}, wanted above 0 and below {high}")
         if self.method == "longrope" and len(self.factors) != self.head_dim // 2:
-            raise ValueError(f"factors has {len(self.factors)} numbers, wanted {self.head_dim // 2}")
+            raise ValueError(f"factors: got {len(self.factors)} numbers, wanted {self.head_dim // 2}")
 
     @property
     def read(self) -> float:
@@ -181,7 +181,7 @@ def closest(speeds: ArrayLike, tokens: int) -> tuple[int, float]:
         ValueError: ``tokens`` is below 2.
     """
     if tokens < 2:
-        raise ValueError(f"tokens is {tokens}, wanted 2 or more")
+        raise ValueError(f"tokens: got {tokens}, wanted 2 or more")
     distances = np.arange(1, tokens)
     chords = np.sqrt(np.maximum(0.0, 2 - 2 * similarity(speeds, distances)))
     best = int(chords.argmin())
@@ -197,7 +197,7 @@ def alibi_slopes(heads: int) -> Vector:
     Source: Press et al., "Train Short, Test Long" (2021); for other numbers than powers of two as Bloom does.
     """
     if heads < 1:
-        raise ValueError(f"heads is {heads}, wanted 1 or more")
+        raise ValueError(f"heads: got {heads}, wanted 1 or more")
     power = 2 ** math.floor(math.log2(heads))
     slopes = 2.0 ** (-8.0 / power * np.arange(1, power + 1))
     between = 2.0 ** (-4.0 / power * np.arange(1, 2 * (heads - power), 2))
@@ -211,5 +211,5 @@ def alibi_window(slopes: ArrayLike, nats: float) -> Vector:
         ValueError: ``nats`` is not above 0.
     """
     if not nats > 0:
-        raise ValueError(f"nats is {nats}, wanted above 0")
+        raise ValueError(f"nats: got {nats}, wanted above 0")
     return np.asarray(nats / np.asarray(slopes, np.float64))

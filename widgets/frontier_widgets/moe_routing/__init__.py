@@ -48,7 +48,7 @@ def _array(value: Any, name: str) -> NDArray[np.float32]:
         parts = [_array(part, f"{name}[{i}]") for i, part in enumerate(value)]
         if len({part.shape for part in parts}) > 1:
             shapes = [part.shape for part in parts]
-            raise ValueError(f"{name} has layers of shapes {shapes}, wanted the same shape for each")
+            raise ValueError(f"{name}: got layers of shapes {shapes}, wanted the same shape for each")
         return np.stack(parts)
     if hasattr(value, "detach"):
         value = value.detach().cpu().float().numpy()
@@ -56,9 +56,7 @@ def _array(value: Any, name: str) -> NDArray[np.float32]:
         return np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError) as error:
         wanted = "numbers [snapshots, layers, tokens, experts]"
-        raise TypeError(
-            f"{name} is {type(value).__name__} that is no array of numbers, wanted {wanted}"
-        ) from error
+        raise TypeError(f"{name}: got {type(value).__name__}, wanted {wanted}") from error
 
 
 def _own(
@@ -74,42 +72,42 @@ def _own(
     scores = _array(logits, "logits")
     if scores.ndim not in (2, 3, 4) or 0 in scores.shape:
         wanted = "[tokens, experts], with layers and snapshots before them or not, none of them 0"
-        raise ValueError(f"logits has shape {scores.shape}, wanted {wanted}")
+        raise ValueError(f"logits: got shape {scores.shape}, wanted {wanted}")
     scores = scores.reshape((1,) * (4 - scores.ndim) + scores.shape)
     if not np.isfinite(scores).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(scores))[0])
-        raise ValueError(f"logits is {scores[where]} at {where}, wanted finite numbers")
+        raise ValueError(f"logits: got {scores[where]} at {where}, wanted finite numbers")
     count, _, length, _ = scores.shape
     if tokens is None:
-        raise ValueError(f"tokens is missing, wanted {length} strings, one for each token of logits")
+        raise ValueError(f"tokens: got none, wanted {length} strings, one for each token of logits")
     tokens, groups = list(tokens), list(groups or [])
     for name, texts in (("tokens", tokens), ("groups", groups)):
         wrong = next((text for text in texts if not isinstance(text, str)), None)
         if wrong is not None:
-            raise TypeError(f"{name} holds {wrong!r} ({type(wrong).__name__}), wanted strings")
+            raise TypeError(f"{name}: got {wrong!r} ({type(wrong).__name__}), wanted strings")
         if len(texts) != length and (name == "tokens" or texts):
             raise ValueError(
-                f"{name} has {len(texts)} entries, wanted {length}, one for each token of logits"
+                f"{name}: got {len(texts)} entries, wanted {length}, one for each token of logits"
             )
     frames = [dict(frame) for frame in snapshots or [{"run": "", "step": step} for step in range(count)]]
     if len(frames) != count:
         raise ValueError(
-            f"snapshots has {len(frames)} entries, wanted {count}, the first dimension of logits"
+            f"snapshots: got {len(frames)} entries, wanted {count}, the first dimension of logits"
         )
     for i, frame in enumerate(frames):
         if not isinstance(frame.get("run"), str) or not isinstance(frame.get("step"), int):
-            raise ValueError(f"snapshots[{i}] is {frame}, wanted run (a string) and step (an integer)")
+            raise ValueError(f"snapshots[{i}]: got {frame}, wanted run (a string) and step (an integer)")
     changes = b""
     if ablation is not None:
         measured = _array(ablation, "ablation")
         full = (count, scores.shape[1], scores.shape[3], 2)
         if measured.shape != full and (count > 1 or measured.shape != full[1:]):
             raise ValueError(
-                f"ablation has shape {measured.shape}, wanted {full}: for each snapshot, layer and expert "
+                f"ablation: got shape {measured.shape}, wanted {full}: for each snapshot, layer and expert "
                 "the change of the loss without it and the standard error"
             )
         if not np.isfinite(measured).all():
-            raise ValueError("ablation holds numbers that are not finite, wanted finite ones")
+            raise ValueError("ablation: got numbers that are not finite, wanted finite ones")
         changes = np.ascontiguousarray(measured, dtype="<f4").tobytes()
     return {
         "tokens": tokens,
@@ -218,7 +216,9 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
             }
             alone = [name for name, value in given.items() if value is not None]
             if alone:
-                raise ValueError(f"{alone[0]} came without logits, wanted both for another model or neither")
+                raise ValueError(
+                    f"logits: got none with {alone[0]}, wanted both for another model or neither"
+                )
             values = dict(_published())
         else:
             values = _own(logits, tokens, groups, group_labels, snapshots, model, ablation)
@@ -254,9 +254,9 @@ class MoERouting(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[mis
         if name == "run":
             runs = list(dict.fromkeys(frame["run"] for frame in self.snapshots))
             if value not in runs:
-                raise t.TraitError(f"run is {value!r}, wanted one of {runs}")
+                raise t.TraitError(f"run: got {value!r}, wanted one of {runs}")
         elif not limits[name][0] <= value <= limits[name][1]:
-            raise t.TraitError(f"{name} is {value}, wanted {limits[name][0]} to {limits[name][1]}")
+            raise t.TraitError(f"{name}: got {value}, wanted {limits[name][0]} to {limits[name][1]}")
         return value
 
     @property

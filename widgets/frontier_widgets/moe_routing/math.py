@@ -82,15 +82,15 @@ def route(
     scores = np.asarray(logits, dtype=np.float64)
     if scores.ndim != 2 or scores.shape[1] == 0:
         raise ValueError(
-            f"logits has shape {scores.shape}, wanted [tokens, experts] with at least one expert"
+            f"logits: got shape {scores.shape}, wanted [tokens, experts] with at least one expert"
         )
     tokens, experts = scores.shape
     if not 1 <= top_k <= experts:
-        raise ValueError(f"top_k is {top_k}, wanted 1 to {experts}, the number of experts")
+        raise ValueError(f"top_k: got {top_k}, wanted 1 to {experts}, the number of experts")
     if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature is {temperature}, wanted a positive number")
+        raise ValueError(f"temperature: got {temperature}, wanted a positive number")
     if not (capacity_factor >= 0 and math.isfinite(capacity_factor)):
-        raise ValueError(f"capacity_factor is {capacity_factor}, wanted 0 (dropless) or a positive number")
+        raise ValueError(f"capacity_factor: got {capacity_factor}, wanted 0 (dropless) or a positive number")
 
     highest = scores.max(axis=1, keepdims=True)
     log_sums = highest[:, 0] + np.log(np.exp(scores - highest).sum(axis=1))
@@ -190,7 +190,7 @@ def expert_parallel(routing: Routing, devices: int) -> Parallel:
     """
     experts = len(routing.counts)
     if devices < 1 or experts % devices:
-        raise ValueError(f"devices is {devices}, wanted a divisor of the {experts} experts")
+        raise ValueError(f"devices: got {devices}, wanted a divisor of the {experts} experts")
     tokens, top_k = routing.experts.shape
     home = np.repeat(np.arange(tokens) * devices // max(1, tokens), top_k)[routing.kept.reshape(-1)]
     away = (routing.experts.reshape(-1) * devices // experts)[routing.kept.reshape(-1)]
@@ -229,9 +229,9 @@ def token_path(
     """
     scores = np.asarray(logits, dtype=np.float64)
     if scores.ndim != 3:
-        raise ValueError(f"logits has shape {scores.shape}, wanted [layers, tokens, experts]")
+        raise ValueError(f"logits: got shape {scores.shape}, wanted [layers, tokens, experts]")
     if not 0 <= token < scores.shape[1]:
-        raise ValueError(f"token is {token}, wanted 0 to {scores.shape[1] - 1}")
+        raise ValueError(f"token: got {token}, wanted 0 to {scores.shape[1] - 1}")
     layers = [
         route(layer[token : token + 1], top_k, temperature=temperature, renormalize=renormalize)
         for layer in scores

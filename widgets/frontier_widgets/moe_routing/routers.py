@@ -87,9 +87,9 @@ def compare_routers(logits: ArrayLike, capacity_factor: float = 0.0, seed: int =
     """
     scores = np.asarray(logits, dtype=np.float64)
     if scores.ndim != 2 or 0 in scores.shape:
-        raise ValueError(f"logits has shape {scores.shape}, wanted [tokens, experts], neither of them 0")
+        raise ValueError(f"logits: got shape {scores.shape}, wanted [tokens, experts], neither of them 0")
     if not (capacity_factor >= 0 and math.isfinite(capacity_factor)):
-        raise ValueError(f"capacity_factor is {capacity_factor}, wanted 0 (dropless) or a positive number")
+        raise ValueError(f"capacity_factor: got {capacity_factor}, wanted 0 (dropless) or a positive number")
     tokens, experts = scores.shape
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -80,11 +80,11 @@ def sizes(
     experts = mixture.experts if experts is None else experts
     top_k = mixture.top_k if top_k is None else top_k
     if experts < 1:
-        raise ValueError(f"experts is {experts}, wanted 1 or more")
+        raise ValueError(f"experts: got {experts}, wanted 1 or more")
     if not 1 <= top_k <= experts:
-        raise ValueError(f"top_k is {top_k}, wanted 1 to {experts}, the number of experts")
+        raise ValueError(f"top_k: got {top_k}, wanted 1 to {experts}, the number of experts")
     if granularity < 1:
-        raise ValueError(f"granularity is {granularity}, wanted 1 or more")
+        raise ValueError(f"granularity: got {granularity}, wanted 1 or more")
     shared = mixture.other + mixture.layers * experts * granularity * mixture.router
     total = shared + mixture.layers * experts * mixture.expert
     active = shared + mixture.layers * top_k * mixture.expert
