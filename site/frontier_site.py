@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import frontier_widgets
+import inputs
 import nbformat
 from babel.messages.mofile import read_mo
 from docutils import nodes
@@ -62,6 +63,8 @@ ACCESSIBLE = {
     'role="doc-biblioentry"': 'role="listitem"',  # the former may not stand in the list that it stands in
 }
 """What myst-nb and docutils write, and what a screen reader should get."""
+INPUTS = "frontier-inputs.txt"
+"""Beside the doctrees: what this build read of the repository."""
 COLAB = "https://colab.research.google.com/github/"
 
 
@@ -226,10 +229,12 @@ def finish(app: Sphinx, error: Exception | None) -> None:
             place.unlink(missing_ok=True)
     for file in static.rglob("*.map"):
         file.unlink()
+    Path(app.doctreedir, INPUTS).write_text("\n".join(inputs.recorded()), "utf8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
+    inputs.record()
     setup_formulas()
     app.add_config_value("frontier_repository", "", "html")
     app.add_config_value("frontier_branch", "main", "html")
