@@ -195,6 +195,16 @@ def test_a_formula_that_cannot_be_set_ends_the_build() -> None:
     assert "KaTeX parse error" in done.stderr
 
 
+def test_the_address_of_a_figures_script_changes_with_it(site: Path) -> None:
+    """After a new release a browser must not put yesterday's script into today's page."""
+    found = set()
+    for page in site.rglob("*.html"):
+        found |= set(re.findall(r'src="[^"]*(frontier-[^"]*)"', page.read_text("utf8")))
+    assert len(found) == 4, found
+    for address in found:
+        assert re.fullmatch(r"frontier-(host|component-\w+)\.js\?v=[0-9a-f]{8}", address)
+
+
 def test_english_pages_share_the_files_of_the_chinese_ones(site: Path) -> None:
     own = sorted(file.name for file in (site / "en" / "_static").rglob("*") if file.is_file())
     assert own == ["documentation_options.js"]
