@@ -110,18 +110,23 @@ def translated_markdown(source: str, texts: Mapping[str, str]) -> str:
     return source
 
 
+def is_text(node: ast.expr) -> bool:
+    """Whether an expression is a string that is written out."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 def same_code(one: str, other: str) -> bool:
     """Whether two cells differ in comments and strings alone, and in how many strings they print."""
 
     def shape(code: str) -> str:
         tree = ast.parse(re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", code))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if isinstance(node, ast.Constant) and is_text(node):
                 node.value = ""
             if isinstance(node, ast.JoinedStr):  # words around its values may be in another order, or gone
                 node.values = [value for value in node.values if not isinstance(value, ast.Constant)]
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-                node.args = [value for value in node.args if not isinstance(value, ast.Constant)]
+                node.args = [arg for arg in node.args if not is_text(arg)]
         return ast.dump(tree)
 
     try:
@@ -160,7 +165,7 @@ def described_in_english(source: str) -> str:
     swaps = []
     for call in calls:
         named = {keyword.arg: keyword.value for keyword in call.keywords}
-        if "zh" in named and "en" in named:
+        if isinstance(named.get("zh"), (ast.Constant, ast.JoinedStr)) and "en" in named:
             swaps.append((span(named["zh"]), text[slice(*span(named["en"]))]))
     for (start, end), english in sorted(swaps, reverse=True):
         text = text[:start] + english + text[end:]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import frontier_widgets
+import inputs
 import nbformat
 from babel.messages.mofile import read_mo
 from docutils import nodes
@@ -62,6 +63,8 @@ ACCESSIBLE = {
     'role="doc-biblioentry"': 'role="listitem"',  # the former may not stand in the list that it stands in
 }
 """What myst-nb and docutils write, and what a screen reader should get."""
+INPUTS = "frontier-inputs.txt"
+"""Beside the doctrees: what this build read of the repository."""
 COLAB = "https://colab.research.google.com/github/"
 
 
@@ -145,6 +148,18 @@ def slim_widget_state(app: Sphinx, env: Any) -> None:
         options["body"] = json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
 
 
+def write_scripts(app: Sphinx, env: Any) -> None:
+    """Write the figures' scripts, before any page: Sphinx puts a hash of each into its address."""
+    if app.builder.format != "html":
+        return
+    static = Path(app.outdir, "_static")
+    static.mkdir(parents=True, exist_ok=True)
+    for name in frontier_widgets.components():
+        script = frontier_widgets.registry_script([name])
+        (static / f"frontier-component-{name}.js").write_text(script, "utf8")
+    shutil.copyfile(frontier_widgets.HOST, static / "frontier-host.js")
+
+
 def page_context(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Buttons, and the figures' scripts where a page has figures."""
     english = app.config.language == "en"
@@ -207,15 +222,11 @@ def catalogue(app: Sphinx, page: str) -> dict[str, str]:
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
-    """Write the figures' scripts and the notebooks to download; take away what no page loads."""
+    """Write the checkpoints and the notebooks to download; take away what no page loads."""
     if error or app.builder.format != "html":
         return
     write_notebooks(app)
     static = Path(app.outdir, "_static")
-    for name in frontier_widgets.components():
-        script = frontier_widgets.registry_script([name])
-        (static / f"frontier-component-{name}.js").write_text(script, "utf8")
-    shutil.copyfile(frontier_widgets.HOST, static / "frontier-host.js")
     for name in browser_models.MODELS:
         (static / f"frontier-checkpoint-{name}.js").write_text(browser_models.script(name), "utf8")
     for name in UNUSED:
@@ -226,16 +237,19 @@ def finish(app: Sphinx, error: Exception | None) -> None:
             place.unlink(missing_ok=True)
     for file in static.rglob("*.map"):
         file.unlink()
+    Path(app.doctreedir, INPUTS).write_text("\n".join(inputs.recorded()), "utf8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
+    inputs.record()
     setup_formulas()
     app.add_config_value("frontier_repository", "", "html")
     app.add_config_value("frontier_branch", "main", "html")
     app.add_post_transform(TranslateLiterals)
     app.connect("doctree-read", translate_captions, priority=400)  # before the contents are collected
     app.connect("env-updated", slim_widget_state)
+    app.connect("env-updated", write_scripts)
     app.connect("html-page-context", page_context)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -41,10 +41,13 @@ STAMP = WORK / "stamp"
 LOCALE = ROOT / "site" / "locale" / "en" / "LC_MESSAGES"
 FRAME = ROOT / "site" / "locale" / "zh_CN" / "LC_MESSAGES"
 """Chinese for the words of the page's frame, which are English in the templates."""
+RECORD = "frontier-inputs.txt"
+"""In each build's folder: the files of the repository that it read (``site/inputs.py``)."""
 INPUTS = (
     *("book", "site", "widgets/frontier_widgets", "_config.yml", "requirements.txt"),
     *("tools/__init__.py", "tools/site.py", "tools/notebooks.py"),
 )
+"""Where a new file is an input before any build has read it; all others are known from the record."""
 IGNORED = {"__pycache__", ".ipynb_checkpoints"}
 BUILD_SECONDS = 300
 """A build of one language takes some seconds; one that hangs must not hold a check for ever."""
@@ -82,19 +85,34 @@ def fail(message: str) -> NoReturn:
 
 
 def inputs() -> Iterator[Path]:
-    """Every file that the site is made from."""
+    """Every file that the site is made from: those of ``INPUTS``, and what the last build read besides."""
+    listed = []
     for name in INPUTS:
         place = ROOT / name
         files = sorted(place.rglob("*")) if place.is_dir() else [place]
-        yield from (f for f in files if f.is_file() and f.suffix != ".mo" and not IGNORED & set(f.parts))
+        listed += [f for f in files if f.is_file() and f.suffix != ".mo" and not IGNORED & set(f.parts)]
+    yield from listed
+    read = {
+        ROOT / line for file in WORK.glob(f"*/_build/**/{RECORD}") for line in file.read_text("utf8").split()
+    }
+    yield from sorted(read.difference(listed))
+
+
+def contents() -> dict[str, str]:
+    """A hash of each input by its path."""
+    return {
+        file.relative_to(ROOT).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        if file.is_file()
+        else ""
+        for file in inputs()
+    }
 
 
 def fingerprint() -> str:
     """Changes when the site has to be built again."""
     digest = hashlib.sha256(repository_url().encode())
-    for file in inputs():
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"{file.relative_to(ROOT).as_posix()} {content}\n".encode())
+    for name, content in contents().items():
+        digest.update(f"{name} {content}\n".encode())
     return digest.hexdigest()
 
 
@@ -437,13 +455,16 @@ def make(target: Path) -> None:
 def build() -> None:
     """Both languages into ``_build/html``; nothing when no input has changed."""
     started = time.monotonic()
-    wanted = fingerprint()
-    if STAMP.exists() and STAMP.read_text("utf8") == wanted and (SITE / "en" / "index.html").exists():
+    if STAMP.exists() and STAMP.read_text("utf8") == fingerprint() and (SITE / "en" / "index.html").exists():
         print("==> the site is up to date")
     else:
         STAMP.unlink(missing_ok=True)
+        before = contents()
         make(SITE)
-        STAMP.write_text(wanted, "utf8")
+        if (
+            before.items() <= contents().items()
+        ):  # a file that was saved meanwhile may have been read before that
+            STAMP.write_text(fingerprint(), "utf8")  # now that it is known what was read
         print(f"==> the site is built, in {time.monotonic() - started:.0f} s")
     print(f"==> open {SITE / 'index.html'}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -216,3 +217,68 @@ def test_a_choice_made_in_each_figure_is_read_by_the_next_cell(
         assert float(said.inner_text().split()[-1]) > 4
         context.close()
     assert not outside, f"JupyterLab asked the network for {outside}"
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def loaded(path: Path) -> Any:
+    """A module by its file."""
+    spec = importlib.util.spec_from_file_location(f"saved_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def saved_notebook() -> Any:
+    """A notebook as the book stores it: a figure that was shown, and its state."""
+    from frontier_widgets import MoERouting
+
+    notebooks = loaded(ROOT / "tools" / "notebooks.py")
+    figure = MoERouting()
+    shown = {notebooks.VIEW: {"model_id": figure.model_id, "version_major": 2, "version_minor": 0}}
+    output = nbformat.v4.new_output("display_data", {**shown, "text/plain": repr(figure)})
+    cell = nbformat.v4.new_code_cell("w", outputs=[output], execution_count=1)
+    widgets = {notebooks.STATE: figure.get_manager_state(widgets=None)}
+    page = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": widgets})
+    return notebooks.normalise(page, "page")
+
+
+def test_a_saved_figure_opens_as_a_sentence_and_a_downloaded_one_alive(
+    lab: str, browser: str, tmp_path: Path
+) -> None:
+    """Nothing is run: each notebook is opened as somebody else saved it, all but the first one trusted."""
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE)
+    work, stored = tmp_path / "work", saved_notebook()
+    nbformat.write(stored, work / "untrusted.ipynb")
+    nbformat.write(stored, work / "stored.ipynb")
+    offered = loaded(ROOT / "site" / "downloads.py").with_live_figures(stored)
+    nbformat.write(offered, work / "offered.ipynb")
+    trust = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "trust",
+        str(work / "stored.ipynb"),
+        str(work / "offered.ipynb"),
+    ]
+    subprocess.run(trust, env={**os.environ, "JUPYTER_DATA_DIR": str(tmp_path / "data")}, check=True)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=list(FLAGS))
+        for name in ("untrusted", "stored", "offered"):
+            page = chromium.new_page(viewport={"width": 1400, "height": 1600})
+            page.goto(f"{lab}/lab/tree/{name}.ipynb?reset")
+            output = page.locator(".jp-Notebook .jp-CodeCell .jp-OutputArea-output")
+            if name == "offered":
+                expect(output.locator(".fw-root [data-token][role=option]").first).to_be_visible()
+            else:
+                expect(output).to_contain_text("Run this cell to see the figure.")
+                expect(output).to_contain_text("运行本单元格")
+            assert output.locator(".fw-root").count() == (name == "offered")
+            assert "javascript error" not in output.first.inner_text().lower()
+            page.close()
+        chromium.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -77,6 +78,71 @@ def test_every_input_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch, tm
     assert len(seen) == 4
 
 
+def test_what_a_build_imports_and_embeds_is_an_input(
+    site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fresh = load_tool()
+    read = [file.relative_to(ROOT).as_posix() for file in fresh.inputs()]
+    weights = {f"src/frontier_lab/checkpoints/{name}/model.safetensors" for name in MODELS}
+    in_page = [
+        name
+        for name in read
+        if name.startswith("src/frontier_lab/")
+        and "frontierCheckpoints" in (ROOT / name).read_text("utf8", "replace")
+    ]
+    assert weights <= set(read)
+    assert len(in_page) == 1
+    monkeypatch.setattr(fresh, "ROOT", tmp_path)
+    monkeypatch.setattr(fresh, "inputs", lambda: [tmp_path / name for name in read])
+    seen = {fresh.fingerprint()}
+    changes = sorted([*weights, *in_page])
+    for name in changes:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+        seen.add(fresh.fingerprint())
+        with (tmp_path / name).open("ab") as file:
+            file.write(b" ")
+        seen.add(fresh.fingerprint())
+    assert len(seen) == 1 + 2 * len(changes)
+
+
+def test_a_module_that_the_extension_newly_imports_is_an_input_with_what_it_reads(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "site", tmp_path / "site", ignore=shutil.ignore_patterns("__pycache__"))
+    extension = tmp_path / "site" / "frontier_site.py"
+    extension.write_text(extension.read_text("utf8") + "\nimport throw_away\n", "utf8")
+    for folder in ("src", "book"):
+        (tmp_path / folder).mkdir()
+    module, data = tmp_path / "src" / "throw_away.py", tmp_path / "src" / "data.json"
+    module.write_text(
+        "from pathlib import Path\ndef setup(app):\n    Path(__file__).with_name('data.json').read_text()\n"
+    )
+    data.write_text("{}")
+    (tmp_path / "book" / "conf.py").write_text("extensions = ['myst_nb', 'frontier_site', 'throw_away']\n")
+    (tmp_path / "book" / "index.md").write_text("# Book\n")
+    work = tmp_path / "_build" / "work"
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        str(tmp_path / "book"),
+        str(work / "zh" / "_build" / "html"),
+    ]
+    paths = os.pathsep.join([str(tmp_path / "site"), str(tmp_path / "src")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    fresh = load_tool()
+    fresh.ROOT, fresh.WORK = tmp_path, work
+    seen = {fresh.fingerprint()}
+    for file in (module, data):
+        file.write_text(file.read_text() + "\n")
+        seen.add(fresh.fingerprint())
+    data.unlink()
+    seen.add(fresh.fingerprint())
+    assert len(seen) == 4
+
+
 def test_the_archive_is_the_same_each_time(site: Path, tmp_path: Path) -> None:
     for name in ("one.zip", "two.zip"):
         tool.pack(site, tmp_path / name)
@@ -129,14 +195,23 @@ def test_a_formula_that_cannot_be_set_ends_the_build() -> None:
     assert "KaTeX parse error" in done.stderr
 
 
+def test_the_address_of_a_figures_script_changes_with_it(site: Path) -> None:
+    """After a new release a browser must not put yesterday's script into today's page."""
+    found = set()
+    for page in site.rglob("*.html"):
+        found |= set(re.findall(r'src="[^"]*(frontier-[^"]*)"', page.read_text("utf8")))
+    assert len(found) == 4, found
+    for address in found:
+        assert re.fullmatch(r"frontier-(host|component-\w+)\.js\?v=[0-9a-f]{8}", address)
+
+
 def test_english_pages_share_the_files_of_the_chinese_ones(site: Path) -> None:
     own = sorted(file.name for file in (site / "en" / "_static").rglob("*") if file.is_file())
     assert own == ["documentation_options.js"]
-    assert not (site / "en" / "_sources").exists()
 
 
 def test_what_a_site_adds_to_its_pages_is_small(site: Path) -> None:
-    """The files that pages share, the search, and each page in both languages with the notebook it offers."""
+    """The files that pages share, the search, and each page and its notebook in both languages."""
     names = digests(site)
     size = {name: (site / name).stat().st_size for name in names}
     # Checkpoints are loaded when a reader types a sentence, and by no page before.
@@ -148,9 +223,10 @@ def test_what_a_site_adds_to_its_pages_is_small(site: Path) -> None:
     assert sum(size[name] for name in names if name.endswith("searchindex.js")) < 0.5 * MEGABYTE
     for source in (site / "_sources").rglob("*.*"):
         page = source.relative_to(site / "_sources").with_suffix("").as_posix()
-        three = source.stat().st_size + size[f"{page}.html"] + size[f"en/{page}.html"]
-        most = 6 if page == ATTENTION_PAGE else 1.5  # BertViz's views carry their own libraries
-        assert three < most * MEGABYTE, f"{page}: {three} bytes"
+        notebook = source.relative_to(site).as_posix()
+        four = sum(size[name] for name in (f"{page}.html", f"en/{page}.html", notebook, f"en/{notebook}"))
+        most = 6 if page == ATTENTION_PAGE else 2.5  # BertViz's views carry their own libraries
+        assert four < most * MEGABYTE, f"{page}: {four} bytes"
     unused = re.compile(r"\.map$|\.ttf$|\.po$|\.mo$|fontawesome|locales/|/thebe|\.doctree")
     assert [name for name in names if unused.search(name)] == []
 

@@ -1,0 +1,115 @@
+"""The notebooks that pages offer: in the page's language, the same code, and figures that need no kernel."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import frontier_widgets
+import nbformat
+import pytest
+from built_site import ROOT
+from nbclient import NotebookClient
+
+sys.path.insert(0, str(ROOT / "site"))
+import downloads
+
+BOOK = ROOT / "book"
+NOTEBOOKS = sorted(
+    file.relative_to(BOOK).as_posix()
+    for file in BOOK.rglob("*.ipynb")
+    if ".ipynb_checkpoints" not in file.parts
+)
+every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+QUOTED = ("明月几时有，把酒问青天。",)
+"""Text that a model reads, which is what it is in every language."""
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def states(notebook: Any) -> dict[str, Any]:
+    """The saved models of a notebook's widgets."""
+    return dict(notebook.metadata.get("widgets", {}).get(downloads.STATE, {}).get("state", {}))
+
+
+def texts(notebook: Any) -> Iterator[str]:
+    """What a reader of the notebook sees, drawings' Chinese descriptions left out."""
+    for cell in notebook.cells:
+        yield cell.source
+        for output in cell.get("outputs", []):
+            yield output.get("text", "")
+            for mime, value in output.get("data", {}).items():
+                if mime.startswith("text/"):
+                    yield re.sub(r'data-alt-zh="[^"]*"', "", value)
+
+
+@every_notebook
+@pytest.mark.parametrize("language", ["", "en/"])
+def test_each_figure_brings_its_code_and_data(site: Path, language: str, name: str) -> None:
+    offered, stored = states(read(site / f"{language}_sources" / name)), states(read(BOOK / name))
+    assert offered.keys() == stored.keys()
+    for model_id, model in offered.items():
+        if model["model_module"] != "anywidget":
+            assert model == stored[model_id]
+            continue
+        component = frontier_widgets.components()[model["state"]["_anywidget_id"].rpartition(".")[2]]
+        assert model["state"]["_esm"] == component.esm_path.read_text("utf8")
+        held = {*model["state"], *(buffer["path"][0] for buffer in model.get("buffers", []))}
+        assert set(downloads.DATA_TRAITS[component.name]) <= held
+
+
+@every_notebook
+def test_the_chinese_notebook_is_the_committed_one(site: Path, name: str) -> None:
+    assert read(site / "_sources" / name).cells == read(BOOK / name).cells
+
+
+@every_notebook
+def test_the_english_notebook_is_in_english_and_runs_the_same_code(site: Path, name: str) -> None:
+    english, chinese = read(site / "en" / "_sources" / name), read(BOOK / name)
+    left = "\n".join(texts(english))
+    for quoted in QUOTED:
+        left = left.replace(quoted, "")
+    assert downloads.HAN.findall(left) == []
+    for ours, theirs in zip(english.cells, chinese.cells, strict=True):
+        assert (ours.cell_type, ours.id) == (theirs.cell_type, theirs.id)
+        if ours.cell_type == "code":
+            assert downloads.same_code(ours.source, theirs.source)
+
+
+def test_a_translation_that_is_other_code_is_refused() -> None:
+    for source, translated in (
+        ('print("二", 2)', 'print("two", 3)'),
+        ('names = ["一", "二"]', 'names = ["one"]'),
+        ('f(一="1")', 'f(one="1")'),
+    ):
+        with pytest.raises(ValueError, match="is other code than its source"):
+            downloads.translated_code(source, {source: translated}.__getitem__)
+    same = downloads.translated_code('print("共", n, "个")', lambda _: 'print("in all", n)')
+    assert same == 'print("in all", n)'
+
+
+def test_a_drawings_description_is_english_when_the_cell_runs_again() -> None:
+    source = 'plots.show(\n    d,\n    zh="…",\n    en=f"Left: {a:.1f}. "\n    "Right.",\n)'
+    wanted = source.replace('"…"', 'f"Left: {a:.1f}. "\n    "Right."')
+    assert downloads.described_in_english(source) == wanted
+
+
+def test_a_short_string_is_not_translated_inside_a_longer_one() -> None:
+    source = "# 词元\n\n> 每个词元\n> 都有编号。\n\n| 词元 | 编号 |\n"
+    known = {"词元": "Token", "编号": "Number", "每个词元 都有编号。": "Each token has a number."}
+    wanted = "# Token\n\n> Each token has a number.\n\n| Token | Number |\n"
+    assert downloads.translated_markdown(source, known) == wanted
+
+
+@pytest.mark.slow
+def test_an_english_notebook_runs(site: Path, tmp_path: Path) -> None:
+    notebook = read(site / "en" / "_sources" / "28-2-efficient" / "index.ipynb")
+    stored = [output.get("text") for cell in notebook.cells for output in cell.get("outputs", [])]
+    folder = {"metadata": {"path": str(BOOK / "28-2-efficient")}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=folder).execute()
+    assert [output.get("text") for cell in notebook.cells for output in cell.get("outputs", [])] == stored
