@@ -24,8 +24,9 @@ from frontier_lab.zoo.training.loop import Schedule
 
 STORED = first_steps.stored()
 MANIFEST = zoo.manifest()
-LOSS = 1e-3
-"""TODO"""
+LOSS = 2e-4
+"""In the unit of the loss. Torch and the kernels held to AVX2, and the machines that the logs are of, moved
+first steps by 2e-5 at most."""
 
 SHARE = 0.01
 """The same for shares of right answers and the like, where one near tie counts."""
@@ -40,11 +41,11 @@ def numbers(entry: Any, name: str = "") -> Iterator[tuple[str, float | None]]:
         yield name, entry
 
 
-def close(entry: dict[str, Any], wanted: dict[str, Any], factor: float = 1) -> None:
+def close(entry: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Fail unless two entries of a log say the same, but for rounding."""
     assert [name for name, _ in numbers(entry)] == [name for name, _ in numbers(wanted)]
     for (name, value), (_, kept) in zip(numbers(entry), numbers(wanted), strict=True):
-        within = factor * (LOSS if name.endswith("loss") else SHARE)
+        within = LOSS if name.endswith("loss") else SHARE
         assert value == (kept if kept is None else pytest.approx(kept, abs=within)), name
 
 
@@ -121,8 +122,7 @@ def test_what_is_kept_is_where_the_committed_training_began(run: str) -> None:
     shared = [entry for entry in STORED[run] if entry["step"] in logged]
     assert shared
     for entry in shared:
-        # Logs are of several machines, and fine-tunes began before their base was rounded to half precision.
-        close({**entry, "train_loss": 0}, {**logged[entry["step"]], "train_loss": 0}, factor=5)
+        close(entry, logged[entry["step"]])
 
 
 def test_runs_of_one_study_do_not_begin_alike() -> None:
