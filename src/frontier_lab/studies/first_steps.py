@@ -12,7 +12,6 @@ Fine-tunes start here from the committed weights, which are rounded to half prec
 
 from __future__ import annotations
 
-import importlib
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -38,21 +37,27 @@ from frontier_lab.zoo import (
     gpt2,
     induction,
     llama,
+    llama_peer,
     longformer,
+    mamba,
     mixtral,
     reader,
+    retnet,
+    rwkv,
+    s4d,
     sentiment,
     toxicity,
 )
 from frontier_lab.zoo.families import multi_label, peers, short_context, sparse_encoders
 from frontier_lab.zoo.families.peers import Peer, Sequences, Task
+from frontier_lab.zoo.recipes import RECIPES
 from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import Log
 
 STEPS = 10
 SEED = 0
 STORED = Path(__file__).with_suffix(".json")
 
-Log = list[dict[str, Any]]
 Run = Callable[[Path], Log]
 """Trains the first steps with a folder to work in, and returns the log."""
 
@@ -123,9 +128,8 @@ def _recipes() -> dict[str, Run]:
     runs |= {f"gpt2:lora-{task}": partial(_gpt2_tuned, task, lora=True) for task in prompt_tasks.TASKS}
     runs |= {f"llama:{name}": partial(_llama_tuned, name) for name in (*llama.TUNED, "longrope")}
     runs |= {f"mixtral:{name}": partial(_mixtral, name) for name in mixtral.RUNS}
-    for part in zoo.PARTS:
-        name, _, task = part.partition(":")
-        runs[part] = partial(_peer, importlib.import_module(f"frontier_lab.zoo.{name}").PEER, task)
+    for module in (llama_peer, mamba, retnet, rwkv, s4d):
+        runs |= {f"{module.NAME}:{task}": partial(_peer, module.PEER, task) for task in peers.TASKS}
     return dict(sorted(runs.items()))
 
 
@@ -161,7 +165,7 @@ def main() -> None:
     """
     asked = sys.argv[1:]
     names = [name for name in RUNS if not asked or name in asked or name.partition(":")[0] in asked]
-    known = {*RUNS, *zoo.RECIPES, *(name.partition(":")[0] for name in RUNS)}  # RAG has no run of its own
+    known = {*RUNS, *RECIPES, *(name.partition(":")[0] for name in RUNS)}  # RAG has no run of its own
     if unknown := set(asked) - known:
         raise SystemExit(f"error: no run {', '.join(sorted(unknown))}; there are: {', '.join(RUNS)}")
     torch.set_num_threads(1)

@@ -8,32 +8,7 @@ from __future__ import annotations
 
 from frontier_lab.storage.checkpoints import CHECKPOINTS, TOLERANCE, manifest
 
-__all__ = ["CHECKPOINTS", "PARTS", "RECIPES", "TOLERANCE", "manifest"]
+__all__ = ["CHECKPOINTS", "RECIPES", "TOLERANCE", "manifest"]
 
-RECIPES = (
-    "bert",
-    "bigbird",
-    "bloom",
-    "classifiers",
-    "dpr",
-    "gpt2",
-    "induction",
-    "llama",
-    "llama_peer",
-    "longformer",
-    "mamba",
-    "mixtral",
-    "rag",
-    "reader",
-    "retnet",
-    "rwkv",
-    "s4d",
-    "sentiment",
-    "toxicity",
-)
-PARTS = tuple(
-    f"{name}:{part}"
-    for name in ("llama_peer", "mamba", "retnet", "rwkv", "s4d")
-    for part in ("language", "recall", "copy")
-)
-"""Recipes that can be trained part by part."""
+RECIPES = tuple(manifest())
+"""Names of the committed checkpoints; what trains each stands in ``zoo.recipes``."""

@@ -9,7 +9,6 @@ logs, for recipes that need no more than these: another word or measure there co
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -19,9 +18,9 @@ from pathlib import Path
 import torch
 import transformers
 
-from frontier_lab import zoo
 from frontier_lab.storage import cache, checkpoints
 from frontier_lab.storage.files import sha256, write_json
+from frontier_lab.zoo.recipes import RECIPES
 
 
 def rebuild(asked: str, work: Path) -> None:
@@ -36,9 +35,9 @@ def rebuild(asked: str, work: Path) -> None:
             stay in the cache.
     """
     name, _, part = asked.partition(":")
-    recipe = importlib.import_module(f"frontier_lab.zoo.{name}")
+    recipe = RECIPES[name]
     fresh = work / asked / "checkpoint"
-    entry = recipe.assemble(work / asked, fresh, *([(part,)] if part else []))
+    entry = (recipe.parts[part] if part else recipe.assemble)(work / asked, fresh)
     found = checkpoints.manifest()
     tolerance = entry.get("tolerance", checkpoints.TOLERANCE)
     for run, loss in entry["val_loss"].items():
@@ -60,13 +59,13 @@ def rebuild(asked: str, work: Path) -> None:
 
 
 def describe(name: str) -> None:
-    """Write the entry of a recipe that has ``describe`` from its committed logs; the files stay as they are.
+    """Write a recipe's entry from its committed logs; the files stay as they are.
 
     Raises:
-        SystemExit: the recipe has no such function, or the logs are not those of the manifest.
+        SystemExit: the recipe cannot do so, or the logs are not those of the manifest.
     """
-    recipe = importlib.import_module(f"frontier_lab.zoo.{name}")
-    if not hasattr(recipe, "describe"):
+    recipe = RECIPES[name]
+    if recipe.describe is None:
         raise SystemExit(f"error: {name} cannot be described from its logs: run `make zoo ZOO={name}`")
     found = checkpoints.manifest()
     log = checkpoints.CHECKPOINTS / name / "log.json"
@@ -80,8 +79,9 @@ def describe(name: str) -> None:
 def main() -> None:
     """Entry point."""
     again = sys.argv[1:2] == ["--describe"]
-    names = sys.argv[1 + again :] or list(zoo.RECIPES)
-    possible = [*zoo.RECIPES, *([] if again else zoo.PARTS)]
+    names = sys.argv[1 + again :] or list(RECIPES)
+    parts = [f"{name}:{part}" for name, recipe in RECIPES.items() for part in recipe.parts]
+    possible = [*RECIPES, *([] if again else parts)]
     unknown = [name for name in names if name not in possible]
     if unknown:
         raise SystemExit(f"error: no recipe {', '.join(unknown)}; there are: {', '.join(possible)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerBase
 
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts import corpus
-from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.loop import Schedule
 from frontier_lab.zoo.training.masked_text import IGNORED, Sentences, guess, mask
-from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, Recipe, entry, lay_out, train_seed
 from frontier_lab.zoo.training.tokenizers import fingerprint, word_piece
 
 NAME = "bert"
@@ -63,7 +61,7 @@ def held_out(tokenizer: PreTrainedTokenizerBase) -> tuple[Tensor, Tensor]:
 
 def run(
     seed: int, output: Path, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> list[dict[str, Any]]:
+) -> Log:
     """Train with one seed and return the log; seed 0 leaves its weights in ``output``."""
     tokenizer = build_tokenizer()
     data = Sentences(tokenizer, "train", MIXTURE)
@@ -82,20 +80,16 @@ def run(
     def measure(model: nn.Module) -> dict[str, Any]:
         return {n: round(v, 4) for n, v in guess(model(input_ids=shown).logits, wanted).items()}
 
-    def keep(model: nn.Module, step: int) -> None:
-        if seed == 0:
-            save_half(model, output)  # type: ignore[arg-type]
-
-    return train(
+    return train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / str(seed),
-        label=f"{NAME}, seed {seed}",
-        recipe={
-            "seed": seed,
+        label=NAME,
+        keep=lambda step: output,
+        facts={
             "config": config().to_dict(),
             "mixture": MIXTURE,
             "masked": MASKED,
@@ -105,14 +99,11 @@ def run(
     )
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every seed, lay out the checkpoint at ``target``, and return the manifest's entry."""
     logs = [run(seed, work / "weights", work, SCHEDULE) for seed in SEEDS]
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(work / "weights", target)
     tokenizer = build_tokenizer()
-    tokenizer.save_pretrained(target)
-    write_json(target / "log.json", logs, indent=None)
+    lay_out(target, {"": work / "weights"}, {"": tokenizer}, logs)
     baseline = Sentences(tokenizer, "train", MIXTURE).unigram(held_out(tokenizer)[1], VOCABULARY)
     ends = [log[-1] for log in logs]
     names = {"val_loss": "loss on hidden tokens", "accuracy": "accuracy on hidden tokens"}
@@ -129,3 +120,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         can="guesses frequent hidden words and word endings of the two kinds of text it was trained on",
         cannot="know facts or word senses; its vocabulary is scripture's and hackers'",
     )
+
+
+RECIPE = Recipe(NAME, assemble)

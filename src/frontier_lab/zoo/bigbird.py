@@ -11,6 +11,7 @@ from transformers import BigBirdConfig, BigBirdForMaskedLM, PreTrainedModel, Pre
 from frontier_lab.zoo.families import sparse_encoders
 from frontier_lab.zoo.families.short_context import tokenizer_text
 from frontier_lab.zoo.families.sparse_encoders import CONTEXT, SIZES, VOCABULARY, Encoder
+from frontier_lab.zoo.training.recipe import Recipe
 from frontier_lab.zoo.training.tokenizers import unigram_pieces
 
 NAME = "bigbird"
@@ -80,12 +81,16 @@ WORDS = {
 }
 
 run = partial(sparse_encoders.run, ENCODER)
-describe = partial(sparse_encoders.describe, ENCODER, WORDS)
-assemble = partial(
-    sparse_encoders.assemble,
-    ENCODER,
-    WAYS,
-    tokenizer=f"unigram pieces of BigBird's kind, {VOCABULARY} tokens, trained on the same text",
-    can=WORDS["can"],
-    cannot=WORDS["cannot"],
+
+RECIPE = Recipe(
+    NAME,
+    partial(
+        sparse_encoders.assemble,
+        ENCODER,
+        WAYS,
+        tokenizer=f"unigram pieces of BigBird's kind, {VOCABULARY} tokens, trained on the same text",
+        can=WORDS["can"],
+        cannot=WORDS["cannot"],
+    ),
+    partial(sparse_encoders.describe, ENCODER, WORDS),
 )

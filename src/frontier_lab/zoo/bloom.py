@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,10 @@ import torch
 from transformers import BloomConfig, BloomForCausalLM, PreTrainedModel
 
 from frontier_lab.methods.long_context import with_alibi
-from frontier_lab.storage.files import write_json
 from frontier_lab.zoo.families import short_context
 from frontier_lab.zoo.families.short_context import SCHEDULE
-from frontier_lab.zoo.training import recipe
 from frontier_lab.zoo.training.loop import Schedule
-from frontier_lab.zoo.training.recipe import SEEDS
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, Recipe, entry, lay_out
 
 NAME = "bloom"
 WINDOWS = (8, 32, 128)
@@ -41,16 +38,15 @@ def config() -> BloomConfig:
 
 def run(
     seed: int, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> tuple[PreTrainedModel, list[dict[str, Any]]]:
+) -> tuple[PreTrainedModel, Log]:
     """Train with one seed: the model and its log."""
     torch.manual_seed(seed)
     model = BloomForCausalLM(config())
-    return model, short_context.fit(model, "bloom", seed, work, schedule, recipe={}, stop_at=stop_at)
+    return model, short_context.fit(model, "bloom", seed, work, schedule, facts={}, stop_at=stop_at)
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every seed, measure it, lay out ``target`` and return the manifest's entry."""
-    shutil.rmtree(target, ignore_errors=True)
     runs = [run(seed, work) for seed in SEEDS]
     logs = {"bloom": [log for _, log in runs]}
     changes: dict[str, dict[str, Any]] = {f"window_{window}": {"window": window} for window in WINDOWS}
@@ -61,10 +57,8 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     }
     for name, change in changes.items():
         measured[name] = [short_context.extrapolation(with_alibi(model, **change)) for model, _ in runs]
-    recipe.save_half(runs[0][0], target)
-    short_context.build_tokenizer().save_pretrained(target)
-    write_json(target / "log.json", logs, indent=None)
-    return recipe.entry(
+    lay_out(target, {"": runs[0][0]}, {"": short_context.build_tokenizer()}, logs)
+    return entry(
         runs[0][0],
         text=short_context.TEXT,
         tokenizer=f"byte-fallback BPE, {short_context.VOCABULARY} tokens, trained on the same text",
@@ -75,3 +69,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         cannot="write sense; recall surely what was stated several trained lengths ago",
         mixture=short_context.shares(),
     )
+
+
+RECIPE = Recipe(NAME, assemble)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,19 @@ from transformers import (
 )
 
 from frontier_lab.methods import voting
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts import bible_books, corpus
-from frontier_lab.zoo.training.loop import Schedule, train
-from frontier_lab.zoo.training.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import (
+    SEEDS,
+    Entry,
+    Log,
+    Recipe,
+    described,
+    entry,
+    lay_out,
+    note,
+    train_seed,
+)
 from frontier_lab.zoo.training.tokenizers import byte_level_bpe, fingerprint, word_piece
 
 NAME = "classifiers"
@@ -119,7 +127,7 @@ def held_out() -> tuple[list[str], Tensor]:
 
 def run(
     name: str, seed: int, output: Path, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> tuple[PreTrainedModel, list[dict[str, Any]]]:
+) -> tuple[PreTrainedModel, Log]:
     """Train one classifier with one seed; return it, in eval mode, with its log."""
     tokenizer = build_tokenizer(name)
     sentences = bible_books.sentences("train")
@@ -143,23 +151,16 @@ def run(
         value = F.nll_loss(found.clamp(min=1e-9).log(), labels).item()
         return {"val_loss": round(value, 4), "accuracy": round(voting.accuracy(found.argmax(-1), labels), 4)}
 
-    def keep(model: nn.Module, step: int) -> None:
-        if seed == 0:
-            save_half(model, output)  # type: ignore[arg-type]
-
-    log = train(
+    log = train_seed(
         model.train(),
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / f"{name}-{seed}",
-        label=f"{name}, seed {seed}",
-        recipe={
-            "seed": seed,
-            "config": model.config.to_dict(),
-            "tokenizer": fingerprint(tokenizer),
-        },
+        label=name,
+        keep=lambda step: output,
+        facts={"config": model.config.to_dict(), "tokenizer": fingerprint(tokenizer)},
         stop_at=stop_at,
     )
     return model.eval(), log
@@ -181,11 +182,11 @@ def findings(found: Mapping[str, Tensor], labels: Tensor) -> dict[str, dict[str,
     }
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every classifier with every seed, lay them out in sub-folders of ``target``, return the entry."""
     texts, labels = held_out()
     tokenizers = {name: build_tokenizer(name) for name in VOCABULARIES}
-    logs: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in VOCABULARIES}
+    logs: dict[str, list[Log]] = {name: [] for name in VOCABULARIES}
     parts = {}
     whole: dict[str, dict[str, list[float]]] = {}
     for seed in SEEDS:
@@ -197,12 +198,9 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
             parts[name] = described(model)
         for title, conditions in findings(found, labels).items():
             for condition, value in conditions.items():
-                whole.setdefault(title, {}).setdefault(condition, []).append(value)
-    shutil.rmtree(target, ignore_errors=True)
-    for name in tokenizers:
-        shutil.copytree(work / "weights" / name, target / name)
-        build_tokenizer(name).save_pretrained(target / name)  # a fresh one: use leaves padding switched on
-    write_json(target / "log.json", logs, indent=None)
+                note(whole, title, condition, value)
+    weights = {name: work / "weights" / name for name in tokenizers}
+    lay_out(target, weights, {name: build_tokenizer(name) for name in tokenizers}, logs)
     return entry(
         build_model("bert"),
         text="sentences of the King James Bible, labelled by group of books (frontier_lab.texts.bible_books)",
@@ -215,3 +213,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         tolerance=0.1,
         parts=parts,
     )
+
+
+RECIPE = Recipe(NAME, assemble)

@@ -18,10 +18,9 @@ from transformers import (
 )
 
 from frontier_lab.methods import retrieval
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts import facts
-from frontier_lab.zoo.training.loop import Schedule, train
-from frontier_lab.zoo.training.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, Recipe, described, entry, lay_out, train_seed
 from frontier_lab.zoo.training.tokenizers import fingerprint, word_piece
 
 NAME = "dpr"
@@ -65,7 +64,7 @@ class DualEncoder(nn.Module):
 
 def run(
     seed: int, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> tuple[DualEncoder, list[dict[str, Any]]]:
+) -> tuple[DualEncoder, Log]:
     """Train both encoders with one seed; the encoders and the log."""
     tokenizer = build_tokenizer()
     torch.manual_seed(seed)
@@ -84,19 +83,15 @@ def run(
         found = retrieval.contrastive_loss(*vectors(model, list(facts.cases(VALIDATION, "test", (2, 0, 0)))))
         return {"val_loss": round(found.item(), 5)}
 
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=lambda model, step: None,
         work=work / str(seed),
-        label=f"{NAME}, seed {seed}",
-        recipe={
-            "seed": seed,
-            "config": config().to_dict(),
-            "tokenizer": fingerprint(tokenizer),
-        },
+        label=NAME,
+        facts={"config": config().to_dict(), "tokenizer": fingerprint(tokenizer)},
         stop_at=stop_at,
     )
     return model.eval(), log
@@ -111,18 +106,14 @@ def recall(model: DualEncoder, tokenizer: PreTrainedTokenizerBase) -> dict[str, 
     return {f"recall@{k}": retrieval.recall_at(questions, passages, own, k) for k in (1, 5, 20)}
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every seed, lay out both encoders of seed 0, and return the manifest's entry."""
     models, logs = zip(*(run(seed, work) for seed in SEEDS), strict=True)
     tokenizer = build_tokenizer()
     found = [recall(model, tokenizer) for model in models]
     parts = {"question": models[0].question, "ctx": models[0].ctx}
     kinds = {"question": DPRQuestionEncoderTokenizer, "ctx": DPRContextEncoderTokenizer}
-    target.mkdir(parents=True, exist_ok=True)
-    for part, model in parts.items():
-        save_half(model, target / part)
-        build_tokenizer(kinds[part]).save_pretrained(target / part)
-    write_json(target / "log.json", {NAME: logs}, indent=None)
+    lay_out(target, parts, {part: build_tokenizer(kind) for part, kind in kinds.items()}, {NAME: logs})
     return entry(
         parts["question"],
         text="passages about an invented world, made by rule (frontier_lab.texts.facts)",
@@ -138,3 +129,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         cannot="knows no other world: questions about real text are noise to it",
         parts={part: described(model) for part, model in parts.items()},
     )
+
+
+RECIPE = Recipe(NAME, assemble)

@@ -7,7 +7,6 @@ Merging is measured on the joint score, the mean of the exact scores on the thre
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +18,20 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
 from frontier_lab.methods import merging
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts import corpus, prompt_tasks
 from frontier_lab.texts.windows import Windows
-from frontier_lab.zoo.training.loop import Schedule, train
-from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import (
+    SEEDS,
+    Entry,
+    Log,
+    Recipe,
+    entry,
+    lay_out,
+    note,
+    save_half,
+    train_seed,
+)
 from frontier_lab.zoo.training.tokenizers import byte_level_bpe, fingerprint
 
 NAME = "gpt2"
@@ -115,9 +123,8 @@ class Pool:
         return ids, labels
 
 
-def _recipe(seed: int, tokenizer: PreTrainedTokenizerBase, **more: Any) -> dict[str, Any]:
-    digest = fingerprint(tokenizer)
-    return {"seed": seed, "mixture": MIXTURE, "light": LIGHT, "tokenizer": digest, **more}
+def _facts(tokenizer: PreTrainedTokenizerBase, **more: Any) -> dict[str, Any]:
+    return {"mixture": MIXTURE, "light": LIGHT, "tokenizer": fingerprint(tokenizer), **more}
 
 
 def pretrain(
@@ -128,7 +135,7 @@ def pretrain(
     stop_at: int | None = None,
     *,
     medium: bool = False,
-) -> tuple[GPT2LMHeadModel, list[dict[str, Any]]]:
+) -> tuple[GPT2LMHeadModel, Log]:
     """Train a base, or the larger model, and return it with its log; seed 0 is saved in ``output``."""
     tokenizer = build_tokenizer()
     data, held = Windows(tokenizer, "train", MIXTURE), Windows(tokenizer, "validation", MIXTURE)
@@ -152,20 +159,17 @@ def pretrain(
             **{name: round(prompt_tasks.exact(model, *held), 4) for name, held in scored.items()},
         }
 
-    def keep(model: nn.Module, step: int) -> None:
-        if seed == 0:
-            save_half(model, output)  # type: ignore[arg-type]
-
     kind = "medium" if medium else "base"
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / f"{kind}-{seed}",
-        label=f"{NAME}, {kind}, seed {seed}",
-        recipe=_recipe(seed, tokenizer, config=config(medium=medium).to_dict()),
+        label=f"{NAME}, {kind}",
+        keep=lambda step: output,
+        facts=_facts(tokenizer, config=config(medium=medium).to_dict()),
         stop_at=stop_at,
     )
     return model, log
@@ -179,6 +183,12 @@ def adapted(model: GPT2LMHeadModel) -> Any:
     return get_peft_model(copy.deepcopy(model), settings)
 
 
+def _save_adapter(model: nn.Module, folder: Path) -> None:
+    half = copy.deepcopy(model).to(torch.float16)
+    half.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+
+
 def tune(
     base: GPT2LMHeadModel,
     task: str,
@@ -189,7 +199,7 @@ def tune(
     stop_at: int | None = None,
     *,
     lora: bool = False,
-) -> tuple[nn.Module, list[dict[str, Any]]]:
+) -> tuple[nn.Module, Log]:
     """Fine-tune a copy of the base on one task and return it with its log.
 
     Args:
@@ -220,27 +230,17 @@ def tune(
         value = model(input_ids=ids, labels=labels).loss.item()
         return {"val_loss": round(value, 4), "exact": round(prompt_tasks.exact(model, ids, labels), 4)}
 
-    def keep(model: nn.Module, step: int) -> None:
-        if seed != 0:
-            return
-        if not lora:
-            save_half(model, output)  # type: ignore[arg-type]
-            return
-        half = copy.deepcopy(model).to(torch.float16)
-        half.save_pretrained(output, save_embedding_layers=False)  # type: ignore[operator]
-        (output / "README.md").unlink(missing_ok=True)  # peft's empty model card
-
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / f"{kind}-{seed}",
-        label=f"{NAME}, {kind}, seed {seed}",
-        recipe=_recipe(
-            seed, tokenizer, config=config().to_dict(), base=SCHEDULE.steps, lora=LORA if lora else None
-        ),
+        label=f"{NAME}, {kind}",
+        keep=lambda step: output,
+        save=_save_adapter if lora else save_half,
+        facts=_facts(tokenizer, config=config().to_dict(), base=SCHEDULE.steps, lora=LORA if lora else None),
         stop_at=stop_at,
     )
     return model, log
@@ -289,7 +289,7 @@ def merged(
     return found, chosen
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every run, lay out the checkpoint at ``target``, and return the manifest's entry.
 
     ``target`` gets the base at its root; fine-tunes in ``<task>``, adapters in ``lora-<task>`` and the larger
@@ -297,47 +297,41 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
     """
     tokenizer = build_tokenizer()
     test = held_out(tokenizer, "test")
-    logs: dict[str, list[list[dict[str, Any]]]] = {}
+    logs: dict[str, list[Log]] = {}
     found: dict[str, dict[str, list[float]]] = {}
-    coefficients: dict[str, list[float]] = {}
     parts = {}
     weights = work / "weights"
 
-    def note(condition: str, result: Mapping[str, float]) -> None:
+    def scored(condition: str, result: Mapping[str, float]) -> None:
         for name, value in result.items():
             title = "joint score" if name == "joint" else f"exact score on {name}"
-            found.setdefault(title, {}).setdefault(condition, []).append(value)
+            note(found, title, condition, value)
 
     for seed in SEEDS:
         base, log = pretrain(seed, weights / "base", work)
         logs.setdefault("base", []).append(log)
-        note("base", scores(base, test))
+        scored("base", scores(base, test))
         tuned = {}
         for task in prompt_tasks.TASKS:
             tuned[task], log = tune(base, task, seed, weights / task, work)
             logs.setdefault(task, []).append(log)
-            note(f"tuned on {task}", scores(tuned[task], test))
+            scored(f"tuned on {task}", scores(tuned[task], test))
             model, log = tune(base, task, seed, weights / f"lora-{task}", work, lora=True)
             logs.setdefault(f"lora-{task}", []).append(log)
-            note(f"LoRA on {task}", scores(model, test))
+            scored(f"LoRA on {task}", scores(model, test))
             parts[task] = _part(tuned[task])
             parts[f"lora-{task}"] = _part(model)
         results, chosen = merged(base, tuned, tokenizer)
         for rule, result in results.items():
-            note(rule, result)
+            scored(rule, result)
         for rule, value in chosen.items():
-            coefficients.setdefault(rule, []).append(value)
+            note(found, "coefficient chosen on validation", rule, value)
     large, log = pretrain(0, weights / "medium", work, MEDIUM, medium=True)
     logs["medium"] = [log]
     parts["medium"] = _part(large)
 
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(weights / "base", target)
-    tokenizer.save_pretrained(target)
-    for part in parts:
-        shutil.copytree(weights / part, target / part)
-        tokenizer.save_pretrained(target / part)
-    write_json(target / "log.json", logs, indent=None)
+    folders = {"": weights / "base"} | {part: weights / part for part in parts}
+    lay_out(target, folders, dict.fromkeys(folders, build_tokenizer()), logs)
     return entry(
         GPT2LMHeadModel(config()),
         text="King James Bible, Jargon File, sums, words and sentences by rules of ours "
@@ -345,7 +339,7 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         tokenizer=f"byte-level BPE, {VOCABULARY} tokens, trained on the Bible and sentences of ours",
         schedule=SCHEDULE,
         val_loss={name: runs[0][-1]["val_loss"] for name, runs in logs.items()},
-        findings={**found, "coefficient chosen on validation": coefficients},
+        findings=found,
         can="each fine-tune does its own task, exactly, for most prompts that it never saw",
         cannot="write more than a few plausible words of text, or do a task in another format",
         tolerance=0.15,
@@ -361,3 +355,6 @@ def _part(model: nn.Module) -> dict[str, Any]:
     lora = hasattr(model, "peft_config")
     counted = [p.numel() for p in model.parameters() if p.requires_grad]
     return {"class": "PeftModelForCausalLM" if lora else type(model).__name__, "parameters": sum(counted)}
+
+
+RECIPE = Recipe(NAME, assemble)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from frontier_lab.methods import heads
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts import corpus, sequence_tasks
 from frontier_lab.texts.sequence_tasks import PRINTABLE
 from frontier_lab.texts.windows import Windows
-from frontier_lab.zoo.training.loop import Schedule, train
-from frontier_lab.zoo.training.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, Recipe, described, entry, lay_out, train_seed
 from frontier_lab.zoo.training.tokenizers import byte_level_bpe, fingerprint
 
 NAME = "induction"
@@ -95,7 +93,7 @@ def measures(model: LlamaForCausalLM, ids: Tensor) -> dict[str, float]:
 
 def run(
     seed: int, output: Path, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> list[dict[str, Any]]:
+) -> Log:
     """Train with one seed and return the log; seed 0 leaves snapshots under ``output``."""
     tokenizer = build_tokenizer()
     data, held_out = Windows(tokenizer, "train", MIXTURE), Windows(tokenizer, "validation", MIXTURE)
@@ -119,20 +117,16 @@ def run(
         found = {"val_loss": model(input_ids=fixed, labels=fixed).loss.item(), **measures(model, ids)}  # type: ignore[arg-type]
         return {name: round(value, 4) for name, value in found.items()}
 
-    def keep(model: nn.Module, step: int) -> None:
-        if seed == 0:
-            save_half(model, output / str(step))  # type: ignore[arg-type]
-
-    return train(
+    return train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / str(seed),
-        label=f"{NAME}, seed {seed}",
-        recipe={
-            "seed": seed,
+        label=NAME,
+        keep=lambda step: output / str(step),
+        facts={
             "config": config().to_dict(),
             "mixture": MIXTURE,
             "text": TEXT,
@@ -144,7 +138,7 @@ def run(
     )
 
 
-def findings(logs: list[list[dict[str, Any]]]) -> dict[str, dict[str, list[float]]]:
+def findings(logs: list[Log]) -> dict[str, dict[str, list[float]]]:
     """What the pages claim, from the logs of all seeds: before is where a tenth of the jump is done."""
     jumps = [heads.jump([e["step"] for e in log], [e["induction"] for e in log]) for log in logs]
     befores = [
@@ -169,18 +163,15 @@ def findings(logs: list[list[dict[str, Any]]]) -> dict[str, dict[str, list[float
     }
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every seed, lay out the checkpoint at ``target``, and return the manifest's entry.
 
     ``target`` gets the last weights at its root, those on the way in ``snapshots/<step>``.
     """
     logs = [run(seed, work / "snapshots", work, SCHEDULE) for seed in SEEDS]
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(work / "snapshots" / str(SCHEDULE.steps), target)
-    for step in SCHEDULE.snapshots:
-        shutil.copytree(work / "snapshots" / str(step), target / "snapshots" / str(step))
-    build_tokenizer().save_pretrained(target)
-    write_json(target / "log.json", logs, indent=None)
+    snapshots = {f"snapshots/{step}": work / "snapshots" / str(step) for step in SCHEDULE.snapshots}
+    weights = {"": work / "snapshots" / str(SCHEDULE.steps), **snapshots}
+    lay_out(target, weights, {"": build_tokenizer()}, logs)
     model = LlamaForCausalLM(config())
     return entry(
         model,
@@ -195,3 +186,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         tolerance=0.15,
         parts={f"snapshots/{step}": described(model) for step in SCHEDULE.snapshots},
     )
+
+
+RECIPE = Recipe(NAME, assemble)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,12 +13,10 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from frontier_lab.methods.long_context import loss_by_position, ntk_theta, with_rope
-from frontier_lab.storage.files import write_json
 from frontier_lab.zoo.families import short_context
 from frontier_lab.zoo.families.short_context import CONTEXT, SCHEDULE
-from frontier_lab.zoo.training import recipe
 from frontier_lab.zoo.training.loop import Schedule
-from frontier_lab.zoo.training.recipe import SEEDS
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, Recipe, described, entry, lay_out
 
 NAME = "llama"
 THETA = 10000.0
@@ -87,11 +84,11 @@ def config() -> LlamaConfig:
 
 def run(
     seed: int, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> tuple[PreTrainedModel, list[dict[str, Any]]]:
+) -> tuple[PreTrainedModel, Log]:
     """Train the base with one seed: the model and its log."""
     torch.manual_seed(seed)
     model = LlamaForCausalLM(config())
-    return model, short_context.fit(model, "base", seed, work, schedule, recipe={}, stop_at=stop_at)
+    return model, short_context.fit(model, "base", seed, work, schedule, facts={}, stop_at=stop_at)
 
 
 def longrope(factors: Sequence[float]) -> dict[str, Any]:
@@ -146,18 +143,17 @@ def tune(
     *,
     rope: Mapping[str, Any] | None = None,
     base_schedule: Schedule = SCHEDULE,
-) -> tuple[PreTrainedModel, list[dict[str, Any]]]:
+) -> tuple[PreTrainedModel, Log]:
     """Fine-tune a seed's base with ``rope``, or that of ``TUNED`` by name: the model and its log."""
     parameters = dict(rope or TUNED[name])
     model = with_rope(base, parameters, max_position_embeddings=schedule.context).train()
     facts = {"base": {"config": base.config.to_dict(), "schedule": asdict(base_schedule)}}
-    return model, short_context.fit(model, name, seed, work, schedule, recipe=facts, stop_at=stop_at)
+    return model, short_context.fit(model, name, seed, work, schedule, facts=facts, stop_at=stop_at)
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train base and fine-tunes, measure them, lay out ``target`` and return the manifest's entry."""
-    shutil.rmtree(target, ignore_errors=True)
-    logs: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in ("base", *TUNED, "longrope")}
+    logs: dict[str, list[Log]] = {name: [] for name in ("base", *TUNED, "longrope")}
     measured: dict[str, list[dict[str, float]]] = {}
     models: dict[str, PreTrainedModel] = {}
     factors = []
@@ -181,13 +177,9 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
             measured.setdefault(condition, []).append(values)
         if seed == SEEDS[0]:
             models = committed
-    recipe.save_half(models["base"], target)
-    for part in PARTS:
-        recipe.save_half(models[part], target / part)
-    for folder in (target, *(target / part for part in PARTS)):
-        short_context.build_tokenizer().save_pretrained(folder)
-    write_json(target / "log.json", logs, indent=None)
-    return recipe.entry(
+    weights = {"": models["base"]} | {part: models[part] for part in PARTS}
+    lay_out(target, weights, dict.fromkeys(weights, short_context.build_tokenizer()), logs)
+    return entry(
         models["base"],
         text=short_context.TEXT,
         tokenizer=f"byte-fallback BPE, {short_context.VOCABULARY} tokens, trained on the same text",
@@ -196,9 +188,12 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         findings=short_context.by_finding(measured),
         can="predicts English within 64 tokens and recalls a row stated in them; fine-tuned, within 256",
         cannot="write sense; read beyond 64 tokens without a loss that rises and a recall that falls",
-        parts={part: recipe.described(models[part]) for part in PARTS},
+        parts={part: described(models[part]) for part in PARTS},
         tuning=asdict(TUNING),
         rope_parameters=TUNED,
         longrope_factors=factors,
         mixture=short_context.shares(),
     )
+
+
+RECIPE = Recipe(NAME, assemble)

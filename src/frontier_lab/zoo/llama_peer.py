@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from frontier_lab.zoo.families import peers
@@ -28,4 +26,4 @@ def sizes(task: Task = "language") -> LlamaConfig:
 
 PEER = Peer(NAME, LlamaForCausalLM, sizes)
 
-assemble = partial(peers.assemble, PEER)
+RECIPE = peers.recipe(PEER)

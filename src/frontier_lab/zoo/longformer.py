@@ -18,6 +18,7 @@ from transformers import (
 from frontier_lab.zoo.families import sparse_encoders
 from frontier_lab.zoo.families.short_context import tokenizer_text
 from frontier_lab.zoo.families.sparse_encoders import CONTEXT, LAYERS, SIZES, VOCABULARY, Encoder
+from frontier_lab.zoo.training.recipe import Recipe
 from frontier_lab.zoo.training.tokenizers import byte_level_bpe
 
 NAME = "longformer"
@@ -77,12 +78,16 @@ WORDS = {
 }
 
 run = partial(sparse_encoders.run, ENCODER)
-describe = partial(sparse_encoders.describe, ENCODER, WORDS)
-assemble = partial(
-    sparse_encoders.assemble,
-    ENCODER,
-    WAYS,
-    tokenizer=f"byte-level BPE of RoBERTa's kind, {VOCABULARY} tokens, trained on the same text",
-    can=WORDS["can"],
-    cannot=WORDS["cannot"],
+
+RECIPE = Recipe(
+    NAME,
+    partial(
+        sparse_encoders.assemble,
+        ENCODER,
+        WAYS,
+        tokenizer=f"byte-level BPE of RoBERTa's kind, {VOCABULARY} tokens, trained on the same text",
+        can=WORDS["can"],
+        cannot=WORDS["cannot"],
+    ),
+    partial(sparse_encoders.describe, ENCODER, WORDS),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from transformers import MambaConfig, MambaForCausalLM
 
 from frontier_lab.zoo.families import peers
@@ -24,4 +22,4 @@ def sizes(task: Task = "language") -> MambaConfig:
 
 PEER = Peer(NAME, MambaForCausalLM, sizes, scaled=False)
 
-assemble = partial(peers.assemble, PEER)
+RECIPE = peers.recipe(PEER)

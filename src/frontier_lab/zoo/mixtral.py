@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from torch import Tensor, nn
 from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerFast
 
 from frontier_lab.methods import routing
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts import corpus
 from frontier_lab.texts.windows import MIXTURE, Windows
-from frontier_lab.zoo.training.loop import Schedule, train
-from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, Recipe, entry, lay_out, train_seed
 from frontier_lab.zoo.training.tokenizers import byte_fallback_bpe, fingerprint
 
 NAME = "mixtral"
@@ -60,7 +58,7 @@ def config() -> MixtralConfig:
 
 def run(
     name: str, seed: int, output: Path, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> list[dict[str, Any]]:
+) -> Log:
     """Train one of ``RUNS`` with one seed and return the log; seed 0 leaves snapshots under ``output``."""
     coefficient = RUNS[name]
     tokenizer = build_tokenizer()
@@ -92,20 +90,21 @@ def run(
             "probability": [[round(float(v), 4) for v in row] for row in logits.softmax(-1).mean(1)],
         }
 
-    def keep(model: nn.Module, step: int) -> None:
-        if seed == 0 and not (step == 0 and name != "balanced"):  # both runs start from the same weights
-            save_half(model, output / ("start" if step == 0 else f"{name}-{step}"))  # type: ignore[arg-type]
+    def keep(step: int) -> Path | None:
+        if step > 0:
+            return output / f"{name}-{step}"
+        return output / "start" if name == "balanced" else None  # both runs start from the same weights
 
-    return train(
+    return train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / f"{name}-{seed}",
-        label=f"{name}, seed {seed}",
-        recipe={
-            "seed": seed,
+        label=name,
+        keep=keep,
+        facts={
             "coefficient": coefficient,
             "config": config().to_dict(),
             "mixture": MIXTURE,
@@ -115,27 +114,23 @@ def run(
     )
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every run, lay out the checkpoint folder at ``target``, and return the manifest's entry.
 
     ``target`` gets the balanced model at its root, where ``from_pretrained`` looks, the other weights in
     ``snapshots/`` and the logs of all seeds in ``log.json``.
     """
     logs = {name: [run(name, seed, work / "snapshots", work, SCHEDULE) for seed in SEEDS] for name in RUNS}
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(work / "snapshots" / f"balanced-{SCHEDULE.steps}", target)
     ends = [f"{name}-{SCHEDULE.steps}" for name in RUNS if name != "balanced"]
     midway = [f"{name}-{step}" for name in RUNS for step in SCHEDULE.snapshots if step > 0]
     # By name: the cache may hold what another recipe kept.
-    for snapshot in ("start", *midway, *ends):
-        shutil.copytree(work / "snapshots" / snapshot, target / "snapshots" / snapshot)
-    tokenizer = build_tokenizer()
-    tokenizer.save_pretrained(target)
-    write_json(target / "log.json", logs, indent=None)
+    weights = {f"snapshots/{name}": work / "snapshots" / name for name in ("start", *midway, *ends)}
+    weights[""] = work / "snapshots" / f"balanced-{SCHEDULE.steps}"
+    lay_out(target, weights, {"": build_tokenizer()}, logs)
     return describe(logs)
 
 
-def describe(logs: Mapping[str, list[list[dict[str, Any]]]]) -> dict[str, Any]:
+def describe(logs: Mapping[str, list[Log]]) -> Entry:
     """The manifest's entry from the logs, run by run and seed by seed."""
 
     def effective(run: str, step: int) -> list[float]:
@@ -162,3 +157,6 @@ def describe(logs: Mapping[str, list[list[dict[str, Any]]]]) -> dict[str, Any]:
         balance_coefficient=RUNS,
         mixture=MIXTURE,
     )
+
+
+RECIPE = Recipe(NAME, assemble, describe)

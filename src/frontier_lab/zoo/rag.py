@@ -18,10 +18,9 @@ from transformers import (
 )
 
 from frontier_lab.methods import retrieval
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts import facts
 from frontier_lab.zoo import dpr, reader
-from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Recipe, entry, lay_out
 
 NAME = "rag"
 DOCUMENTS = 5
@@ -74,7 +73,7 @@ def exact_answers(
     return right / len(asked)
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Compose every seed, lay out seed 0, and return the manifest's entry."""
     encoders = [dpr.run(seed, work.parent / dpr.NAME)[0] for seed in SEEDS]
     readers, logs = zip(*(reader.run(seed, work.parent / reader.NAME) for seed in SEEDS), strict=True)
@@ -84,11 +83,8 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         exact_answers(model, encoder, question_tokenizer, generator_tokenizer)
         for model, encoder in zip(models, encoders, strict=True)
     ]
-    save_half(models[0], target)
-    RagTokenizer(dpr.build_tokenizer(DPRQuestionEncoderTokenizer), generator_tokenizer).save_pretrained(
-        target
-    )
-    write_json(target / "log.json", {NAME: logs}, indent=None)
+    pair = RagTokenizer(dpr.build_tokenizer(DPRQuestionEncoderTokenizer), reader.build_tokenizer())
+    lay_out(target, {"": models[0]}, {"": pair}, {NAME: logs})
     return entry(
         models[0],
         text="none of its own: the question encoder of dpr and the reader",
@@ -104,3 +100,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         can="looks up what it does not know: retrieves passages and answers from them",
         cannot="is no better than its retriever: what is not among the passages found it cannot answer",
     )
+
+
+RECIPE = Recipe(NAME, assemble)

@@ -16,10 +16,9 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts import facts
-from frontier_lab.zoo.training.loop import Schedule, train
-from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, Recipe, entry, lay_out, train_seed
 from frontier_lab.zoo.training.tokenizers import byte_level_bpe
 
 NAME = "reader"
@@ -84,7 +83,7 @@ def answers(
 
 def run(
     seed: int, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> tuple[BartForConditionalGeneration, list[dict[str, Any]]]:
+) -> tuple[BartForConditionalGeneration, Log]:
     """Train the reader with one seed; the model and the log."""
     tokenizer = build_tokenizer()
     torch.manual_seed(seed)
@@ -116,15 +115,15 @@ def run(
         found = cross_entropy(model, list(facts.cases(VALIDATION, "test", (2, 0, 0))))
         return {"val_loss": round(found.item(), 5)}
 
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=lambda model, step: None,
         work=work / str(seed),
-        label=f"{NAME}, seed {seed}",
-        recipe={"seed": seed, "config": config(tokenizer).to_dict()},
+        label=NAME,
+        facts={"config": config(tokenizer).to_dict()},
         stop_at=stop_at,
     )
     return model.eval(), log
@@ -164,14 +163,12 @@ def accuracy(model: BartForConditionalGeneration, tokenizer: PreTrainedTokenizer
     return found
 
 
-def assemble(work: Path, target: Path) -> dict[str, Any]:
+def assemble(work: Path, target: Path) -> Entry:
     """Train every seed, lay out seed 0, and return the manifest's entry."""
     models, logs = zip(*(run(seed, work) for seed in SEEDS), strict=True)
     tokenizer = build_tokenizer()
     found = [accuracy(model, tokenizer) for model in models]
-    save_half(models[0], target)
-    tokenizer.save_pretrained(target)
-    write_json(target / "log.json", {NAME: logs}, indent=None)
+    lay_out(target, {"": models[0]}, {"": build_tokenizer()}, {NAME: logs})
     return entry(
         models[0],
         text="passages about an invented world, made by rule (frontier_lab.texts.facts)",
@@ -187,3 +184,6 @@ def assemble(work: Path, target: Path) -> dict[str, Any]:
         can="answers a question about a place it has never heard of by copying a name from the passage",
         cannot="knows nothing by itself, and believes a passage that says something wrong",
     )
+
+
+RECIPE = Recipe(NAME, assemble)

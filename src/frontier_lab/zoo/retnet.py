@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from frontier_lab.models import RetNetConfig, RetNetForCausalLM
 from frontier_lab.zoo.families import peers
 from frontier_lab.zoo.families.peers import ROTARY_BASE, Peer, Task
@@ -30,4 +28,4 @@ RECALL_SEEDS = tuple(range(8))
 
 PEER = Peer(NAME, RetNetForCausalLM, sizes, own_seeds={"recall": RECALL_SEEDS})
 
-assemble = partial(peers.assemble, PEER)
+RECIPE = peers.recipe(PEER)

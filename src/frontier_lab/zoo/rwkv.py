@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from transformers import RwkvConfig, RwkvForCausalLM
 
 from frontier_lab.zoo.families import peers
@@ -26,4 +24,4 @@ def sizes(task: Task = "language") -> RwkvConfig:
 
 PEER = Peer(NAME, RwkvForCausalLM, sizes, scaled=False)
 
-assemble = partial(peers.assemble, PEER)
+RECIPE = peers.recipe(PEER)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from frontier_lab.models import S4DConfig, S4DForCausalLM
 from frontier_lab.zoo.families import peers
 from frontier_lab.zoo.families.peers import Peer, Task
@@ -24,4 +22,4 @@ def sizes(task: Task = "language") -> S4DConfig:
 
 PEER = Peer(NAME, S4DForCausalLM, sizes)
 
-assemble = partial(peers.assemble, PEER)
+RECIPE = peers.recipe(PEER)

@@ -7,7 +7,6 @@ either side. A trial is a short run on a seed, text and sequences that are not r
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import shutil
@@ -22,10 +21,11 @@ from filelock import FileLock
 
 from frontier_lab.storage import cache
 from frontier_lab.storage.files import write_json
+from frontier_lab.zoo import llama_peer, mamba, retnet, rwkv, s4d
 from frontier_lab.zoo.families import peers
 from frontier_lab.zoo.families.peers import SCHEDULES, SETTINGS, Peer, Task
 
-PEERS = ("llama_peer", "mamba", "retnet", "rwkv", "s4d")
+PEERS = {recipe.NAME: recipe.PEER for recipe in (llama_peer, mamba, retnet, rwkv, s4d)}
 SEED = 100
 FIRST_RATE = 5e-3
 SCALES: Mapping[Task, tuple[float, ...]] = {
@@ -74,8 +74,7 @@ def main() -> None:
     for each in wanted:
         name, _, chosen = each.partition(":")
         task = next(task for task in SCHEDULES if task == chosen)
-        peer = importlib.import_module(f"frontier_lab.zoo.{name}").PEER
-        found = search(peer, task, work / name)
+        found = search(PEERS[name], task, work / name)
         with FileLock(work / "lock"):  # two searches at once do not lose each other's result
             settings = json.loads(SETTINGS.read_text("utf8")) if SETTINGS.exists() else {}
             settings.setdefault(name, {})[task] = found

@@ -19,6 +19,7 @@ from frontier_lab import zoo
 from frontier_lab.studies import first_steps
 from frontier_lab.zoo import reader
 from frontier_lab.zoo.families import multi_label, sparse_encoders
+from frontier_lab.zoo.recipes import RECIPES
 from frontier_lab.zoo.training import loop
 from frontier_lab.zoo.training.loop import Schedule
 
@@ -52,7 +53,7 @@ def close(entry: dict[str, Any], wanted: dict[str, Any]) -> None:
 def committed(run: str) -> list[dict[str, Any]] | None:
     """The log of the first seed of a recipe's run, none of a study's."""
     recipe, _, part = run.partition(":")
-    if recipe not in zoo.RECIPES:
+    if recipe not in RECIPES:
         return None
     log = json.loads((zoo.CHECKPOINTS / recipe / "log.json").read_text("utf8"))
     seeds = log if isinstance(log, list) else log[part or recipe]
@@ -106,12 +107,12 @@ def test_first_steps_repeat_the_committed_log(run: str, pure: None, tmp_path: Pa
 def test_every_run_of_every_recipe_is_begun_again() -> None:
     assert list(STORED) == list(first_steps.RUNS)
     runs = set()
-    for recipe in zoo.RECIPES:
+    for recipe in RECIPES:
         log = json.loads((zoo.CHECKPOINTS / recipe / "log.json").read_text("utf8"))
         parts = [] if isinstance(log, list) or list(log) == [recipe] else list(log)
         runs |= {f"{recipe}:{part}" for part in parts} or {recipe}
     # RAG trains nothing: its log is the reader's.
-    assert runs - {run for run in first_steps.RUNS if run.partition(":")[0] in zoo.RECIPES} == {"rag"}
+    assert runs - {run for run in first_steps.RUNS if run.partition(":")[0] in RECIPES} == {"rag"}
     assert committed("rag") == committed("reader")
 
 
@@ -150,6 +151,6 @@ def schedule_of(name: str) -> Schedule:
     return own
 
 
-@pytest.mark.parametrize("name", zoo.RECIPES)
+@pytest.mark.parametrize("name", RECIPES)
 def test_the_manifest_has_the_schedule_of_the_recipe(name: str) -> None:
     assert MANIFEST[name]["schedule"] == json.loads(json.dumps(asdict(schedule_of(name))))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerBase
 
 from frontier_lab.methods import classification
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts import labelled_text
 from frontier_lab.texts.labelled_text import Labelled, Part
-from frontier_lab.zoo.training.loop import Schedule, train
-from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, entry, lay_out, note, train_seed
 from frontier_lab.zoo.training.tokenizers import fingerprint, word_piece
 
 VOCABULARY = 450
@@ -99,7 +97,7 @@ def measures(found: Tensor, sentences: list[Labelled]) -> dict[str, float]:
 
 def run(
     task: Task, seed: int, output: Path, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
-) -> tuple[BertForSequenceClassification, list[dict[str, Any]]]:
+) -> tuple[BertForSequenceClassification, Log]:
     """Train with one seed; return the model with its log. Seed 0 leaves its weights in ``output``."""
     tokenizer = task.tokenizer()
     data, seen = task.sentences("train"), task.sentences("seen")
@@ -128,20 +126,16 @@ def run(
             **{name: round(v, 4) for name, v in measures(found, seen).items()},
         }
 
-    def keep(model: nn.Module, step: int) -> None:
-        if seed == 0:
-            save_half(model, output)  # type: ignore[arg-type]
-
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=keep,
         work=work / str(seed),
-        label=f"{task.name}, seed {seed}",
-        recipe={
-            "seed": seed,
+        label=task.name,
+        keep=lambda step: output,
+        facts={
             "config": task.config().to_dict(),
             "sentences": hashlib.sha256(repr(data).encode()).hexdigest(),
             "tokenizer": fingerprint(tokenizer),
@@ -151,7 +145,7 @@ def run(
     return model.eval(), log
 
 
-def assemble(task: Task, work: Path, target: Path, *, can: str, cannot: str) -> dict[str, Any]:
+def assemble(task: Task, work: Path, target: Path, *, can: str, cannot: str) -> Entry:
     """Train every seed, lay out the checkpoint at ``target``, and return the manifest's entry."""
     tokenizer = task.tokenizer()
     parts: list[Part] = [part for part in labelled_text.PARTS if part != "train"]
@@ -160,23 +154,20 @@ def assemble(task: Task, work: Path, target: Path, *, can: str, cannot: str) -> 
     findings: dict[str, dict[str, list[float]]] = {}
     logs = []
 
-    def note(who: str, part: str, found: Tensor, sentences: list[Labelled]) -> None:
+    def judged(who: str, part: str, found: Tensor, sentences: list[Labelled]) -> None:
         for name, value in measures(found, sentences).items():
-            findings.setdefault(f"{name}, {part}", {}).setdefault(who, []).append(value)
+            note(findings, f"{name}, {part}", who, value)
 
     for seed in SEEDS:
         model, log = run(task, seed, work / "weights", work, SCHEDULE)
         logs.append(log)
         for part, sentences in held_out.items():
             texts = [s.text for s in sentences]
-            note("model", part, probabilities(model, tokenizer, texts), sentences)
-            note("bag of words", part, words(texts), sentences)
+            judged("model", part, probabilities(model, tokenizer, texts), sentences)
+            judged("bag of words", part, words(texts), sentences)
             commonest = torch.tensor([s.labels for s in task.sentences("train")]).float().mean(0)
-            note("always the commonest", part, commonest.expand(len(texts), -1), sentences)
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(work / "weights", target)
-    tokenizer.save_pretrained(target)
-    write_json(target / "log.json", logs, indent=None)
+            judged("always the commonest", part, commonest.expand(len(texts), -1), sentences)
+    lay_out(target, {"": work / "weights"}, {"": task.tokenizer()}, logs)
     return entry(
         model,
         text="sentences of ours from templates and word lists (frontier_lab.texts.labelled_text)",

@@ -32,7 +32,7 @@ from frontier_lab.storage.files import write_json
 from frontier_lab.texts import corpus, sequence_tasks
 from frontier_lab.texts.windows import Windows
 from frontier_lab.zoo.training.loop import Schedule, train
-from frontier_lab.zoo.training.recipe import SEEDS, described, entry, save_half
+from frontier_lab.zoo.training.recipe import SEEDS, Assemble, Recipe, described, entry, save_half
 from frontier_lab.zoo.training.tokenizers import byte_fallback_bpe, fingerprint
 
 Task = Literal["language", "recall", "copy"]
@@ -350,3 +350,9 @@ def assemble(peer: Peer, work: Path, target: Path, tasks: Sequence[Task] = TASKS
         state_bytes={str(n): memory.state_bytes(model.eval(), n) for n in (32, 128)},
         parts=parts,
     )
+
+
+def recipe(peer: Peer) -> Recipe:
+    """The recipe of a peer, whose parts are the tasks."""
+    parts: dict[str, Assemble] = {task: partial(assemble, peer, tasks=(task,)) for task in TASKS}
+    return Recipe(peer.name, partial(assemble, peer), parts=parts)

@@ -16,7 +16,8 @@ from frontier_lab.methods.long_context import loss_by_position, recall, token_lo
 from frontier_lab.texts import corpus
 from frontier_lab.texts.ledgers import ROWS, Ledger, row
 from frontier_lab.texts.windows import Windows
-from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import Log, train_seed
 from frontier_lab.zoo.training.tokenizers import byte_fallback_bpe, fingerprint
 
 VOCABULARY = 1024
@@ -95,9 +96,9 @@ def fit(
     work: Path,
     schedule: Schedule,
     *,
-    recipe: Mapping[str, Any],
+    facts: Mapping[str, Any],
     stop_at: int | None = None,
-) -> list[dict[str, Any]]:
+) -> Log:
     """Train in place on text and ledgers; the log has the loss on held-out text and the recall in ledgers."""
     fixed = held_out_text(6144 // schedule.context, schedule.context)
     generator = np.random.default_rng(0)
@@ -118,22 +119,21 @@ def fit(
         recalled = right[asked[:, 1:]].float().mean().item()
         return {"val_loss": round(found, 5), "recall": round(recalled, 4)}
 
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=lambda _, __: None,
         work=work / f"{label}-{seed}",
-        label=f"{label}, seed {seed}",
-        recipe={
-            "seed": seed,
+        label=label,
+        facts={
             "config": model.config.to_dict(),
             "mixture": MIXTURE,
             "ledgers": LEDGERS,
             "rows": ROWS,
             "tokenizer": fingerprint(build_tokenizer()),
-            **recipe,
+            **facts,
         },
         stop_at=stop_at,
     )

@@ -9,7 +9,6 @@ The start token has to name the value too, as it would name the class of a docum
 from __future__ import annotations
 
 import functools
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from frontier_lab.storage import checkpoints
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts.ledgers import ROWS, Ledger
-from frontier_lab.zoo.training.loop import Schedule, train
+from frontier_lab.zoo.training.loop import Schedule
 from frontier_lab.zoo.training.masked_text import IGNORED, Sentences, guess, mask
-from frontier_lab.zoo.training.recipe import SEEDS, entry, save_half
+from frontier_lab.zoo.training.recipe import SEEDS, Entry, Log, entry, lay_out, train_seed
 from frontier_lab.zoo.training.tokenizers import fingerprint
 
 VOCABULARY = 1024
@@ -200,7 +198,7 @@ def run(
     schedule: Schedule = SCHEDULE,
     *,
     stop_at: int | None = None,
-) -> tuple[PreTrainedModel, list[dict[str, Any]]]:
+) -> tuple[PreTrainedModel, Log]:
     """Train with one seed; returns the model, in train mode, and its log."""
     sentences, reminders = _data(encoder, "train")
     text, (far, wanted) = held_out(encoder), probe(encoder, DISTANCES[-1])
@@ -235,16 +233,15 @@ def run(
         found = {**score(logits, *text), "far": score(logits, far, wanted)["accuracy"]}
         return {name: round(value, 4) for name, value in found.items()}
 
-    log = train(
+    log = train_seed(
         model,
         schedule,
+        seed,
         loss=loss,
         measure=measure,
-        keep=lambda _, __: None,
         work=work / str(seed),
-        label=f"{encoder.name}, seed {seed}",
-        recipe={
-            "seed": seed,
+        label=encoder.name,
+        facts={
             "config": encoder.config().to_dict(),
             "mixture": MIXTURE,
             "masked": MASKED,
@@ -265,7 +262,7 @@ def assemble(
     tokenizer: str,
     can: str,
     cannot: str,
-) -> dict[str, Any]:
+) -> Entry:
     """Train every seed, lay out the checkpoint at ``target``, and return the manifest's entry.
 
     Args:
@@ -278,10 +275,10 @@ def assemble(
         can: see ``recipe.entry``.
         cannot: see ``recipe.entry``.
     """
-    logs, measured = [], []
-    shutil.rmtree(target, ignore_errors=True)
+    logs, measured, models = [], [], []
     for seed in SEEDS:
         model, log = run(encoder, seed, work)
+        models.append(model)
         logs.append(log)
         sets = {
             "loss on hidden tokens": held_out(encoder),
@@ -296,10 +293,7 @@ def assemble(
                 for name, way in ways.items()
             }
         )
-        if seed == 0:
-            save_half(model, target)
-    encoder.tokenizer().save_pretrained(target)
-    write_json(target / "log.json", logs, indent=None)
+    lay_out(target, {"": models[0]}, {"": encoder.tokenizer()}, logs)
 
     findings: dict[str, dict[str, list[float]]] = {}
     for what, name in measured[0]:
@@ -320,6 +314,6 @@ def assemble(
     )
 
 
-def describe(encoder: Encoder, words: Mapping[str, str], _: list[Any]) -> dict[str, Any]:
+def describe(encoder: Encoder, words: Mapping[str, str], _: Any) -> Entry:
     """The committed entry with other ``words``: ``can`` and ``cannot``."""
     return {**checkpoints.manifest()[encoder.name], **words}

@@ -1,22 +1,20 @@
-"""What recipes share: how weights are stored, and what the manifest says of a checkpoint.
-
-A recipe is a module with ``assemble(work, target)``: it trains every seed in ``work``, where a run that was
-killed goes on, lays out the checkpoint in ``target`` and returns its entry of the manifest, from ``entry``.
-"""
+"""What a recipe is, and what recipes share: a seed's training, the checkpoint's folder, its entry."""
 
 from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.storage.files import write_json
+from frontier_lab.zoo.training.loop import Schedule, train
 
 SEEDS = (0, 1, 2)
 """Seed 0 is committed as weights; the others show the spread."""
@@ -24,16 +22,125 @@ SEEDS = (0, 1, 2)
 Findings = Mapping[str, Mapping[str, Sequence[float]]]
 """What was measured: name, then condition, then one number for each seed."""
 
+Log = list[dict[str, Any]]
+"""Of one training: an entry for each logged step."""
 
-def save_half(model: PreTrainedModel, folder: Path) -> None:
-    """Half-precision safetensors with its config; written beside the target and moved into place."""
+Entry = dict[str, Any]
+"""What the manifest says of a checkpoint."""
+
+Assemble = Callable[[Path, Path], Entry]
+"""Trains every seed in the first folder, where a run that was killed goes on, lays out the checkpoint in the
+second and returns its entry."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checkpoint that can be trained again.
+
+    Attributes:
+        name: of the checkpoint's folder and of its entry.
+        assemble: trains it all.
+        describe: the entry anew from the committed logs, where it needs no more than these: another word or
+            measure there then costs no training.
+        parts: trains a part alone, by the part's name; all else stays as it is committed.
+    """
+
+    name: str
+    assemble: Assemble
+    describe: Callable[[Any], Entry] | None = None
+    parts: Mapping[str, Assemble] = field(default_factory=dict)
+
+
+def save_half(model: nn.Module, folder: Path) -> None:
+    """A model of transformers as half-precision safetensors with its config, moved into place when whole."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     half = copy.deepcopy(model).to(torch.float16)
-    half.save_pretrained(partial)
+    half.save_pretrained(partial)  # type: ignore[operator]
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial.rename(folder)
+
+
+def train_seed(
+    model: nn.Module,
+    schedule: Schedule,
+    seed: int,
+    *,
+    loss: Callable[[nn.Module, int], Tensor],
+    measure: Callable[[nn.Module], dict[str, Any]],
+    work: Path,
+    label: str,
+    facts: Mapping[str, Any],
+    keep: Callable[[int], Path | None] = lambda step: None,
+    save: Callable[[nn.Module, Path], None] = save_half,
+    stop_at: int | None = None,
+) -> Log:
+    """Train a model in place, with one seed of a recipe, as ``loop.train`` does; seed 0 leaves its weights.
+
+    Args:
+        model: with its first weights, drawn with the seed.
+        schedule: steps, rates, what is logged and kept.
+        seed: one of ``SEEDS``, or another for a trial.
+        loss: see ``loop.train``.
+        measure: see ``loop.train``.
+        work: folder for the state that a later call resumes from.
+        label: the run's name, printed with the seed and the progress.
+        facts: what the run depends on besides schedule and seed, as JSON takes it: configuration, data,
+            tokenizer.
+        keep: where the weights of a kept step go, ``None`` for nowhere; asked of seed 0 alone.
+        save: how they are saved.
+        stop_at: leave after this many steps, as if killed; for tests.
+
+    Returns:
+        The log.
+    """
+
+    def save_kept(model: nn.Module, step: int) -> None:
+        if seed == SEEDS[0] and (folder := keep(step)):
+            save(model, folder)
+
+    return train(
+        model,
+        schedule,
+        loss=loss,
+        measure=measure,
+        keep=save_kept,
+        work=work,
+        label=f"{label}, seed {seed}",
+        recipe={"seed": seed, **facts},
+        stop_at=stop_at,
+    )
+
+
+def lay_out(
+    target: Path,
+    weights: Mapping[str, Path | PreTrainedModel],
+    tokenizers: Mapping[str, PreTrainedTokenizerBase],
+    logs: Any,
+) -> None:
+    """Make ``target`` a checkpoint: weights and tokenizers in its sub-folders, the logs in ``log.json``.
+
+    Args:
+        target: replaced.
+        weights: by sub-folder, ``""`` for the root: a folder that ``train_seed`` left, or a model.
+        tokenizers: by sub-folder; fresh ones, because use leaves padding switched on.
+        logs: of every run and seed, as JSON takes it.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    for part, found in sorted(weights.items(), key=lambda item: item[0]):  # the root is replaced first
+        if isinstance(found, Path):
+            shutil.copytree(found, target / part, dirs_exist_ok=True)
+        else:
+            save_half(found, target / part)
+    for part, tokenizer in tokenizers.items():
+        tokenizer.save_pretrained(target / part)
+    write_json(target / "log.json", logs, indent=None)
+
+
+def note(findings: dict[str, dict[str, list[float]]], finding: str, condition: str, value: float) -> None:
+    """Add the next seed's number to what was measured."""
+    findings.setdefault(finding, {}).setdefault(condition, []).append(value)
 
 
 def described(model: PreTrainedModel) -> dict[str, Any]:
