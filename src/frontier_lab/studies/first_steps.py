@@ -24,7 +24,6 @@ import torch
 from transformers import PreTrainedModel
 
 from frontier_lab import hub, zoo
-from frontier_lab.models.delta_rule import RULES
 from frontier_lab.storage import results
 from frontier_lab.storage.files import write_json
 from frontier_lab.studies import delta_rule, retnet_ablations, rewritten_keys, state_sizes
@@ -51,13 +50,14 @@ from frontier_lab.zoo import (
 )
 from frontier_lab.zoo.families import multi_label, peers, short_context, sparse_encoders
 from frontier_lab.zoo.families.peers import Peer, Sequences, Task
+from frontier_lab.zoo.recipes import RECIPES
 from frontier_lab.zoo.training.loop import Schedule
+from frontier_lab.zoo.training.recipe import Log
 
 STEPS = 10
 SEED = 0
 STORED = Path(__file__).with_suffix(".json")
 
-Log = list[dict[str, Any]]
 Run = Callable[[Path], Log]
 """Trains the first steps with a folder to work in, and returns the log."""
 
@@ -128,8 +128,8 @@ def _recipes() -> dict[str, Run]:
     runs |= {f"gpt2:lora-{task}": partial(_gpt2_tuned, task, lora=True) for task in prompt_tasks.TASKS}
     runs |= {f"llama:{name}": partial(_llama_tuned, name) for name in (*llama.TUNED, "longrope")}
     runs |= {f"mixtral:{name}": partial(_mixtral, name) for name in mixtral.RUNS}
-    for peer in (llama_peer.PEER, mamba.PEER, retnet.PEER, rwkv.PEER, s4d.PEER):
-        runs |= {f"{peer.name}:{task}": partial(_peer, peer, task) for task in peers.TASKS}
+    for module in (llama_peer, mamba, retnet, rwkv, s4d):
+        runs |= {f"{module.NAME}:{task}": partial(_peer, module.PEER, task) for task in peers.TASKS}
     return dict(sorted(runs.items()))
 
 
@@ -139,7 +139,7 @@ def _studies() -> dict[str, Run]:
     for task, variants in retnet_ablations.TRAINED.items():
         for variant in variants:
             runs[f"retnet_ablations:{variant}, {task}"] = partial(_peer, retnet_ablations.peer(variant), task)
-    for rule in RULES:
+    for rule in delta_rule.RULES:
         runs[f"delta_rule:{rule}"] = partial(_peer, delta_rule.peer(rule), "recall")
     for memory, peer in rewritten_keys.MEMORIES.items():
         runs[f"rewritten_keys:{memory}"] = partial(_peer, peer, "recall", sequences=rewritten_keys.SEQUENCES)
@@ -165,7 +165,7 @@ def main() -> None:
     """
     asked = sys.argv[1:]
     names = [name for name in RUNS if not asked or name in asked or name.partition(":")[0] in asked]
-    known = {*RUNS, *zoo.RECIPES, *(name.partition(":")[0] for name in RUNS)}  # RAG has no run of its own
+    known = {*RUNS, *RECIPES, *(name.partition(":")[0] for name in RUNS)}  # RAG has no run of its own
     if unknown := set(asked) - known:
         raise SystemExit(f"error: no run {', '.join(sorted(unknown))}; there are: {', '.join(RUNS)}")
     torch.set_num_threads(1)

@@ -19,13 +19,15 @@ from frontier_lab import zoo
 from frontier_lab.studies import first_steps
 from frontier_lab.zoo import reader
 from frontier_lab.zoo.families import multi_label, sparse_encoders
+from frontier_lab.zoo.recipes import RECIPES
 from frontier_lab.zoo.training import loop
 from frontier_lab.zoo.training.loop import Schedule
 
 STORED = first_steps.stored()
 MANIFEST = zoo.manifest()
-LOSS = 1e-3
-"""TODO"""
+LOSS = 2e-4
+"""In the unit of the loss. Torch and the kernels held to AVX2, and the machines that the logs are of, moved
+first steps by 2e-5 at most."""
 
 SHARE = 0.01
 """The same for shares of right answers and the like, where one near tie counts."""
@@ -40,18 +42,18 @@ def numbers(entry: Any, name: str = "") -> Iterator[tuple[str, float | None]]:
         yield name, entry
 
 
-def close(entry: dict[str, Any], wanted: dict[str, Any], factor: float = 1) -> None:
+def close(entry: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Fail unless two entries of a log say the same, but for rounding."""
     assert [name for name, _ in numbers(entry)] == [name for name, _ in numbers(wanted)]
     for (name, value), (_, kept) in zip(numbers(entry), numbers(wanted), strict=True):
-        within = factor * (LOSS if name.endswith("loss") else SHARE)
+        within = LOSS if name.endswith("loss") else SHARE
         assert value == (kept if kept is None else pytest.approx(kept, abs=within)), name
 
 
 def committed(run: str) -> list[dict[str, Any]] | None:
     """The log of the first seed of a recipe's run, none of a study's."""
     recipe, _, part = run.partition(":")
-    if recipe not in zoo.RECIPES:
+    if recipe not in RECIPES:
         return None
     log = json.loads((zoo.CHECKPOINTS / recipe / "log.json").read_text("utf8"))
     seeds = log if isinstance(log, list) else log[part or recipe]
@@ -105,12 +107,12 @@ def test_first_steps_repeat_the_committed_log(run: str, pure: None, tmp_path: Pa
 def test_every_run_of_every_recipe_is_begun_again() -> None:
     assert list(STORED) == list(first_steps.RUNS)
     runs = set()
-    for recipe in zoo.RECIPES:
+    for recipe in RECIPES:
         log = json.loads((zoo.CHECKPOINTS / recipe / "log.json").read_text("utf8"))
         parts = [] if isinstance(log, list) or list(log) == [recipe] else list(log)
         runs |= {f"{recipe}:{part}" for part in parts} or {recipe}
     # RAG trains nothing: its log is the reader's.
-    assert runs - {run for run in first_steps.RUNS if run.partition(":")[0] in zoo.RECIPES} == {"rag"}
+    assert runs - {run for run in first_steps.RUNS if run.partition(":")[0] in RECIPES} == {"rag"}
     assert committed("rag") == committed("reader")
 
 
@@ -121,8 +123,7 @@ def test_what_is_kept_is_where_the_committed_training_began(run: str) -> None:
     shared = [entry for entry in STORED[run] if entry["step"] in logged]
     assert shared
     for entry in shared:
-        # Logs are of several machines, and fine-tunes began before their base was rounded to half precision.
-        close({**entry, "train_loss": 0}, {**logged[entry["step"]], "train_loss": 0}, factor=5)
+        close(entry, logged[entry["step"]])
 
 
 def test_runs_of_one_study_do_not_begin_alike() -> None:
@@ -150,6 +151,6 @@ def schedule_of(name: str) -> Schedule:
     return own
 
 
-@pytest.mark.parametrize("name", zoo.RECIPES)
+@pytest.mark.parametrize("name", RECIPES)
 def test_the_manifest_has_the_schedule_of_the_recipe(name: str) -> None:
     assert MANIFEST[name]["schedule"] == json.loads(json.dumps(asdict(schedule_of(name))))

@@ -70,8 +70,9 @@ SCHEDULES: Mapping[Task, Schedule] = {
     "copy": Schedule(steps=3000, batch_size=0, context=49, weight_decay=0.0, log_every=300),
 }
 TASKS: tuple[Task, ...] = ("language", "recall", "copy")
-TOLERANCE: Mapping[str, float] = {"language": 0.05, "recall": 0.3, "copy": 0.3}
-"""Nats between machines. Recall and copying are learned at a step that rounding moves."""
+TOLERANCE: Mapping[str, float] = {"language": 0.1, "recall": 0.5, "copy": 0.3}
+"""Nats between machines. Of RetNet on text, the same seed ended up to 0.06 apart on two of them; recall and
+copying are learned at a step that rounding moves."""
 
 SETTINGS = checkpoints.MANIFEST.with_name("sweep.json")
 """What ``frontier_lab.zoo.sweep`` tried for every peer and task, and what it chose."""
