@@ -321,7 +321,7 @@ class RetentionProperties:
             ({"initial": torch.zeros(2, 2, 3, 3)}, "initial_state: got 3 in dimension 3, wanted 4"),
             ({"cu_seqlens": torch.tensor([0, 9])}, "cu_seqlens: got a batch of 2, wanted 1"),
         ],
-        ids=str,
+        ids=lambda given: given if isinstance(given, str) else ",".join(given),
     )
     def test_the_operator_follows_no_pointer_past_an_end(
         self, ops: Any, change: dict[str, Any], message: str
