@@ -31,8 +31,8 @@ def auroc(scores: Tensor, labels: Tensor) -> float:
 class BagOfWords:
     """Logistic regression on which words occur: the baseline that knows no order.
 
-    The fit is not scikit-learn's, which does not penalise the bias and goes on for longer: the committed numbers,
-    which the cards print, would change in their third digit.
+    The fit is not scikit-learn's, which does not penalise the bias and goes on for longer: the committed
+    numbers, which the cards print, would change in their third digit.
 
     Args:
         sentences: to fit on; a word that is not among theirs is ignored later.
