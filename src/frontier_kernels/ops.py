@@ -67,9 +67,8 @@ def fake(operator: str) -> Callable[[Shapes], Shapes]:
 
 def run(operator: Any, *arguments: Any) -> Any:
     """Call an operator, past autograd's own kernel where no gradient is recorded, which halves a call."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or is_forward_mode_active():
-        return operator(*arguments)
-    if not HAS_BELOW_AUTOGRAD:
+    recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
+    if recorded or is_forward_mode_active() or not HAS_BELOW_AUTOGRAD:
         return operator(*arguments)
     with below_autograd():
         return operator(*arguments)

@@ -27,9 +27,10 @@ HAS_BELOW_AUTOGRAD = hasattr(torch._C, "_AutoDispatchBelowAutograd")
 """Whether there is a way past autograd. Without one torch has to be left to call our gradients itself."""
 
 
-def below_autograd() -> AbstractContextManager[None]:
-    """A context in which operators are called past their gradients."""
-    return cast(AbstractContextManager[None], torch._C._AutoDispatchBelowAutograd())
+below_autograd = cast(
+    Callable[[], AbstractContextManager[None]], getattr(torch._C, "_AutoDispatchBelowAutograd", torch.no_grad)
+)
+"""A context in which operators are called past their gradients."""
 
 
 def _it_may_be() -> bool:
@@ -49,7 +50,7 @@ _forward_level = hasattr(forward_ad, "_current_level")
 
 def is_forward_mode_active() -> bool:
     """Whether tensors may carry tangents: in ``jvp`` or a ``dual_level``. If torch cannot say, they may."""
-    return forward_ad._current_level >= 0 if _forward_level else True
+    return not _forward_level or forward_ad._current_level >= 0
 
 
 def has_tangent(tensor: Tensor) -> bool:
