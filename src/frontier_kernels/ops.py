@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from frontier_kernels.torch_internals import (
+    HAS_BELOW_AUTOGRAD,
     are_transforms_active,
     below_autograd,
     has_kernel,
@@ -66,7 +67,8 @@ def fake(operator: str) -> Callable[[Shapes], Shapes]:
 
 def run(operator: Any, *arguments: Any) -> Any:
     """Call an operator, past autograd's own kernel where no gradient is recorded, which halves a call."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or is_forward_mode_active():
+    recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
+    if recorded or is_forward_mode_active() or not HAS_BELOW_AUTOGRAD:
         return operator(*arguments)
     with below_autograd():
         return operator(*arguments)
@@ -92,6 +94,9 @@ def _register_gradient(
     without that detour, which costs a third of the time; that is most of what decoding one token costs.
     """
     operator = getattr(library, name).default
+    if not HAS_BELOW_AUTOGRAD:
+        torch.library.register_autograd(f"frontier_kernels::{name}", backward, setup_context=setup_context)
+        return lambda *arguments: operator(*arguments)
 
     def forward(ctx: Any, *arguments: Any) -> Any:
         with below_autograd():
@@ -144,6 +149,8 @@ def _register_no_gradient(name: str, of: str) -> Callable[..., Any]:
 def _register_inference(name: str) -> None:
     """Let an operator without any derivative say so, where torch would warn, or say that it is zero."""
     operator = getattr(library, name).default
+    if not HAS_BELOW_AUTOGRAD:
+        return
 
     def kernel(*arguments: Any) -> Any:
         if is_forward_mode_active():

@@ -215,6 +215,7 @@ def retention_step(
 
     Source: Sun et al., "Retentive Network" (2023), section 2.1, the recurrent representation.
     """
+    compiling = torch.compiler.is_compiling()
     try:
         if torch.is_grad_enabled():
             _refuse_gradients(q=q, k=k, v=v, state=state, log_decay=log_decay, scale=scale)
@@ -224,7 +225,7 @@ def retention_step(
             q, scale = _scaled(q, scale)
         factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
         wide = sum_dtype(q.dtype)
-        if normalize_scores or ops.NOT_COMPILED or torch.compiler.is_compiling():
+        if normalize_scores or ops.NOT_COMPILED or compiling:
             _check_step(q, k, v, state, log_decay, normalize_scores)
             operator = normalized_retention_step if normalize_scores else library.retention_step
             o = operator(q, k, v, state, log_decay.to(wide), factor)
@@ -241,7 +242,7 @@ def retention_step(
         _check_step(q, k, v, state, log_decay, normalize_scores)
         raise
     # A graph that saved the state before has to notice: registered operators do not count changes themselves.
-    if not torch.compiler.is_compiling() and not state.is_inference():
+    if not compiling and not state.is_inference():
         torch.autograd.graph.increment_version(state)
     return cast(Tensor, o)
 

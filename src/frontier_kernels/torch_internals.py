@@ -1,23 +1,36 @@
 """Every name of torch that we use and torch does not promise, each with what is done where it is missing.
 
 A wheel serves every torch from 2.10 on, and such names come and go. Without one of them results stay the
-same: calls take the longer way, or what rests on it alone is refused.
+same: calls take the longer way, or what rests on it alone is refused, in torch's words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
 
+try:
+    from torch._functorch.utils import enable_single_level_autograd_function as _one_level_allowed
+    from torch.autograd.forward_ad import _set_fwd_grad_enabled as _forward_mode
+    from torch.autograd.function import _SingleLevelFunction as _OneLevelFunction
+
+    _HAS_LEVELS = True
+except ImportError:
+    _HAS_LEVELS = False
+
+HAS_BELOW_AUTOGRAD = hasattr(torch._C, "_AutoDispatchBelowAutograd")
+"""Whether there is a way past autograd. Without one torch has to be left to call our gradients itself."""
+
+
 below_autograd = cast(
     Callable[[], AbstractContextManager[None]], getattr(torch._C, "_AutoDispatchBelowAutograd", torch.no_grad)
 )
-"""A context in which operators are called past their gradients, or at least record none."""
+"""A context in which operators are called past their gradients."""
 
 
 def _it_may_be() -> bool:
@@ -37,7 +50,7 @@ _forward_level = hasattr(forward_ad, "_current_level")
 
 def is_forward_mode_active() -> bool:
     """Whether tensors may carry tangents: in ``jvp`` or a ``dual_level``. If torch cannot say, they may."""
-    return forward_ad._current_level >= 0 if _forward_level else True
+    return not _forward_level or forward_ad._current_level >= 0
 
 
 def has_tangent(tensor: Tensor) -> bool:
@@ -53,34 +66,25 @@ def has_kernel(operator: str, key: str) -> bool:
     return False if found is None else bool(found(operator, key))
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
 def one_level_function(function: type[Function]) -> Callable[..., Any]:
     """What applies a ``Function`` at the level of the transform that is being applied, as torch's own do.
 
     Inside an operator's kernel a transform has already taken its tensors; ``Function.apply`` would start with
     it once more. Without torch's own way ``apply`` is left, which refuses there in words of its own.
     """
-    try:
-        from torch._functorch.utils import enable_single_level_autograd_function as allowed
-        from torch.autograd.forward_ad import _set_fwd_grad_enabled as forward_mode
-        from torch.autograd.function import _SingleLevelFunction as Base
-    except ImportError:
+    if not _HAS_LEVELS:
         return function.apply
 
     def forward(*arguments: Any) -> Any:
         # Recording is off inside a Function, but the levels below record for themselves.
-        with torch.enable_grad(), forward_mode(True):
+        with torch.enable_grad(), _forward_mode(True):
             return function.forward(*arguments)
 
     methods = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
-    one_level = cast(Any, type(function.__name__, (Base,), methods))
+    one_level = cast(Any, type(function.__name__, (_OneLevelFunction,), methods))
 
     def apply(*arguments: Any) -> Any:
-        with allowed():  # type: ignore[no-untyped-call]
+        with _one_level_allowed():  # type: ignore[no-untyped-call]
             return one_level.apply(*arguments)
 
     return apply
