@@ -30,6 +30,18 @@ inline std::optional<torch::stable::Tensor> dense(const std::optional<torch::sta
   return tensor ? std::optional(dense(*tensor)) : std::nullopt;
 }
 
+// The scalar type of sums over a tensor's elements.
+inline torch::headeronly::ScalarType sum_type(const torch::stable::Tensor& tensor) {
+  using torch::headeronly::ScalarType;
+  return tensor.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+}
+
+// Where an optional tensor's elements lie; null if there is none.
+template <typename T>
+const T* data_if(const std::optional<torch::stable::Tensor>& tensor) {
+  return tensor ? tensor->const_data_ptr<T>() : nullptr;
+}
+
 // Calls a generic lambda with a zero of the tensor's element type.
 template <typename F>
 void for_real(const torch::stable::Tensor& tensor, const char* name, const F& f) {

@@ -26,18 +26,21 @@
 #include <type_traits>
 #include <vector>
 
-#include "common/activations.h"
 #include "common/checks.h"
 #include "common/dtypes.h"
+#include "common/experts.h"
 #include "kernel_table.h"
 
 namespace {
 
-using frontier::Activation;
+using frontier::data_if;
 using frontier::dense;
 using frontier::Element;
+using frontier::Experts;
 using frontier::Factor;
 using frontier::kBlockRows;
+using frontier::Maps;
+using frontier::NetworkSizes;
 using frontier::Scratch;
 using frontier::Sum;
 using torch::headeronly::ScalarType;
@@ -152,27 +155,13 @@ std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor&
   return {grad_ys, grad_weights};
 }
 
-// The sizes that forward and backward share, taken from tensors whose shapes agree.
-struct Shape {
-  int64_t tokens, width, hidden, inner, experts, top_k, rows;
-  Activation activation;
-  Shape(const Tensor& x, const Tensor& weights, const Tensor& w_in, const Tensor& w_out,
-        const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out, const Tensor& offsets,
-        const Tensor& slot_to_row, const Tensor& row_to_slot, const std::string& name)
-      : activation(frontier::activation_from(name)) {
-    frontier::check_maps(slot_to_row, row_to_slot);
-    tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), rows = tokens * top_k;
-    frontier::check_dims("x", x, 2);
-    frontier::check_dims("w_out", w_out, 3);
-    width = x.size(1), experts = w_out.size(0), hidden = w_out.size(2);
-    inner = frontier::is_gated(activation) ? 2 * hidden : hidden;
-    frontier::check_offsets(offsets, row_to_slot, experts);
-    frontier::check_shape("x", x, tokens, width);
-    frontier::check_shape("weights", weights, tokens, top_k);
-    frontier::check_shape("w_in", w_in, experts, inner, width);
-    frontier::check_shape("w_out", w_out, experts, width, hidden);
-    if (b_in) frontier::check_shape("b_in", *b_in, experts, inner);
-    if (b_out) frontier::check_shape("b_out", *b_out, experts, width);
+// Sizes of one call whose plan fits: no index points outside, no two rows claim one slot.
+struct Shape : NetworkSizes {
+  Shape(const Tensor& x, const Tensor& weights, const Experts& given, const Maps& maps,
+        const std::string& activation_name)
+      : NetworkSizes(x, weights, given, maps, activation_name) {
+    frontier::check_maps(maps.slot_to_row, maps.row_to_slot);
+    frontier::check_offsets(maps.offsets, maps.row_to_slot, experts);
   }
 };
 
@@ -311,27 +300,21 @@ struct Matrices {
 
 // The forward pass. Pre-activations are kept in `pre` where there is one; panels of w_in and w_out are read
 // where there are some.
-Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in, const Tensor& w_out_in,
+Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Experts& given,
                const std::optional<Tensor>& packed_in, const std::optional<Tensor>& packed_out,
-               const std::optional<Tensor>& b_in_in, const std::optional<Tensor>& b_out_in,
-               const Tensor& offsets_in, const Tensor& slot_to_row_in, const Tensor& row_to_slot_in,
-               const std::string& activation, std::optional<Tensor>* pre) {
-  const Tensor x = dense(x_in), weights = dense(weights_in), w_in = dense(w_in_in);
-  const Tensor w_out = dense(w_out_in), offsets = dense(offsets_in);
-  const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
-  const std::optional<Tensor> b_in = dense(b_in_in), b_out = dense(b_out_in);
-  const Shape n(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
+               const Maps& maps, const std::string& activation, std::optional<Tensor>* pre) {
+  const Tensor x = dense(x_in), weights = dense(weights_in);
+  const Shape n(x, weights, given, maps, activation);
   Tensor y = new_empty(x, {n.tokens, n.width});
   if (pre) *pre = new_empty(x, {n.rows, n.inner});
-  const int64_t* start = offsets.const_data_ptr<int64_t>();
-  const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
+  const int64_t* start = maps.offsets.const_data_ptr<int64_t>();
+  const int64_t* slot_of = maps.row_to_slot.const_data_ptr<int64_t>();
   frontier::for_real(x, "moe_mlp", [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;
     const T* px = x.const_data_ptr<T>();
-    const Matrices<T> in("packed_in", w_in, packed_in), back("packed_out", w_out, packed_out);
-    const T* bi = b_in ? b_in->const_data_ptr<T>() : nullptr;
-    const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
+    const Matrices<T> up("packed_in", given.w_in, packed_in), down("packed_out", given.w_out, packed_out);
+    const T *bi = data_if<T>(given.b_in), *bo = data_if<T>(given.b_out);
     T* pp = pre ? (*pre)->mutable_data_ptr<T>() : nullptr;
     const frontier::KernelTable<S>& run = frontier::kernels<S>();
     const auto ys = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
@@ -346,19 +329,19 @@ Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_
         // A row of halves is rounded where it is kept, or in passing; sums are kept as they land.
         const int64_t kept_stride = pp ? n.inner : 0;
         T* kept = pp ? pp + first * n.inner : nullptr;
-        S* up;  // [count, inner]
+        S* sums;  // pre-activations, [count, inner]
         if constexpr (std::is_same_v<T, S>) {
-          up = pp ? kept : wide.get(count * n.inner);
+          sums = pp ? kept : wide.get(count * n.inner);
         } else {
-          up = wide.get(count * n.inner);
+          sums = wide.get(count * n.inner);
           if (!pp) kept = passing.get(n.inner);
         }
-        bool add = start_from(bi ? bi + e * n.inner : nullptr, up, count, n.inner);
-        run.multiply(factor(px, n.width, true, slot_of + first, n.top_k), in.of(e), up, count, n.inner,
+        bool add = start_from(bi ? bi + e * n.inner : nullptr, sums, count, n.inner);
+        run.multiply(factor(px, n.width, true, slot_of + first, n.top_k), up.of(e), sums, count, n.inner,
                      n.width, add);
         P* a = hidden.get(count * n.hidden);  // [count, H]
         for (int64_t r = 0; r < count; ++r) {
-          S* row = up + r * n.inner;
+          S* row = sums + r * n.inner;
           if constexpr (!std::is_same_v<T, S>) {
             // The activation starts from the stored value, so that backward sees exactly what forward used.
             T* rounded = kept + r * kept_stride;
@@ -371,10 +354,10 @@ Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_
         }
         S* out = ys.get() + first * n.width;  // [count, D]
         add = start_from(bo ? bo + e * n.width : nullptr, out, count, n.width);
-        run.multiply(factor(a, n.hidden, true), back.of(e), out, count, n.width, n.hidden, add);
+        run.multiply(factor(a, n.hidden, true), down.of(e), out, count, n.width, n.hidden, add);
       });
     });
-    sum_slots<S>(ys.get(), weights.const_data_ptr<S>(), slot_to_row.const_data_ptr<int64_t>(),
+    sum_slots<S>(ys.get(), weights.const_data_ptr<S>(), maps.slot_to_row.const_data_ptr<int64_t>(),
                  y.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
   });
   return y;
@@ -386,8 +369,8 @@ std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x, const Tensor& weights, const
                                    const Tensor& slot_to_row, const Tensor& row_to_slot,
                                    const std::string& activation) {
   std::optional<Tensor> pre;
-  Tensor y = forward(x, weights, w_in, w_out, std::nullopt, std::nullopt, b_in, b_out, offsets, slot_to_row,
-                     row_to_slot, activation, &pre);
+  Tensor y = forward(x, weights, Experts(w_in, w_out, b_in, b_out), std::nullopt, std::nullopt,
+                     Maps(offsets, slot_to_row, row_to_slot), activation, &pre);
   return {y, *pre};
 }
 
@@ -395,21 +378,19 @@ Tensor moe_mlp_packed(const Tensor& x, const Tensor& weights, const Tensor& w_in
                       const Tensor& packed_in, const Tensor& packed_out, const std::optional<Tensor>& b_in,
                       const std::optional<Tensor>& b_out, const Tensor& offsets, const Tensor& slot_to_row,
                       const Tensor& row_to_slot, const std::string& activation) {
-  return forward(x, weights, w_in, w_out, dense(packed_in), dense(packed_out), b_in, b_out, offsets,
-                 slot_to_row, row_to_slot, activation, nullptr);
+  return forward(x, weights, Experts(w_in, w_out, b_in, b_out), dense(packed_in), dense(packed_out),
+                 Maps(offsets, slot_to_row, row_to_slot), activation, nullptr);
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
-    const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in,
-    const Tensor& w_out_in, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out_in,
-    const Tensor& pre_in, const Tensor& offsets_in, const Tensor& slot_to_row_in,
-    const Tensor& row_to_slot_in, const std::string& activation) {
-  const Tensor grad = dense(grad_in), x = dense(x_in), weights = dense(weights_in);
-  const Tensor w_in = dense(w_in_in), w_out = dense(w_out_in), pre = dense(pre_in);
-  const Tensor offsets = dense(offsets_in), slot_to_row = dense(slot_to_row_in);
-  const Tensor row_to_slot = dense(row_to_slot_in);
-  const std::optional<Tensor> b_out = dense(b_out_in);
-  const Shape n(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
+    const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in,
+    const Tensor& w_out, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out,
+    const Tensor& pre_in, const Tensor& offsets, const Tensor& slot_to_row, const Tensor& row_to_slot,
+    const std::string& activation) {
+  const Tensor grad = dense(grad_in), x = dense(x_in), weights = dense(weights_in), pre = dense(pre_in);
+  const Experts given(w_in, w_out, b_in, b_out);
+  const Maps maps(offsets, slot_to_row, row_to_slot);
+  const Shape n(x, weights, given, maps, activation);
   frontier::check_shape("grad", grad, n.tokens, n.width);
   frontier::check_shape("pre", pre, n.rows, n.inner);
   Tensor dx = new_empty(x, {n.tokens, n.width});
@@ -418,14 +399,14 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
   Tensor dw_out = new_empty(w_out, {n.experts, n.width, n.hidden});
   Tensor db_in = new_empty(w_in, {b_in ? n.experts : 0, n.inner});
   Tensor db_out = new_empty(w_out, {b_out ? n.experts : 0, n.width});
-  const int64_t* start = offsets.const_data_ptr<int64_t>();
-  const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
+  const int64_t* start = maps.offsets.const_data_ptr<int64_t>();
+  const int64_t* slot_of = maps.row_to_slot.const_data_ptr<int64_t>();
   frontier::for_real(x, "moe_mlp_backward", [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;
     const T *px = x.const_data_ptr<T>(), *pg = grad.const_data_ptr<T>(), *pp = pre.const_data_ptr<T>();
-    const T *pi = w_in.const_data_ptr<T>(), *po = w_out.const_data_ptr<T>();
-    const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
+    const T *pi = given.w_in.const_data_ptr<T>(), *po = given.w_out.const_data_ptr<T>();
+    const T* bo = data_if<T>(given.b_out);
     const S* w = weights.const_data_ptr<S>();
     S* dw = dweights.mutable_data_ptr<S>();
     T *di = dw_in.mutable_data_ptr<T>(), *dout = dw_out.mutable_data_ptr<T>();
@@ -559,8 +540,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
         for (const Part& each : weight_parts) weights_of(each);
       }
     });
-    sum_slots<S, S, T>(dxs.get(), nullptr, slot_to_row.const_data_ptr<int64_t>(), dx.mutable_data_ptr<T>(),
-                       n.tokens, n.top_k, n.width);
+    sum_slots<S, S, T>(dxs.get(), nullptr, maps.slot_to_row.const_data_ptr<int64_t>(),
+                       dx.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
   });
   return {dx, dweights, dw_in, dw_out, db_in, db_out};
 }

@@ -33,32 +33,23 @@
 
 #include "common/checks.h"
 #include "common/dtypes.h"
+#include "common/retention_sizes.h"
 #include "kernel_table.h"
 #include "retention_head.h"
 
 namespace {
 
+using frontier::check_type;
+using frontier::data_if;
 using frontier::dense;
+using frontier::RetentionSizes;
 using frontier::Scratch;
 using frontier::Sum;
+using frontier::sum_type;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::parallel_for;
 using torch::stable::Tensor;
-
-template <typename T>
-const T* data_if(const std::optional<Tensor>& tensor) {
-  return tensor ? tensor->const_data_ptr<T>() : nullptr;
-}
-
-ScalarType sum_type(const Tensor& tensor) {
-  return tensor.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-}
-
-// Raises unless the tensor has this element type: a pointer to another would read past its end.
-void check_type(const char* name, const Tensor& tensor, ScalarType wanted) {
-  STD_TORCH_CHECK(tensor.scalar_type() == wanted, name, ": does not have the element type that goes with q");
-}
 
 void check_decay(const Tensor& log_decay) {
   const int64_t count = log_decay.numel();
@@ -71,35 +62,18 @@ void check_decay(const Tensor& log_decay) {
   });
 }
 
-// Sizes of one call, checked. `starts[n]` is where sequence n begins, in time steps over all batches.
-struct Shape {
-  int64_t batch, time, heads, key, value, sequences, chunk;
-  bool per_token;
+// Sizes of one call whose values fit too. `starts[n]` is where sequence n begins, in time steps over all
+// batches.
+struct Shape : RetentionSizes {
+  int64_t chunk;
   std::vector<int64_t> starts;
 
   Shape(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_decay,
-        const std::optional<Tensor>& initial, const std::optional<Tensor>& cu_seqlens, int64_t chunk_size) {
-    frontier::check_dims("q", q, 4);
-    frontier::check_dims("v", v, 4);
-    batch = q.size(0), time = q.size(1), heads = q.size(2), key = q.size(3), value = v.size(3);
-    frontier::check_shape("k", k, batch, time, heads, key);
-    frontier::check_shape("v", v, batch, time, heads, value);
-    check_type("k", k, q.scalar_type());
-    check_type("v", v, q.scalar_type());
-    check_type("log_decay", log_decay, sum_type(q));
-    per_token = log_decay.dim() == 3;
-    if (per_token)
-      frontier::check_shape("log_decay", log_decay, batch, time, heads);
-    else
-      frontier::check_shape("log_decay", log_decay, heads);
+        const std::optional<Tensor>& initial, const std::optional<Tensor>& cu_seqlens, int64_t chunk_size)
+      : RetentionSizes(q, k, v, log_decay, initial, cu_seqlens, chunk_size),
+        chunk(chunk_size == 0 ? std::max<int64_t>(time, 1) : chunk_size) {
     check_decay(log_decay);
-    sequences = batch;
     if (cu_seqlens) {
-      check_type("cu_seqlens", *cu_seqlens, ScalarType::Long);
-      frontier::check_dims("cu_seqlens", *cu_seqlens, 1);
-      STD_TORCH_CHECK(batch == 1, "cu_seqlens: got a batch of ", batch, ", wanted 1, packed along time");
-      sequences = cu_seqlens->size(0) - 1;
-      STD_TORCH_CHECK(sequences >= 0, "cu_seqlens: got no elements, wanted at least a zero");
       const int64_t* start = cu_seqlens->const_data_ptr<int64_t>();
       starts.assign(start, start + sequences + 1);
       STD_TORCH_CHECK(starts.front() == 0, "cu_seqlens: got ", starts.front(), " first, wanted 0");
@@ -111,13 +85,6 @@ struct Shape {
     } else {
       for (int64_t n = 0; n <= batch; ++n) starts.push_back(n * time);
     }
-    if (initial) {
-      check_type("initial_state", *initial, sum_type(q));
-      frontier::check_shape("initial_state", *initial, sequences, heads, key, value);
-    }
-    STD_TORCH_CHECK(chunk_size >= 0, "chunk_size: got ", chunk_size,
-                    ", wanted 1 or more, or 0 for one chunk");
-    chunk = chunk_size == 0 ? std::max<int64_t>(time, 1) : chunk_size;
   }
 };
 

@@ -206,8 +206,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> route
   const int64_t reachable = num_experts / num_groups * top_k_groups;
   STD_TORCH_CHECK(top_k >= 1 && top_k <= reachable, "top_k: got ", top_k, ", wanted 1 to ", reachable);
   const bool softmax = is_softmax(scoring);
-  const ScalarType wide = logits.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-  Tensor weights = new_empty(logits, {tokens, top_k}, wide);
+  Tensor weights = new_empty(logits, {tokens, top_k}, frontier::sum_type(logits));
   Tensor experts = new_empty(logits, {tokens, top_k}, ScalarType::Long);
   Tensor dropped = new_empty(logits, {tokens, top_k}, ScalarType::Bool);
   int64_t* chosen = experts.mutable_data_ptr<int64_t>();

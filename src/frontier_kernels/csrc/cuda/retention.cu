@@ -25,6 +25,7 @@
 
 #include "common/checks.h"
 #include "common/dtypes.h"
+#include "common/retention_sizes.h"
 #include "device.h"
 #include "retention_fma.h"
 #include "retention_mma.h"
@@ -39,62 +40,27 @@ using torch::stable::new_empty;
 using torch::stable::new_zeros;
 using torch::stable::Tensor;
 
-template <typename T>
-const T* data_if(const std::optional<Tensor>& tensor) {
-  return tensor ? tensor->const_data_ptr<T>() : nullptr;
-}
-
-ScalarType sum_type(const Tensor& tensor) {
-  return tensor.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-}
-
 // Raises unless the tensor has this element type and lies where q does.
 void check_kind(const char* name, const Tensor& tensor, const Tensor& q, ScalarType wanted) {
-  STD_TORCH_CHECK(tensor.scalar_type() == wanted, name, ": does not have the element type that goes with q");
-  STD_TORCH_CHECK(tensor.is_cpu() == q.is_cpu() && tensor.get_device_index() == q.get_device_index(), name,
-                  ": is not on the device of q");
+  check_type(name, tensor, wanted);
+  check_device(name, tensor, "q", q);
 }
 
 constexpr int kWidest = 256;
 constexpr int kLongestChunk = 64;
 constexpr int64_t kWholeSequence = int64_t{1} << 40;  // a segment's length if each sequence is one
 
-// Sizes of one call, checked.
-struct Shape {
-  int64_t batch, time, heads, key, value, sequences;
-  bool per_token;
-
+// Sizes of one call that a kernel has and whose tensors lie on one device.
+struct Shape : RetentionSizes {
   Shape(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_decay,
-        const std::optional<Tensor>& initial, const std::optional<Tensor>& cu_seqlens, int64_t chunk_size) {
-    check_dims("q", q, 4);
-    check_dims("v", v, 4);
-    batch = q.size(0), time = q.size(1), heads = q.size(2), key = q.size(3), value = v.size(3);
-    check_shape("k", k, batch, time, heads, key);
-    check_shape("v", v, batch, time, heads, value);
-    check_kind("k", k, q, q.scalar_type());
-    check_kind("v", v, q, q.scalar_type());
-    check_kind("log_decay", log_decay, q, sum_type(q));
+        const std::optional<Tensor>& initial, const std::optional<Tensor>& cu_seqlens, int64_t chunk_size)
+      : RetentionSizes(q, k, v, log_decay, initial, cu_seqlens, chunk_size) {
     STD_TORCH_CHECK(key >= 1 && key <= kWidest, "q: got a width of ", key, ", wanted 1 to ", kWidest);
     STD_TORCH_CHECK(value >= 1 && value <= kWidest, "v: got a width of ", value, ", wanted 1 to ", kWidest);
-    per_token = log_decay.dim() == 3;
-    if (per_token)
-      check_shape("log_decay", log_decay, batch, time, heads);
-    else
-      check_shape("log_decay", log_decay, heads);
-    sequences = batch;
-    if (cu_seqlens) {
-      check_kind("cu_seqlens", *cu_seqlens, q, ScalarType::Long);
-      check_dims("cu_seqlens", *cu_seqlens, 1);
-      STD_TORCH_CHECK(batch == 1, "cu_seqlens: got a batch of ", batch, ", wanted 1, packed along time");
-      sequences = cu_seqlens->size(0) - 1;
-      STD_TORCH_CHECK(sequences >= 0, "cu_seqlens: got no elements, wanted at least a zero");
-    }
-    if (initial) {
-      check_kind("initial_state", *initial, q, sum_type(q));
-      check_shape("initial_state", *initial, sequences, heads, key, value);
-    }
-    STD_TORCH_CHECK(chunk_size >= 0, "chunk_size: got ", chunk_size,
-                    ", wanted 1 or more, or 0 for one chunk");
+    check_device("k", k, "q", q), check_device("v", v, "q", q);
+    check_device("log_decay", log_decay, "q", q);
+    if (cu_seqlens) check_device("cu_seqlens", *cu_seqlens, "q", q);
+    if (initial) check_device("initial_state", *initial, "q", q);
   }
 };
 

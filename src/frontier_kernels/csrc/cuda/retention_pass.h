@@ -21,12 +21,11 @@
 
 #pragma once
 
+#include "common/constants.h"
+#include "common/dtypes.h"
 #include "device.h"
 
 namespace frontier::cuda {
-
-template <typename T>
-using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 template <typename T>
 struct Pass {
