@@ -22,7 +22,10 @@ struct Experts {
 
   Experts(const torch::stable::Tensor& w_in, const torch::stable::Tensor& w_out,
           const std::optional<torch::stable::Tensor>& b_in, const std::optional<torch::stable::Tensor>& b_out)
-      : w_in(dense(w_in)), w_out(dense(w_out)), b_in(dense(b_in)), b_out(dense(b_out)) {}
+      : w_in(as_contiguous(w_in)),
+        w_out(as_contiguous(w_out)),
+        b_in(as_contiguous(b_in)),
+        b_out(as_contiguous(b_out)) {}
 };
 
 // Where the rows of each expert lie, contiguous.
@@ -31,7 +34,9 @@ struct Maps {
 
   Maps(const torch::stable::Tensor& offsets, const torch::stable::Tensor& slot_to_row,
        const torch::stable::Tensor& row_to_slot)
-      : offsets(dense(offsets)), slot_to_row(dense(slot_to_row)), row_to_slot(dense(row_to_slot)) {}
+      : offsets(as_contiguous(offsets)),
+        slot_to_row(as_contiguous(slot_to_row)),
+        row_to_slot(as_contiguous(row_to_slot)) {}
 };
 
 // The sizes of one call; raises unless all shapes agree.

@@ -35,7 +35,7 @@ struct RetentionSizes {
     check_shape("v", v, batch, time, heads, value);
     check_type("k", k, q.scalar_type());
     check_type("v", v, q.scalar_type());
-    check_type("log_decay", log_decay, sum_type(q));
+    check_type("log_decay", log_decay, acc_type(q));
     per_token = log_decay.dim() == 3;
     if (per_token)
       check_shape("log_decay", log_decay, batch, time, heads);
@@ -50,7 +50,7 @@ struct RetentionSizes {
       STD_TORCH_CHECK(sequences >= 0, "cu_seqlens: got no elements, wanted at least a zero");
     }
     if (initial) {
-      check_type("initial_state", *initial, sum_type(q));
+      check_type("initial_state", *initial, acc_type(q));
       check_shape("initial_state", *initial, sequences, heads, key, value);
     }
     STD_TORCH_CHECK(chunk_size >= 0, "chunk_size: got ", chunk_size,

@@ -38,7 +38,7 @@ struct Network : NetworkSizes {
 // Implemented for float, double, Half and BFloat16, each in a file of its own.
 template <typename T>
 struct Products {
-  using S = Sum<T>;
+  using S = acc_t<T>;
 
   // The rows of a tile that suit this call.
   static TileSize tile_size(const Network& n);

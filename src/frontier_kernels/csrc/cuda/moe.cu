@@ -30,12 +30,12 @@
 namespace {
 
 using namespace frontier::cuda;
+using frontier::acc_t;
+using frontier::as_contiguous;
 using frontier::data_if;
-using frontier::dense;
 using frontier::Experts;
 using frontier::Maps;
 using frontier::NetworkSizes;
-using frontier::Sum;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
@@ -195,15 +195,15 @@ std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in,
                                    const Tensor& slot_to_row, const Tensor& row_to_slot,
                                    const std::string& activation) {
   const DeviceGuard guard(x_in);
-  const Tensor x = dense(x_in), weights = dense(weights_in);
+  const Tensor x = as_contiguous(x_in), weights = as_contiguous(weights_in);
   const Experts given(w_in, w_out, b_in, b_out);
   const Maps maps(offsets, slot_to_row, row_to_slot);
   Plan plan(x, weights, given, maps, activation);
   Tensor y = new_empty(x, {plan.n.tokens, plan.n.width});
   Tensor pre = new_empty(x, {plan.n.rows, plan.n.inner});
-  frontier::for_real(x, "moe_mlp", [&](auto zero) {
+  frontier::dispatch_floating(x, "moe_mlp", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T* px = x.const_data_ptr<T>();
     const T *pi = given.w_in.const_data_ptr<T>(), *po = given.w_out.const_data_ptr<T>();
     const T *bi = data_if<T>(given.b_in), *bo = data_if<T>(given.b_out);
@@ -229,7 +229,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     const Tensor& pre_in, const Tensor& offsets, const Tensor& slot_to_row, const Tensor& row_to_slot,
     const std::string& activation) {
   const DeviceGuard guard(x_in);
-  const Tensor grad = dense(grad_in), x = dense(x_in), weights = dense(weights_in), pre = dense(pre_in);
+  const Tensor grad = as_contiguous(grad_in), x = as_contiguous(x_in), weights = as_contiguous(weights_in),
+               pre = as_contiguous(pre_in);
   const Experts given(w_in, w_out, b_in, b_out);
   const Maps maps(offsets, slot_to_row, row_to_slot);
   Plan plan(x, weights, given, maps, activation);
@@ -244,9 +245,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
   Tensor dw_out = new_empty(w_out, {n.experts, n.width, n.hidden});
   Tensor db_in = new_empty(w_in, {b_in ? n.experts : 0, n.inner});
   Tensor db_out = new_empty(w_out, {b_out ? n.experts : 0, n.width});
-  frontier::for_real(x, "moe_mlp_backward", [&](auto zero) {
+  frontier::dispatch_floating(x, "moe_mlp_backward", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T *px = x.const_data_ptr<T>(), *pg = grad.const_data_ptr<T>(), *pp = pre.const_data_ptr<T>();
     const T *pi = given.w_in.const_data_ptr<T>(), *po = given.w_out.const_data_ptr<T>();
     const T* bo = data_if<T>(given.b_out);
