@@ -9,7 +9,7 @@
 #error "bf16_pairs.inc.h wants what kernels.inc.h wants, and that file before it"
 #endif
 
-constexpr int64_t kPairs = 2 * LANES;  // halves of a vector of pairs
+constexpr int64_t kPairs = 2 * LANES;  // bfloat16 elements of a vector of pairs
 
 INLINE REAL pair(BFloat16 low, BFloat16 high) {
   return __builtin_bit_cast(float, low.x | uint32_t(high.x) << 16);
@@ -149,7 +149,7 @@ TARGET void multiply_pairs(const Factor& a, const Factor& b, REAL* c, int64_t m,
   if (m == 0 || n == 0) return;
   if (k == 0 && !add) std::fill_n(c, m * n, REAL(0));
   const bool rows = m <= kDotRows && a.along_k && b.along_k;
-  if (!rows && few(a, b, c, m, n, k, add)) return;
+  if (!rows && skinny_gemm(a, b, c, m, n, k, add)) return;
   if (!rows) return blocked<Pair>(a, b, c, m, n, k, add);
   static constexpr auto dots = pair_dots_of(std::make_index_sequence<kDotRows>{});
   dots[m - 1](a, b, c, n, k, add);

@@ -3,11 +3,11 @@
 // C = A B is cut into tiles of ROWS x 2 LANES that stay in registers while k runs: 14 x 32 with AVX-512 takes
 // 28 of 32 registers and does 28 multiply-adds for 2 loads of B. A block of A, kBlockRows x kBlockK at most,
 // is packed into panels [k, rows] and stays in L2; each panel of B, [k, 2 LANES], is packed right before its
-// use and stays in L1. Packing gathers rows, transposes them in registers and widens halves, so every factor
-// is read once for each block and no gathered copy exists. Rows are divided evenly among panels, so no tile
-// is nearly empty. Few rows of A (decoding) are dot products with the rows of B, or sums of them: nothing is
-// packed and B is read once; a sum over few steps writes C row by row. The scheme is that of Goto and van de
-// Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008).
+// use and stays in L1. Packing gathers rows, transposes them in registers and widens 16-bit floats, so every
+// factor is read once for each block and no gathered copy exists. Rows are divided evenly among panels, so no
+// tile is nearly empty. Few rows of A (decoding) are dot products with the rows of B, or sums of them:
+// nothing is packed and B is read once; a sum over few steps writes C row by row. The scheme is that of Goto
+// and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008).
 
 #ifndef REAL
 #error "gemm.inc.h is a part of kernels.inc.h, which says what has to be defined"
@@ -16,7 +16,7 @@
 constexpr int64_t kColumns = 2 * LANES;  // of a tile
 constexpr int64_t kBlockK = 256;         // of k that a block packs at once
 constexpr int64_t kDotColumns = 4;       // rows of B that a dot product goes along at once
-constexpr int64_t kFewSteps = 6;         // of k, for which C is written row by row
+constexpr int64_t kSkinnyK = 6;          // of k, for which C is written row by row
 
 static_assert(kDotColumns == 4, "kDotColumns: sum_columns folds four vectors into one, no other number");
 
@@ -161,7 +161,7 @@ inline int64_t rows_ahead(int64_t bytes) {
 
 // C[R, n] from R contiguous rows of A and the rows of B.
 template <int R, typename T>
-TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
+TARGET void skinny_dots(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
   const int64_t ahead = rows_ahead(k * sizeof(T));
   for (int64_t j0 = 0; j0 < n; j0 += kDotColumns) {
     const int64_t columns = std::min(kDotColumns, n - j0);
@@ -192,7 +192,7 @@ TARGET void dots(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, 
 
 // C[R, n] from R contiguous rows of A and B across k, which is read once, 4 vectors of each row at a time.
 template <int R, typename T>
-TARGET void thin(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
+TARGET void skinny_sums(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, bool add) {
   constexpr int64_t kVectors = 4, kWidth = kVectors * LANES, kDistance = 8;  // rows that are asked for ahead
   int64_t j = 0;
   for (; j + kWidth <= n; j += kWidth) {
@@ -224,19 +224,19 @@ TARGET void thin(const REAL* a, const Factor& b, REAL* c, int64_t n, int64_t k, 
 typedef void (*Rows)(const REAL*, const Factor&, REAL*, int64_t, int64_t, bool);
 
 template <typename T, size_t... R>
-constexpr std::array<Rows, sizeof...(R)> dots_of(std::index_sequence<R...>) {
-  return {dots<R + 1, T>...};
+constexpr std::array<Rows, sizeof...(R)> skinny_dots_of(std::index_sequence<R...>) {
+  return {skinny_dots<R + 1, T>...};
 }
 
 template <typename T, size_t... R>
-constexpr std::array<Rows, sizeof...(R)> thin_of(std::index_sequence<R...>) {
-  return {thin<R + 1, T>...};
+constexpr std::array<Rows, sizeof...(R)> skinny_sums_of(std::index_sequence<R...>) {
+  return {skinny_sums<R + 1, T>...};
 }
 
 template <typename T>
-TARGET void few_rows_of(const REAL* a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
-  static constexpr auto along = dots_of<T>(std::make_index_sequence<kDotRows>{});
-  static constexpr auto across = thin_of<T>(std::make_index_sequence<kDotRows>{});
+TARGET void skinny_m_as(const REAL* a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+  static constexpr auto along = skinny_dots_of<T>(std::make_index_sequence<kDotRows>{});
+  static constexpr auto across = skinny_sums_of<T>(std::make_index_sequence<kDotRows>{});
   (b.along_k ? along : across)[m - 1](a, b, c, n, k, add);
 }
 
@@ -251,17 +251,17 @@ TARGET void take_rows(const Factor& factor, int64_t first, int64_t count, int64_
   }
 }
 
-TARGET void few_rows(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+TARGET void skinny_m(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
   static thread_local Scratch<REAL> scratch;
   REAL* rows = scratch.get(m * k);
   take_rows(a, 0, m, k, rows);
-  if (b.element == Element::real) return few_rows_of<REAL>(rows, b, c, m, n, k, add);
-  if (b.element == Element::bfloat16) return few_rows_of<BFloat16>(rows, b, c, m, n, k, add);
-  few_rows_of<Half>(rows, b, c, m, n, k, add);
+  if (b.element == Element::real) return skinny_m_as<REAL>(rows, b, c, m, n, k, add);
+  if (b.element == Element::bfloat16) return skinny_m_as<BFloat16>(rows, b, c, m, n, k, add);
+  skinny_m_as<Half>(rows, b, c, m, n, k, add);
 }
 
 // C[m, n] from few steps of k, both factors across it: C is what costs, and is written row by row.
-TARGET void few_steps(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+TARGET void skinny_k(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
   static thread_local Scratch<REAL> scratch;
   REAL *left = scratch.get(k * (m + n)), *right = left + k * m;
   take_rows(a, 0, k, m, left);
@@ -277,8 +277,8 @@ TARGET void few_steps(const Factor& a, const Factor& b, REAL* c, int64_t m, int6
 
 // Asks for what packing `count` rows or columns from `first` on will read: `piece` of `pieces` even parts of
 // it.
-INLINE void expect(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k, int64_t piece,
-                   int64_t pieces) {
+INLINE void prefetch(const Factor& factor, int64_t first, int64_t count, int64_t k0, int64_t k, int64_t piece,
+                     int64_t pieces) {
   const int64_t bytes = factor.element == Element::real ? sizeof(REAL) : sizeof(BFloat16);
   const int64_t rows = factor.along_k ? count : k, width = (factor.along_k ? k : count) * bytes;
   const int64_t row = factor.along_k ? first : k0, column = (factor.along_k ? k0 : first) * bytes;
@@ -298,7 +298,7 @@ struct Single {
   }
 };
 
-// A range of k that is packed and multiplied at once: `depth` numbers of a panel from `first` on, which are
+// A range of k that is packed and multiplied at once: `depth` elements of a panel from `first` on, which are
 // the `taken` values of k from `k0` on.
 struct Block {
   int64_t first, depth, k0, taken;
@@ -378,7 +378,7 @@ TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_
         // Panels lie one after the other, which the processor sees by itself: asking for them slows it down.
         const int64_t coming = panels ? 0 : std::min(kColumns, n - j0 - kColumns);
         for (int64_t q = 0; q < count; ++q) {
-          if (coming > 0) expect(b, j0 + kColumns, coming, block.k0, block.taken, q, count);
+          if (coming > 0) prefetch(b, j0 + kColumns, coming, block.k0, block.taken, q, count);
           const int64_t begin = q * rows / count, height = (q + 1) * rows / count - begin;
           REAL* to = c + (i0 + begin) * n + j0;
           const REAL* from = left + begin * block.depth;
@@ -399,13 +399,14 @@ TARGET void blocked(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_
 }
 
 // The products of few rows or few steps, where packing would cost more than it saves; false for any other.
-TARGET bool few(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
+TARGET bool skinny_gemm(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k,
+                        bool add) {
   if (m <= kDotRows && a.along_k && (b.along_k || n >= 4 * LANES)) {
-    few_rows(a, b, c, m, n, k, add);
+    skinny_m(a, b, c, m, n, k, add);
     return true;
   }
-  if (k <= kFewSteps && !a.along_k && !b.along_k) {
-    few_steps(a, b, c, m, n, k, add);
+  if (k <= kSkinnyK && !a.along_k && !b.along_k) {
+    skinny_k(a, b, c, m, n, k, add);
     return true;
   }
   return false;
@@ -414,6 +415,6 @@ TARGET bool few(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n,
 TARGET void multiply(const Factor& a, const Factor& b, REAL* c, int64_t m, int64_t n, int64_t k, bool add) {
   if (m == 0 || n == 0) return;
   if (k == 0 && !add) std::fill_n(c, m * n, REAL(0));
-  if (few(a, b, c, m, n, k, add)) return;
+  if (skinny_gemm(a, b, c, m, n, k, add)) return;
   blocked<Single>(a, b, c, m, n, k, add);
 }

@@ -23,7 +23,7 @@ namespace {
 
 template <typename T>
 double peak(int64_t size, int64_t rounds) {
-  using S = Sum<T>;
+  using S = acc_t<T>;
   using clock = std::chrono::steady_clock;
   struct Matrices {
     std::vector<T> a, b;

@@ -21,7 +21,7 @@ namespace frontier {
 using torch::headeronly::BFloat16;
 using torch::headeronly::Half;
 
-// What lies in memory: numbers of the sum's own type, or half as wide as a float.
+// What lies in memory: elements of the sum's own type, or half as wide as a float.
 enum class Element { real, bfloat16, float16 };
 
 template <typename T>
@@ -71,8 +71,8 @@ struct KernelTable {
   bool pairs;
   // C[m, n] = A[m, k] B[k, n], on top of what C holds if `add`; C is contiguous.
   void (*multiply)(const Factor& a, const Factor& b, S* c, int64_t m, int64_t n, int64_t k, bool add);
-  // The panels of B[k, n], as the product with a left factor of B's element type reads them: how many numbers
-  // they are, and they themselves, which every block of rows may then share.
+  // The panels of B[k, n], as the product with a left factor of B's element type reads them: how many
+  // elements they are, and they themselves, which every block of rows may then share.
   int64_t (*packed_size)(Element element, int64_t n, int64_t k);
   void (*pack)(const Factor& b, int64_t n, int64_t k, S* to);
   // y[i] = exp(x[i]) for x[i] <= 0; y may be x.
@@ -81,16 +81,16 @@ struct KernelTable {
   void (*activate)(Activation kind, const S* pre, S* a, int64_t hidden);
   // From u = dy W_out of one row of weight w: a = w act(pre), dpre, and <u, act(pre)>, which is returned.
   S (*activate_backward)(Activation kind, const S* pre, const S* u, S w, S* a, S* dpre, int64_t hidden);
-  // Between sums and halves in memory; see convert.
+  // Between sums and 16-bit floats in memory; see convert.
   void (*widen)(Element element, const void* from, S* to, int64_t count);
   void (*narrow)(Element element, const S* from, void* to, int64_t count);
   // Retention of one head of one sequence; see retention_head.h. o [T, V] with the strides of v, and the last
   // state [K, V]; `initial` may be null, and be the last state.
   void (*retention_forward)(const Sequence<S>&, const S* initial, void* o, S* state, Scratch<S>& memory);
   void (*retention_backward)(const Sequence<S>&, const S* initial, const Gradients<S>&, Scratch<S>& memory);
-  // One step of decoding: state [K, V] in place, o [V] = scale q state; `lost` is the decay less one.
-  void (*retention_step)(const S* q, const S* k, const S* v, S* state, S* o, S lost, S scale, int64_t key,
-                         int64_t value);
+  // One step of decoding: state [K, V] in place, o [V] = scale q state; `expm1_decay` is the decay less one.
+  void (*retention_step)(const S* q, const S* k, const S* v, S* state, S* o, S expm1_decay, S scale,
+                         int64_t key, int64_t value);
 };
 
 // The table of this machine, chosen once; FRONTIER_KERNELS_ISA=scalar, avx2, avx512 or avx512bf16 asks for
@@ -98,7 +98,7 @@ struct KernelTable {
 template <typename S>
 const KernelTable<S>& kernels();
 
-// Copies numbers into sums or sums into numbers, rounded to nearest even.
+// Copies elements into sums or sums into elements, rounded to nearest even.
 template <typename T, typename S>
 void convert(const T* from, S* to, int64_t count) {
   if constexpr (std::is_same_v<T, S>)

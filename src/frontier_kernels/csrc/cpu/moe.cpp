@@ -26,20 +26,23 @@
 #include <type_traits>
 #include <vector>
 
-#include "common/activations.h"
 #include "common/checks.h"
 #include "common/dtypes.h"
+#include "common/experts.h"
 #include "kernel_table.h"
 
 namespace {
 
-using frontier::Activation;
-using frontier::dense;
+using frontier::acc_t;
+using frontier::as_contiguous;
+using frontier::data_if;
 using frontier::Element;
+using frontier::Experts;
 using frontier::Factor;
 using frontier::kBlockRows;
+using frontier::Maps;
+using frontier::NetworkSizes;
 using frontier::Scratch;
-using frontier::Sum;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::new_zeros;
@@ -47,15 +50,15 @@ using torch::stable::parallel_for;
 using torch::stable::Tensor;
 
 Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& row_to_slot_in) {
-  const Tensor x = dense(x_in), slot_to_row = dense(slot_to_row_in);
-  const Tensor row_to_slot = dense(row_to_slot_in);
+  const Tensor x = as_contiguous(x_in), slot_to_row = as_contiguous(slot_to_row_in);
+  const Tensor row_to_slot = as_contiguous(row_to_slot_in);
   frontier::check_maps(slot_to_row, row_to_slot);
   frontier::check_dims("x", x, 2);
   frontier::check_shape("x", x, slot_to_row.size(0), x.size(1));
   const int64_t rows = row_to_slot.size(0), width = x.size(1), top_k = slot_to_row.size(1);
   Tensor xs = new_empty(x, {rows, width});
   const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
-  frontier::for_real(x, "dispatch", [&](auto zero) {
+  frontier::dispatch_floating(x, "dispatch", [&](auto zero) {
     using T = decltype(zero);
     const T* in = x.const_data_ptr<T>();
     T* out = xs.mutable_data_ptr<T>();
@@ -92,17 +95,17 @@ void sum_slots(const R* ys, const S* weights, const int64_t* row_of, T* y, int64
 
 Tensor combine(const Tensor& ys_in, const std::optional<Tensor>& weights_in, const Tensor& slot_to_row_in,
                const Tensor& row_to_slot_in) {
-  const Tensor ys = dense(ys_in), slot_to_row = dense(slot_to_row_in);
-  frontier::check_maps(slot_to_row, dense(row_to_slot_in));
+  const Tensor ys = as_contiguous(ys_in), slot_to_row = as_contiguous(slot_to_row_in);
+  frontier::check_maps(slot_to_row, as_contiguous(row_to_slot_in));
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
   const int64_t tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), width = ys.size(1);
-  const std::optional<Tensor> weights = dense(weights_in);
+  const std::optional<Tensor> weights = as_contiguous(weights_in);
   if (weights) frontier::check_shape("weights", *weights, tokens, top_k);
   Tensor y = new_empty(ys, {tokens, width});
-  frontier::for_real(ys, "combine", [&](auto zero) {
+  frontier::dispatch_floating(ys, "combine", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     sum_slots<S>(ys.const_data_ptr<T>(), weights ? weights->const_data_ptr<S>() : nullptr,
                  slot_to_row.const_data_ptr<int64_t>(), y.mutable_data_ptr<T>(), tokens, top_k, width);
   });
@@ -112,8 +115,8 @@ Tensor combine(const Tensor& ys_in, const std::optional<Tensor>& weights_in, con
 std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor& ys_in,
                                             const Tensor& weights_in, const Tensor& slot_to_row_in,
                                             const Tensor& row_to_slot_in) {
-  const Tensor grad = dense(grad_in), ys = dense(ys_in), weights = dense(weights_in);
-  const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
+  const Tensor grad = as_contiguous(grad_in), ys = as_contiguous(ys_in), weights = as_contiguous(weights_in);
+  const Tensor slot_to_row = as_contiguous(slot_to_row_in), row_to_slot = as_contiguous(row_to_slot_in);
   frontier::check_maps(slot_to_row, row_to_slot);
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
@@ -125,9 +128,9 @@ std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor&
   Tensor grad_weights = new_empty(weights, {tokens, top_k});
   const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
   const int64_t* row_of = slot_to_row.const_data_ptr<int64_t>();
-  frontier::for_real(ys, "combine_backward", [&](auto zero) {
+  frontier::dispatch_floating(ys, "combine_backward", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T *g = grad.const_data_ptr<T>(), *y = ys.const_data_ptr<T>();
     const S* w = weights.const_data_ptr<S>();
     T* gy = grad_ys.mutable_data_ptr<T>();
@@ -152,27 +155,13 @@ std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor&
   return {grad_ys, grad_weights};
 }
 
-// The sizes that forward and backward share, taken from tensors whose shapes agree.
-struct Shape {
-  int64_t tokens, width, hidden, inner, experts, top_k, rows;
-  Activation activation;
-  Shape(const Tensor& x, const Tensor& weights, const Tensor& w_in, const Tensor& w_out,
-        const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out, const Tensor& offsets,
-        const Tensor& slot_to_row, const Tensor& row_to_slot, const std::string& name)
-      : activation(frontier::activation_from(name)) {
-    frontier::check_maps(slot_to_row, row_to_slot);
-    tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), rows = tokens * top_k;
-    frontier::check_dims("x", x, 2);
-    frontier::check_dims("w_out", w_out, 3);
-    width = x.size(1), experts = w_out.size(0), hidden = w_out.size(2);
-    inner = frontier::is_gated(activation) ? 2 * hidden : hidden;
-    frontier::check_offsets(offsets, row_to_slot, experts);
-    frontier::check_shape("x", x, tokens, width);
-    frontier::check_shape("weights", weights, tokens, top_k);
-    frontier::check_shape("w_in", w_in, experts, inner, width);
-    frontier::check_shape("w_out", w_out, experts, width, hidden);
-    if (b_in) frontier::check_shape("b_in", *b_in, experts, inner);
-    if (b_out) frontier::check_shape("b_out", *b_out, experts, width);
+// Sizes of one call whose plan fits: no index points outside, no two rows claim one slot.
+struct Shape : NetworkSizes {
+  Shape(const Tensor& x, const Tensor& weights, const Experts& given, const Maps& maps,
+        const std::string& activation_name)
+      : NetworkSizes(x, weights, given, maps, activation_name) {
+    frontier::check_maps(maps.slot_to_row, maps.row_to_slot);
+    frontier::check_offsets(maps.offsets, maps.row_to_slot, experts);
   }
 };
 
@@ -204,7 +193,7 @@ S* landing(T* result, Scratch<S>& scratch, int64_t count) {
 // of the tokens where its products are faster than those of sums, else that of sums.
 template <typename T, typename F>
 void for_kept(const F& f) {
-  using S = Sum<T>;
+  using S = acc_t<T>;
   if constexpr (std::is_same_v<T, frontier::BFloat16>)
     if (frontier::kernels<S>().pairs) return f(T{});
   f(S{});
@@ -252,10 +241,10 @@ void for_parts(const std::vector<Part>& parts, const F& f) {
 // Bytes of the panels of one matrix [rows, width], which depend on the processor's path.
 template <typename T>
 int64_t packed_bytes_as(int64_t rows, int64_t width) {
-  return frontier::kernels<Sum<T>>().packed_size(frontier::kElement<T>, rows, width) * sizeof(Sum<T>);
+  return frontier::kernels<acc_t<T>>().packed_size(frontier::kElement<T>, rows, width) * sizeof(acc_t<T>);
 }
 
-// The same for a type's name: what shapes are told by where there are no numbers.
+// The same for a type's name: what shapes are told by where there are no elements.
 int64_t packed_bytes(std::string dtype, int64_t rows, int64_t width) {
   if (dtype == "float64") return packed_bytes_as<double>(rows, width);
   if (dtype == "bfloat16") return packed_bytes_as<frontier::BFloat16>(rows, width);
@@ -267,13 +256,13 @@ int64_t packed_bytes(std::string dtype, int64_t rows, int64_t width) {
 
 // The panels of w [E, N, K] as bytes [E, packed_bytes].
 Tensor pack_weights(const Tensor& w_in) {
-  const Tensor w = dense(w_in);
+  const Tensor w = as_contiguous(w_in);
   frontier::check_dims("w", w, 3);
   const int64_t experts = w.size(0), rows = w.size(1), width = w.size(2);
   std::optional<Tensor> packed;
-  frontier::for_real(w, "pack_weights", [&](auto zero) {
+  frontier::dispatch_floating(w, "pack_weights", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const int64_t bytes = packed_bytes_as<T>(rows, width);
     packed = new_empty(w, {experts, bytes}, ScalarType::Byte);
     const T* from = w.const_data_ptr<T>();
@@ -311,27 +300,21 @@ struct Matrices {
 
 // The forward pass. Pre-activations are kept in `pre` where there is one; panels of w_in and w_out are read
 // where there are some.
-Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in, const Tensor& w_out_in,
+Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Experts& given,
                const std::optional<Tensor>& packed_in, const std::optional<Tensor>& packed_out,
-               const std::optional<Tensor>& b_in_in, const std::optional<Tensor>& b_out_in,
-               const Tensor& offsets_in, const Tensor& slot_to_row_in, const Tensor& row_to_slot_in,
-               const std::string& activation, std::optional<Tensor>* pre) {
-  const Tensor x = dense(x_in), weights = dense(weights_in), w_in = dense(w_in_in);
-  const Tensor w_out = dense(w_out_in), offsets = dense(offsets_in);
-  const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
-  const std::optional<Tensor> b_in = dense(b_in_in), b_out = dense(b_out_in);
-  const Shape n(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
+               const Maps& maps, const std::string& activation, std::optional<Tensor>* pre) {
+  const Tensor x = as_contiguous(x_in), weights = as_contiguous(weights_in);
+  const Shape n(x, weights, given, maps, activation);
   Tensor y = new_empty(x, {n.tokens, n.width});
   if (pre) *pre = new_empty(x, {n.rows, n.inner});
-  const int64_t* start = offsets.const_data_ptr<int64_t>();
-  const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
-  frontier::for_real(x, "moe_mlp", [&](auto zero) {
+  const int64_t* start = maps.offsets.const_data_ptr<int64_t>();
+  const int64_t* slot_of = maps.row_to_slot.const_data_ptr<int64_t>();
+  frontier::dispatch_floating(x, "moe_mlp", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T* px = x.const_data_ptr<T>();
-    const Matrices<T> in("packed_in", w_in, packed_in), back("packed_out", w_out, packed_out);
-    const T* bi = b_in ? b_in->const_data_ptr<T>() : nullptr;
-    const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
+    const Matrices<T> up("packed_in", given.w_in, packed_in), down("packed_out", given.w_out, packed_out);
+    const T *bi = data_if<T>(given.b_in), *bo = data_if<T>(given.b_out);
     T* pp = pre ? (*pre)->mutable_data_ptr<T>() : nullptr;
     const frontier::KernelTable<S>& run = frontier::kernels<S>();
     const auto ys = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
@@ -343,22 +326,22 @@ Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_
         static thread_local Scratch<T> passing;
         static thread_local Scratch<P> hidden;
         const int64_t e = part.expert, first = part.first, count = part.count;
-        // A row of halves is rounded where it is kept, or in passing; sums are kept as they land.
+        // A row of 16-bit floats is rounded where it is kept, or in passing; sums are kept as they land.
         const int64_t kept_stride = pp ? n.inner : 0;
         T* kept = pp ? pp + first * n.inner : nullptr;
-        S* up;  // [count, inner]
+        S* sums;  // pre-activations, [count, inner]
         if constexpr (std::is_same_v<T, S>) {
-          up = pp ? kept : wide.get(count * n.inner);
+          sums = pp ? kept : wide.get(count * n.inner);
         } else {
-          up = wide.get(count * n.inner);
+          sums = wide.get(count * n.inner);
           if (!pp) kept = passing.get(n.inner);
         }
-        bool add = start_from(bi ? bi + e * n.inner : nullptr, up, count, n.inner);
-        run.multiply(factor(px, n.width, true, slot_of + first, n.top_k), in.of(e), up, count, n.inner,
+        bool add = start_from(bi ? bi + e * n.inner : nullptr, sums, count, n.inner);
+        run.multiply(factor(px, n.width, true, slot_of + first, n.top_k), up.of(e), sums, count, n.inner,
                      n.width, add);
         P* a = hidden.get(count * n.hidden);  // [count, H]
         for (int64_t r = 0; r < count; ++r) {
-          S* row = up + r * n.inner;
+          S* row = sums + r * n.inner;
           if constexpr (!std::is_same_v<T, S>) {
             // The activation starts from the stored value, so that backward sees exactly what forward used.
             T* rounded = kept + r * kept_stride;
@@ -371,10 +354,10 @@ Tensor forward(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_
         }
         S* out = ys.get() + first * n.width;  // [count, D]
         add = start_from(bo ? bo + e * n.width : nullptr, out, count, n.width);
-        run.multiply(factor(a, n.hidden, true), back.of(e), out, count, n.width, n.hidden, add);
+        run.multiply(factor(a, n.hidden, true), down.of(e), out, count, n.width, n.hidden, add);
       });
     });
-    sum_slots<S>(ys.get(), weights.const_data_ptr<S>(), slot_to_row.const_data_ptr<int64_t>(),
+    sum_slots<S>(ys.get(), weights.const_data_ptr<S>(), maps.slot_to_row.const_data_ptr<int64_t>(),
                  y.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
   });
   return y;
@@ -386,8 +369,8 @@ std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x, const Tensor& weights, const
                                    const Tensor& slot_to_row, const Tensor& row_to_slot,
                                    const std::string& activation) {
   std::optional<Tensor> pre;
-  Tensor y = forward(x, weights, w_in, w_out, std::nullopt, std::nullopt, b_in, b_out, offsets, slot_to_row,
-                     row_to_slot, activation, &pre);
+  Tensor y = forward(x, weights, Experts(w_in, w_out, b_in, b_out), std::nullopt, std::nullopt,
+                     Maps(offsets, slot_to_row, row_to_slot), activation, &pre);
   return {y, *pre};
 }
 
@@ -395,21 +378,20 @@ Tensor moe_mlp_packed(const Tensor& x, const Tensor& weights, const Tensor& w_in
                       const Tensor& packed_in, const Tensor& packed_out, const std::optional<Tensor>& b_in,
                       const std::optional<Tensor>& b_out, const Tensor& offsets, const Tensor& slot_to_row,
                       const Tensor& row_to_slot, const std::string& activation) {
-  return forward(x, weights, w_in, w_out, dense(packed_in), dense(packed_out), b_in, b_out, offsets,
-                 slot_to_row, row_to_slot, activation, nullptr);
+  return forward(x, weights, Experts(w_in, w_out, b_in, b_out), as_contiguous(packed_in),
+                 as_contiguous(packed_out), Maps(offsets, slot_to_row, row_to_slot), activation, nullptr);
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
-    const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in,
-    const Tensor& w_out_in, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out_in,
-    const Tensor& pre_in, const Tensor& offsets_in, const Tensor& slot_to_row_in,
-    const Tensor& row_to_slot_in, const std::string& activation) {
-  const Tensor grad = dense(grad_in), x = dense(x_in), weights = dense(weights_in);
-  const Tensor w_in = dense(w_in_in), w_out = dense(w_out_in), pre = dense(pre_in);
-  const Tensor offsets = dense(offsets_in), slot_to_row = dense(slot_to_row_in);
-  const Tensor row_to_slot = dense(row_to_slot_in);
-  const std::optional<Tensor> b_out = dense(b_out_in);
-  const Shape n(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
+    const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in,
+    const Tensor& w_out, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out,
+    const Tensor& pre_in, const Tensor& offsets, const Tensor& slot_to_row, const Tensor& row_to_slot,
+    const std::string& activation) {
+  const Tensor grad = as_contiguous(grad_in), x = as_contiguous(x_in), weights = as_contiguous(weights_in),
+               pre = as_contiguous(pre_in);
+  const Experts given(w_in, w_out, b_in, b_out);
+  const Maps maps(offsets, slot_to_row, row_to_slot);
+  const Shape n(x, weights, given, maps, activation);
   frontier::check_shape("grad", grad, n.tokens, n.width);
   frontier::check_shape("pre", pre, n.rows, n.inner);
   Tensor dx = new_empty(x, {n.tokens, n.width});
@@ -418,14 +400,14 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
   Tensor dw_out = new_empty(w_out, {n.experts, n.width, n.hidden});
   Tensor db_in = new_empty(w_in, {b_in ? n.experts : 0, n.inner});
   Tensor db_out = new_empty(w_out, {b_out ? n.experts : 0, n.width});
-  const int64_t* start = offsets.const_data_ptr<int64_t>();
-  const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
-  frontier::for_real(x, "moe_mlp_backward", [&](auto zero) {
+  const int64_t* start = maps.offsets.const_data_ptr<int64_t>();
+  const int64_t* slot_of = maps.row_to_slot.const_data_ptr<int64_t>();
+  frontier::dispatch_floating(x, "moe_mlp_backward", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T *px = x.const_data_ptr<T>(), *pg = grad.const_data_ptr<T>(), *pp = pre.const_data_ptr<T>();
-    const T *pi = w_in.const_data_ptr<T>(), *po = w_out.const_data_ptr<T>();
-    const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
+    const T *pi = given.w_in.const_data_ptr<T>(), *po = given.w_out.const_data_ptr<T>();
+    const T* bo = data_if<T>(given.b_out);
     const S* w = weights.const_data_ptr<S>();
     S* dw = dweights.mutable_data_ptr<S>();
     T *di = dw_in.mutable_data_ptr<T>(), *dout = dw_out.mutable_data_ptr<T>();
@@ -533,8 +515,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
       // Rows of both weights' gradients, those of dW_in counted on from those of dW_out.
       const auto cut_weights = [&](std::vector<Part>& parts, int64_t e) {
         const int64_t count = start[e + 1] - start[e] + 1;
-        // Halves come from sums: of few rows those of a part should stay in the cache, and of none there are
-        // none.
+        // 16-bit floats are narrowed from sums: of few rows those of a part should stay in the cache, and of
+        // none there are none.
         const bool cached = !std::is_same_v<T, S> && count > 1 && count <= 8;
         const int64_t limit = cached ? 32 : kBlockRows;
         cut(parts, e, 0, n.width, limit, n.hidden * count);
@@ -559,8 +541,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
         for (const Part& each : weight_parts) weights_of(each);
       }
     });
-    sum_slots<S, S, T>(dxs.get(), nullptr, slot_to_row.const_data_ptr<int64_t>(), dx.mutable_data_ptr<T>(),
-                       n.tokens, n.top_k, n.width);
+    sum_slots<S, S, T>(dxs.get(), nullptr, maps.slot_to_row.const_data_ptr<int64_t>(),
+                       dx.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
   });
   return {dx, dweights, dw_in, dw_out, db_in, db_out};
 }

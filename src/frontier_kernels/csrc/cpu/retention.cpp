@@ -1,4 +1,4 @@
-// Retention: causal linear attention whose state fades, S_t = exp(g_t) S_{t-1} + k_t v_t^T, o_t = scale q_t
+// Retention: causal linear attention whose state factors, S_t = exp(g_t) S_{t-1} + k_t v_t^T, o_t = scale q_t
 // S_t.
 //
 // A sequence is walked in chunks of C steps, one (sequence, head) pair per task. With a_i = g_0 + ... + g_i
@@ -13,7 +13,7 @@
 //
 // C = T is the parallel form, C = 1 the recurrent one (Sun et al., "Retentive Network", 2023, section 2.3).
 // About 2 T (C (K + V) / 2 + 2 K V) FLOP per head forward, two and a half times that backward for C = K = V,
-// which first rebuilds the states at the chunks' starts (T / C K V numbers per task) instead of reading them
+// which first rebuilds the states at the chunks' starts (T / C K V elements per task) instead of reading them
 // back from forward.
 //
 // Every exponent is a difference that is zero or less, so nothing overflows; a is summed in double, because
@@ -33,36 +33,27 @@
 
 #include "common/checks.h"
 #include "common/dtypes.h"
+#include "common/retention_sizes.h"
 #include "kernel_table.h"
 #include "retention_head.h"
 
 namespace {
 
-using frontier::dense;
+using frontier::acc_t;
+using frontier::acc_type;
+using frontier::as_contiguous;
+using frontier::check_type;
+using frontier::data_if;
+using frontier::RetentionSizes;
 using frontier::Scratch;
-using frontier::Sum;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::parallel_for;
 using torch::stable::Tensor;
 
-template <typename T>
-const T* data_if(const std::optional<Tensor>& tensor) {
-  return tensor ? tensor->const_data_ptr<T>() : nullptr;
-}
-
-ScalarType sum_type(const Tensor& tensor) {
-  return tensor.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-}
-
-// Raises unless the tensor has this element type: a pointer to another would read past its end.
-void check_type(const char* name, const Tensor& tensor, ScalarType wanted) {
-  STD_TORCH_CHECK(tensor.scalar_type() == wanted, name, ": does not have the element type that goes with q");
-}
-
 void check_decay(const Tensor& log_decay) {
   const int64_t count = log_decay.numel();
-  frontier::for_real(log_decay, "log_decay", [&](auto zero) {
+  frontier::dispatch_floating(log_decay, "log_decay", [&](auto zero) {
     using S = decltype(zero);
     const S* g = log_decay.const_data_ptr<S>();
     for (int64_t i = 0; i < count; ++i)
@@ -71,35 +62,18 @@ void check_decay(const Tensor& log_decay) {
   });
 }
 
-// Sizes of one call, checked. `starts[n]` is where sequence n begins, in time steps over all batches.
-struct Shape {
-  int64_t batch, time, heads, key, value, sequences, chunk;
-  bool per_token;
+// Sizes of one call whose values fit too. `starts[n]` is where sequence n begins, in time steps over all
+// batches.
+struct Shape : RetentionSizes {
+  int64_t chunk;
   std::vector<int64_t> starts;
 
   Shape(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_decay,
-        const std::optional<Tensor>& initial, const std::optional<Tensor>& cu_seqlens, int64_t chunk_size) {
-    frontier::check_dims("q", q, 4);
-    frontier::check_dims("v", v, 4);
-    batch = q.size(0), time = q.size(1), heads = q.size(2), key = q.size(3), value = v.size(3);
-    frontier::check_shape("k", k, batch, time, heads, key);
-    frontier::check_shape("v", v, batch, time, heads, value);
-    check_type("k", k, q.scalar_type());
-    check_type("v", v, q.scalar_type());
-    check_type("log_decay", log_decay, sum_type(q));
-    per_token = log_decay.dim() == 3;
-    if (per_token)
-      frontier::check_shape("log_decay", log_decay, batch, time, heads);
-    else
-      frontier::check_shape("log_decay", log_decay, heads);
+        const std::optional<Tensor>& initial, const std::optional<Tensor>& cu_seqlens, int64_t chunk_size)
+      : RetentionSizes(q, k, v, log_decay, initial, cu_seqlens, chunk_size),
+        chunk(chunk_size == 0 ? std::max<int64_t>(time, 1) : chunk_size) {
     check_decay(log_decay);
-    sequences = batch;
     if (cu_seqlens) {
-      check_type("cu_seqlens", *cu_seqlens, ScalarType::Long);
-      frontier::check_dims("cu_seqlens", *cu_seqlens, 1);
-      STD_TORCH_CHECK(batch == 1, "cu_seqlens: got a batch of ", batch, ", wanted 1, packed along time");
-      sequences = cu_seqlens->size(0) - 1;
-      STD_TORCH_CHECK(sequences >= 0, "cu_seqlens: got no elements, wanted at least a zero");
       const int64_t* start = cu_seqlens->const_data_ptr<int64_t>();
       starts.assign(start, start + sequences + 1);
       STD_TORCH_CHECK(starts.front() == 0, "cu_seqlens: got ", starts.front(), " first, wanted 0");
@@ -111,13 +85,6 @@ struct Shape {
     } else {
       for (int64_t n = 0; n <= batch; ++n) starts.push_back(n * time);
     }
-    if (initial) {
-      check_type("initial_state", *initial, sum_type(q));
-      frontier::check_shape("initial_state", *initial, sequences, heads, key, value);
-    }
-    STD_TORCH_CHECK(chunk_size >= 0, "chunk_size: got ", chunk_size,
-                    ", wanted 1 or more, or 0 for one chunk");
-    chunk = chunk_size == 0 ? std::max<int64_t>(time, 1) : chunk_size;
   }
 };
 
@@ -148,15 +115,15 @@ std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, con
                                      const Tensor& log_decay_in, const std::optional<Tensor>& initial_in,
                                      const std::optional<Tensor>& cu_seqlens_in, int64_t chunk_size,
                                      double scale) {
-  const Tensor q = dense(q_in), k = dense(k_in), v = dense(v_in);
-  const Tensor log_decay = dense(log_decay_in);
-  const std::optional<Tensor> initial = dense(initial_in), cu_seqlens = dense(cu_seqlens_in);
+  const Tensor q = as_contiguous(q_in), k = as_contiguous(k_in), v = as_contiguous(v_in);
+  const Tensor log_decay = as_contiguous(log_decay_in);
+  const std::optional<Tensor> initial = as_contiguous(initial_in), cu_seqlens = as_contiguous(cu_seqlens_in);
   const Shape n(q, k, v, log_decay, initial, cu_seqlens, chunk_size);
   Tensor o = new_empty(v, {n.batch, n.time, n.heads, n.value});
-  Tensor state = new_empty(v, {n.sequences, n.heads, n.key, n.value}, sum_type(q));
-  frontier::for_real(q, "retention", [&](auto zero) {
+  Tensor state = new_empty(v, {n.sequences, n.heads, n.key, n.value}, acc_type(q));
+  frontier::dispatch_floating(q, "retention", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T *pq = q.const_data_ptr<T>(), *pk = k.const_data_ptr<T>(), *pv = v.const_data_ptr<T>();
     const S *pg = log_decay.const_data_ptr<S>(), *first_state = data_if<S>(initial);
     T* po = o.mutable_data_ptr<T>();
@@ -181,10 +148,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
     const Tensor& k_in, const Tensor& v_in, const Tensor& log_decay_in,
     const std::optional<Tensor>& initial_in, const std::optional<Tensor>& cu_seqlens_in, int64_t chunk_size,
     double scale, bool decay) {
-  const Tensor q = dense(q_in), k = dense(k_in), v = dense(v_in);
-  const Tensor log_decay = dense(log_decay_in);
-  const std::optional<Tensor> initial = dense(initial_in), cu_seqlens = dense(cu_seqlens_in);
-  const std::optional<Tensor> grad = dense(grad_in), grad_state = dense(grad_state_in);
+  const Tensor q = as_contiguous(q_in), k = as_contiguous(k_in), v = as_contiguous(v_in);
+  const Tensor log_decay = as_contiguous(log_decay_in);
+  const std::optional<Tensor> initial = as_contiguous(initial_in), cu_seqlens = as_contiguous(cu_seqlens_in);
+  const std::optional<Tensor> grad = as_contiguous(grad_in), grad_state = as_contiguous(grad_state_in);
   const Shape n(q, k, v, log_decay, initial, cu_seqlens, chunk_size);
   if (grad) {
     frontier::check_shape("grad", *grad, n.batch, n.time, n.heads, n.value);
@@ -192,7 +159,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
   }
   if (grad_state) {
     frontier::check_shape("grad_state", *grad_state, n.sequences, n.heads, n.key, n.value);
-    check_type("grad_state", *grad_state, sum_type(q));
+    check_type("grad_state", *grad_state, acc_type(q));
   }
   Tensor dq = new_empty(q, {n.batch, n.time, n.heads, n.key});
   Tensor dk = new_empty(k, {n.batch, n.time, n.heads, n.key});
@@ -201,9 +168,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
                       : n.per_token ? new_empty(log_decay, {n.batch, n.time, n.heads})
                                     : new_empty(log_decay, {n.heads});
   Tensor dinitial = new_empty(log_decay, {initial ? n.sequences : 0, n.heads, n.key, n.value});
-  frontier::for_real(q, "retention_backward", [&](auto zero) {
+  frontier::dispatch_floating(q, "retention_backward", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T *pq = q.const_data_ptr<T>(), *pk = k.const_data_ptr<T>(), *pv = v.const_data_ptr<T>();
     const T* pgrad = data_if<T>(grad);
     const S *pg = log_decay.const_data_ptr<S>(), *first_state = data_if<S>(initial);
@@ -243,12 +210,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
   return {dq, dk, dv, dlog_decay, dinitial};
 }
 
-// One step of decoding, one pass over the state: each of its K rows fades, takes in k_d v, and is added to
-// the output while it is at hand. 2 K V numbers moved, 5 K V FLOP per head.
+// One step of decoding, one pass over the state: each of its K rows factors, takes in k_d v, and is added to
+// the output while it is at hand. 2 K V elements moved, 5 K V FLOP per head.
 Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, Tensor state,
                       const Tensor& log_decay_in, double scale) {
-  const Tensor q = dense(q_in), k = dense(k_in), v = dense(v_in);
-  const Tensor log_decay = dense(log_decay_in);
+  const Tensor q = as_contiguous(q_in), k = as_contiguous(k_in), v = as_contiguous(v_in);
+  const Tensor log_decay = as_contiguous(log_decay_in);
   frontier::check_dims("q", q, 3);
   frontier::check_dims("v", v, 3);
   const int64_t batch = q.size(0), heads = q.size(1), key = q.size(2), value = v.size(2);
@@ -262,14 +229,14 @@ Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in
     frontier::check_shape("log_decay", log_decay, heads);
   check_type("k", k, q.scalar_type());
   check_type("v", v, q.scalar_type());
-  check_type("state", state, sum_type(q));
-  check_type("log_decay", log_decay, sum_type(q));
+  check_type("state", state, acc_type(q));
+  check_type("log_decay", log_decay, acc_type(q));
   check_decay(log_decay);
   STD_TORCH_CHECK(state.is_contiguous(), "state: is updated in place and has to be contiguous");
   Tensor o = new_empty(v, {batch, heads, value});
-  frontier::for_real(q, "retention_step", [&](auto zero) {
+  frontier::dispatch_floating(q, "retention_step", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T *pq = q.const_data_ptr<T>(), *pk = k.const_data_ptr<T>(), *pv = v.const_data_ptr<T>();
     const S* pg = log_decay.const_data_ptr<S>();
     T* po = o.mutable_data_ptr<T>();
@@ -277,18 +244,18 @@ Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in
     parallel_for(0, batch * heads, 8, [&](int64_t begin, int64_t end) {
       std::vector<S> rows(std::is_same_v<T, S> ? 0 : 2 * (key + value));
       for (int64_t task = begin; task < end; ++task) {
-        const S lost = std::expm1(pg[per_batch ? task : task % heads]);
+        const S expm1_decay = std::expm1(pg[per_batch ? task : task % heads]);
         const T *tq = pq + task * key, *tk = pk + task * key, *tv = pv + task * value;
         S* s = ps + task * key * value;
         const auto& step = frontier::kernels<S>().retention_step;
         if constexpr (std::is_same_v<T, S>) {
-          step(tq, tk, tv, s, po + task * value, lost, static_cast<S>(scale), key, value);
+          step(tq, tk, tv, s, po + task * value, expm1_decay, static_cast<S>(scale), key, value);
         } else {
           S *wq = rows.data(), *wk = wq + key, *wv = wk + key, *wo = wv + value;
           frontier::convert(tq, wq, key);
           frontier::convert(tk, wk, key);
           frontier::convert(tv, wv, value);
-          step(wq, wk, wv, s, wo, lost, static_cast<S>(scale), key, value);
+          step(wq, wk, wv, s, wo, expm1_decay, static_cast<S>(scale), key, value);
           frontier::convert(wo, po + task * value, value);
         }
       }

@@ -3,10 +3,10 @@
 // retention.cpp has the formulas. Of a chunk of n steps, scores are kept with the key's step first, P^T [n,
 // n], because a tile of queries then reads its factors side by side: tiles are those of gemm.inc.h, ROWS x 2
 // LANES sums in registers, but nothing is packed. K and V are read as rows, Q, and dO backward, lie once more
-// transposed. The fade and the scale are applied to a tile of scores before it is stored; a tile of outputs
-// starts from q S, fades, and goes on over the earlier steps, and its last ROWS steps, those on the diagonal,
-// are a triangle of their own: what is later is not multiplied by zero but never touched, so a step cannot
-// see a later one even if that is infinite. Rows are padded with zeros to whole vectors.
+// transposed. The decay and the scale are applied to a tile of scores before it is stored; a tile of outputs
+// starts from q S, factors, and goes on over the earlier steps, and its last ROWS steps, those on the
+// diagonal, are a triangle of their own: what is later is not multiplied by zero but never touched, so a step
+// cannot see a later one even if that is infinite. Rows are padded with zeros to whole vectors.
 //
 // A chunk of 64 steps of 64 features works on 100 kB, which stay in L2 while the sequence is walked, and does
 // 1.6 MFLOP forward, 3.9 backward, the states once more among them.
@@ -76,9 +76,9 @@ INLINE void store_tile(const V (&sum)[R][N], REAL* c, int64_t c_step) {
 // Arguments of a tile; each kind uses some of them.
 struct TileWork {
   Product product, triangle;
-  const REAL* rows;  // a factor for each row
-  const REAL* fade;  // factors of row i at fade + i fade_step
-  int64_t fade_step;
+  const REAL* rows;   // a factor for each row
+  const REAL* decay;  // factors of row i at decay + i decay_step
+  int64_t decay_step;
   int64_t first_row;  // of this tile in the result
   REAL scale;
   const REAL* start;  // what the sums start from, or null
@@ -88,25 +88,26 @@ struct TileWork {
 };
 
 // Every kind has: tile(work), and where in its operands row i and column j of the result begin.
-struct Scores {  // c = scale fade (a b), or without a fade a b
+struct Scores {  // c = scale decay (a b), or without a decay a b
   static void shift(TileWork& w, int64_t i, int64_t j) {
     w.product.a += i * w.product.a_step, w.product.b += j;
-    if (w.fade) w.fade += i * w.fade_step + j;
+    if (w.decay) w.decay += i * w.decay_step + j;
   }
   template <int R, int N>
   TARGET static void tile(const TileWork& w) {
     V sum[R][N] = {};
     add_along(sum, w.product);
-    if (w.fade) {
+    if (w.decay) {
       UNROLL for (int i = 0; i < R; ++i) {
-        UNROLL for (int u = 0; u < N; ++u) sum[i][u] *= w.scale * load(w.fade + i * w.fade_step + u * LANES);
+        UNROLL for (int u = 0; u < N; ++u) sum[i][u] *=
+            w.scale * load(w.decay + i * w.decay_step + u * LANES);
       }
     }
     store_tile(sum, w.c, w.c_step);
   }
 };
 
-struct FadedRows {  // c = rows (a b)
+struct DecayedRows {  // c = rows (a b)
   static void shift(TileWork& w, int64_t i, int64_t j) {
     w.product.a += i * w.product.a_step, w.product.b += j, w.rows += i;
   }
@@ -119,10 +120,10 @@ struct FadedRows {  // c = rows (a b)
   }
 };
 
-// c = c + (scale c + a b), where 1 + scale is the fade. The product is summed by itself: added term by term
-// to a state that remembers long, a small one would be rounded as often as there are steps; and a fade close
+// c = c + (scale c + a b), where 1 + scale is the decay. The product is summed by itself: added term by term
+// to a state that remembers long, a small one would be rounded as often as there are steps; and a decay close
 // to one, rounded to a number, would be off by as much every time.
-struct FadedState {
+struct DecayedState {
   static void shift(TileWork& w, int64_t i, int64_t j) { w.product.a += i, w.product.b += j; }
   template <int R, int N>
   TARGET static void tile(const TileWork& w) {
@@ -187,7 +188,7 @@ constexpr std::array<TileOf, ROWS> tiles_of_kind(std::index_sequence<R...>) {
 
 // Rows of the next chunk, asked for a few at a time while tiles run: a head's rows lie far apart in memory,
 // where the processor does not guess what comes next.
-class Ahead {
+class Prefetcher {
  public:
   static constexpr int64_t kStreams = 4;  // q, k, v and the output's gradient; more are not asked for
 
@@ -219,7 +220,7 @@ class Ahead {
 // comes next.
 template <typename Kind>
 TARGET void cover(const TileWork& work, int64_t rows, int64_t width, bool from_diagonal = false,
-                  Ahead* ahead = nullptr) {
+                  Prefetcher* ahead = nullptr) {
   static constexpr auto wide = tiles_of_kind<Kind, 2>(std::make_index_sequence<ROWS>{});
   static constexpr auto narrow = tiles_of_kind<Kind, 1>(std::make_index_sequence<ROWS>{});
   const int64_t panels = (rows + ROWS - 1) / ROWS;
@@ -253,8 +254,8 @@ TARGET void gather(const Sequence<REAL>& s, const void* from, int64_t first, int
 }
 
 // Asks for rows `first` to `first + count` of one head.
-inline void expect(const Sequence<REAL>& s, const void* from, int64_t first, int64_t count, int64_t width,
-                   Ahead& ahead) {
+inline void prefetch(const Sequence<REAL>& s, const void* from, int64_t first, int64_t count, int64_t width,
+                     Prefetcher& ahead) {
   if (!from || count <= 0) return;
   const int64_t bytes = s.element == Element::real ? sizeof(REAL) : sizeof(BFloat16);
   ahead.add(static_cast<const char*>(from) + first * s.heads * width * bytes, count, width * bytes,
@@ -304,17 +305,17 @@ TARGET double dot(const REAL* x, const REAL* y, int64_t count) {
   return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
 }
 
-// The fades of a chunk of n steps. With a_i the sum of log decays through step i: row(j)[i] = exp(a_i - a_j)
-// for i >= j and 0 below, since_start[i] = exp(a_i), to_end[i] = exp(a_last - a_i). A decay that does not
-// change needs n exponentials instead of n^2 / 2, once for all chunks: row(j) is row(0) moved by j.
-struct Fades {
+// The decay factors of a chunk of n steps. With a_i the sum of log decays through step i: row(j)[i] = exp(a_i
+// - a_j) for i >= j and 0 below, since_start[i] = exp(a_i), to_end[i] = exp(a_last - a_i). A decay that does
+// not change needs n exponentials instead of n^2 / 2, once for all chunks: row(j) is row(0) moved by j.
+struct DecayFactors {
   static constexpr int64_t kMargin = 2 * LANES + ROWS;  // a tile on the diagonal reaches so far below it
   bool constant;
   int64_t filled = -1, pitch;
   REAL *since_start, *to_end, *read, *table;
-  REAL lost = 0;  // exp(a_last) - 1
+  REAL expm1_decay = 0;  // exp(a_last) - 1
 
-  Fades(Arena<REAL>& arena, const Sequence<REAL>& s, int64_t longest)
+  DecayFactors(Arena<REAL>& arena, const Sequence<REAL>& s, int64_t longest)
       : constant(s.decay_stride == 0), pitch(padded(longest)) {
     since_start = arena.take(pitch), to_end = arena.take(pitch), read = arena.take(pitch);
     const int64_t rows = constant ? 1 : longest, size = kMargin + rows * pitch + kMargin;
@@ -338,7 +339,7 @@ struct Fades {
     }
     exponentials(since_start, since_start, n);
     exponentials(to_end, to_end, n);
-    lost = static_cast<REAL>(std::expm1(a[n - 1]));
+    expm1_decay = static_cast<REAL>(std::expm1(a[n - 1]));
     for (int64_t i = 0; i < n; ++i) read[i] = s.scale * since_start[i];
     if (constant) {
       for (int64_t i = 0; i < n; ++i) table[i] = to_end[n - 1 - i];
@@ -353,23 +354,24 @@ struct Fades {
 };
 
 // S <- exp(a_last) S + K^T (r V), with S [K, V padded].
-TARGET void advance(REAL* state, const REAL* k, const REAL* v, REAL* faded, const Fades& fades, int64_t n,
-                    int64_t key, int64_t key_pitch, int64_t value_pitch, Ahead* ahead) {
-  scale_rows(v, fades.to_end, n, value_pitch, faded);
+TARGET void advance(REAL* state, const REAL* k, const REAL* v, REAL* decayed, const DecayFactors& factors,
+                    int64_t n, int64_t key, int64_t key_pitch, int64_t value_pitch, Prefetcher* ahead) {
+  scale_rows(v, factors.to_end, n, value_pitch, decayed);
   TileWork w{};
-  w.product = {n, k, key_pitch, faded, value_pitch};
-  w.scale = fades.lost;
+  w.product = {n, k, key_pitch, decayed, value_pitch};
+  w.scale = factors.expm1_decay;
   w.c = state, w.c_step = value_pitch;
-  cover<FadedState>(w, key, value_pitch, false, ahead);
+  cover<DecayedState>(w, key, value_pitch, false, ahead);
 }
 
-// P^T [n, n] = scale fade (K Q^T), or without fades K Q^T, in the steps that a query sees.
-TARGET void score(const REAL* k, int64_t key_pitch, int64_t key, const REAL* q_across, const Fades* fades,
-                  REAL scale, int64_t n, int64_t pitch, REAL* scores, Ahead* ahead) {
+// P^T [n, n] = scale decay (K Q^T), or without decays K Q^T, in the steps that a query sees.
+TARGET void score(const REAL* k, int64_t key_pitch, int64_t key, const REAL* q_across,
+                  const DecayFactors* factors, REAL scale, int64_t n, int64_t pitch, REAL* scores,
+                  Prefetcher* ahead) {
   TileWork w{};
   w.product = {key, k, key_pitch, q_across, pitch};
-  w.fade = fades ? fades->table : nullptr;
-  w.fade_step = fades ? fades->step() : 0;
+  w.decay = factors ? factors->table : nullptr;
+  w.decay_step = factors ? factors->step() : 0;
   w.scale = scale;
   w.c = scores, w.c_step = pitch;
   cover<Scores>(w, n, padded(n), true, ahead);
@@ -394,20 +396,20 @@ inline void save_state(const REAL* from, int64_t key, int64_t value, int64_t pit
 // What the forward pass of one head works on. Pitches are lengths of rows, whole vectors.
 struct ForwardWorkspace {
   int64_t pitch, key_pitch, value_pitch;
-  Fades fades;
-  REAL *state, *q, *k, *q_across, *v, *faded, *out, *scores;
+  DecayFactors factors;
+  REAL *state, *q, *k, *q_across, *v, *decayed, *out, *scores;
   double* a;
 
   ForwardWorkspace(Arena<REAL>& arena, const Sequence<REAL>& s)
       : pitch(padded(longest_chunk(s))),
         key_pitch(padded(s.key)),
         value_pitch(padded(s.value)),
-        fades(arena, s, longest_chunk(s)) {
+        factors(arena, s, longest_chunk(s)) {
     const int64_t c = longest_chunk(s);
     state = arena.take(s.key * value_pitch);
     q = arena.take(c * key_pitch), k = arena.take(c * key_pitch);
     q_across = arena.take(key_pitch * pitch);
-    v = arena.take(c * value_pitch), faded = arena.take(c * value_pitch), out = arena.take(c * value_pitch);
+    v = arena.take(c * value_pitch), decayed = arena.take(c * value_pitch), out = arena.take(c * value_pitch);
     scores = arena.take(c * pitch + LANES);
     a = arena.take_doubles(c);
   }
@@ -421,12 +423,12 @@ TARGET void retain_forward(const Sequence<REAL>& s, const REAL* initial, void* o
   load_state(initial, s.key, s.value, vp, m.state);
   for (int64_t first = 0; first < s.steps; first += s.chunk) {
     const int64_t n = std::min(s.chunk, s.steps - first);
-    m.fades.fill(s, first, n, m.a);
+    m.factors.fill(s, first, n, m.a);
     const int64_t next = first + n, coming = std::min(s.chunk, s.steps - next);
-    Ahead ahead;
-    expect(s, s.q, next, coming, s.key, ahead);
-    expect(s, s.k, next, coming, s.key, ahead);
-    expect(s, s.v, next, coming, s.value, ahead);
+    Prefetcher ahead;
+    prefetch(s, s.q, next, coming, s.key, ahead);
+    prefetch(s, s.k, next, coming, s.key, ahead);
+    prefetch(s, s.v, next, coming, s.value, ahead);
     gather(s, s.k, first, n, s.key, kp, m.k);
     gather(s, s.v, first, n, s.value, vp, m.v);
     if (s.element == Element::real && s.key == kp) {
@@ -436,16 +438,16 @@ TARGET void retain_forward(const Sequence<REAL>& s, const REAL* initial, void* o
       gather(s, s.q, first, n, s.key, kp, m.q);
       transpose_into(m.q, kp, n, s.key, m.q_across, pitch);
     }
-    score(m.k, kp, s.key, m.q_across, &m.fades, s.scale, n, pitch, m.scores, &ahead);
+    score(m.k, kp, s.key, m.q_across, &m.factors, s.scale, n, pitch, m.scores, &ahead);
     TileWork w{};
     w.product = {s.key, m.q_across, pitch, m.state, vp};
-    w.rows = m.fades.read;
+    w.rows = m.factors.read;
     w.triangle = {n, m.scores, pitch, m.v, vp};
     w.c = direct ? static_cast<REAL*>(o) + first * s.heads * s.value : m.out;
     w.c_step = direct ? s.heads * s.value : vp;
     cover<Causal<false>>(w, n, vp, false, &ahead);
     if (!direct) scatter(s, m.out, first, n, s.value, vp, o);
-    advance(m.state, m.k, m.v, m.faded, m.fades, n, s.key, kp, vp, &ahead);
+    advance(m.state, m.k, m.v, m.decayed, m.factors, n, s.key, kp, vp, &ahead);
   }
   save_state(m.state, s.key, s.value, vp, state);
 }
@@ -464,9 +466,9 @@ TARGET void add_pairs(const REAL* scores, const REAL* dscores, int64_t n, int64_
 // by steps, and `by_query` scores with the query's step first.
 struct BackwardWorkspace {
   int64_t pitch, key_pitch, value_pitch, chunks;
-  Fades fades;
+  DecayFactors factors;
   REAL *states, *dstate, *state_across, *dstate_across;
-  REAL *q, *k, *dq, *dk, *v, *dv, *dout, *faded, *q_across, *dout_across;
+  REAL *q, *k, *dq, *dk, *v, *dv, *dout, *decayed, *q_across, *dout_across;
   REAL *scores, *dscores, *scores_by_query, *dscores_by_query;
   double *a, *da;
 
@@ -475,14 +477,14 @@ struct BackwardWorkspace {
         key_pitch(padded(s.key)),
         value_pitch(padded(s.value)),
         chunks(s.steps ? (s.steps + s.chunk - 1) / s.chunk : 0),
-        fades(arena, s, longest_chunk(s)) {
+        factors(arena, s, longest_chunk(s)) {
     const int64_t c = longest_chunk(s), size = s.key * value_pitch, square = c * pitch + LANES;
     states = arena.take(std::max<int64_t>(chunks, 1) * size), dstate = arena.take(size);
     state_across = arena.take(value_pitch * key_pitch), dstate_across = arena.take(value_pitch * key_pitch);
     q = arena.take(c * key_pitch), k = arena.take(c * key_pitch);
     dq = arena.take(c * key_pitch), dk = arena.take(c * key_pitch);
     v = arena.take(c * value_pitch), dv = arena.take(c * value_pitch);
-    dout = arena.take(c * value_pitch), faded = arena.take(c * value_pitch);
+    dout = arena.take(c * value_pitch), decayed = arena.take(c * value_pitch);
     q_across = arena.take(key_pitch * pitch), dout_across = arena.take(value_pitch * pitch);
     scores = arena.take(square), dscores = arena.take(square);
     scores_by_query = arena.take(square), dscores_by_query = arena.take(square);
@@ -509,7 +511,7 @@ class BackwardPass {
     load_state(g_.grad_state, s_.key, s_.value, vp_, m_.dstate);
     for (int64_t b = m_.chunks - 1; b >= 0; --b) {
       const int64_t first = b * s_.chunk, n = std::min(s_.chunk, s_.steps - first);
-      Ahead ahead;
+      Prefetcher ahead;
       load_chunk(first, n, m_.states + b * size_, ahead);
       score_chunk(n, ahead);
       query_gradient(first, n, ahead);
@@ -526,26 +528,26 @@ class BackwardPass {
     load_state(initial, s_.key, s_.value, vp_, m_.states);
     for (int64_t b = 0; b + 1 < m_.chunks; ++b) {
       REAL* next = m_.states + (b + 1) * size_;
-      m_.fades.fill(s_, b * s_.chunk, s_.chunk, m_.a);
+      m_.factors.fill(s_, b * s_.chunk, s_.chunk, m_.a);
       gather(s_, s_.k, b * s_.chunk, s_.chunk, s_.key, kp_, m_.k);
       gather(s_, s_.v, b * s_.chunk, s_.chunk, s_.value, vp_, m_.v);
       std::copy_n(next - size_, size_, next);
-      Ahead ahead;
-      expect(s_, s_.k, (b + 1) * s_.chunk, s_.chunk, s_.key, ahead);
-      expect(s_, s_.v, (b + 1) * s_.chunk, s_.chunk, s_.value, ahead);
-      advance(next, m_.k, m_.v, m_.faded, m_.fades, s_.chunk, s_.key, kp_, vp_, &ahead);
+      Prefetcher ahead;
+      prefetch(s_, s_.k, (b + 1) * s_.chunk, s_.chunk, s_.key, ahead);
+      prefetch(s_, s_.v, (b + 1) * s_.chunk, s_.chunk, s_.value, ahead);
+      advance(next, m_.k, m_.v, m_.decayed, m_.factors, s_.chunk, s_.key, kp_, vp_, &ahead);
     }
   }
 
   // The rows of a chunk and its state, as they are and transposed; asks for the rows of the one before it.
-  TARGET void load_chunk(int64_t first, int64_t n, const REAL* state, Ahead& ahead) {
+  TARGET void load_chunk(int64_t first, int64_t n, const REAL* state, Prefetcher& ahead) {
     if (first > 0) {
-      expect(s_, s_.q, first - s_.chunk, s_.chunk, s_.key, ahead);
-      expect(s_, s_.k, first - s_.chunk, s_.chunk, s_.key, ahead);
-      expect(s_, s_.v, first - s_.chunk, s_.chunk, s_.value, ahead);
-      expect(s_, g_.grad, first - s_.chunk, s_.chunk, s_.value, ahead);
+      prefetch(s_, s_.q, first - s_.chunk, s_.chunk, s_.key, ahead);
+      prefetch(s_, s_.k, first - s_.chunk, s_.chunk, s_.key, ahead);
+      prefetch(s_, s_.v, first - s_.chunk, s_.chunk, s_.value, ahead);
+      prefetch(s_, g_.grad, first - s_.chunk, s_.chunk, s_.value, ahead);
     }
-    m_.fades.fill(s_, first, n, m_.a);
+    m_.factors.fill(s_, first, n, m_.a);
     gather(s_, s_.q, first, n, s_.key, kp_, m_.q);
     gather(s_, s_.k, first, n, s_.key, kp_, m_.k);
     gather(s_, s_.v, first, n, s_.value, vp_, m_.v);
@@ -560,38 +562,38 @@ class BackwardPass {
     transpose_into(m_.dstate, vp_, s_.key, s_.value, m_.dstate_across, kp_);
   }
 
-  // scale fade (Q K^T) and scale fade (dO V^T), with the key's step first and with the query's.
-  TARGET void score_chunk(int64_t n, Ahead& ahead) {
-    score(m_.k, kp_, s_.key, m_.q_across, &m_.fades, s_.scale, n, pitch_, m_.scores, &ahead);
+  // scale decay (Q K^T) and scale decay (dO V^T), with the key's step first and with the query's.
+  TARGET void score_chunk(int64_t n, Prefetcher& ahead) {
+    score(m_.k, kp_, s_.key, m_.q_across, &m_.factors, s_.scale, n, pitch_, m_.scores, &ahead);
     score(m_.v, vp_, s_.value, m_.dout_across, nullptr, REAL(1), n, pitch_, m_.dscores, &ahead);
     if (decay_) add_pairs(m_.scores, m_.dscores, n, pitch_, m_.da);
     for (int64_t j = 0; j < n; ++j) {
-      const REAL* fade = m_.fades.table + j * m_.fades.step();
+      const REAL* decay = m_.factors.table + j * m_.factors.step();
       REAL* row = m_.dscores + j * pitch_;
       for (int64_t i = j / LANES * LANES; i < n; i += LANES)
-        store(row + i, s_.scale * load(fade + i) * load(row + i));
+        store(row + i, s_.scale * load(decay + i) * load(row + i));
     }
     transpose_into(m_.scores, pitch_, n, n, m_.scores_by_query, pitch_, true);
     transpose_into(m_.dscores, pitch_, n, n, m_.dscores_by_query, pitch_, true);
   }
 
   // dQ = P K + scale e (dO S^T)
-  TARGET void query_gradient(int64_t first, int64_t n, Ahead& ahead) {
+  TARGET void query_gradient(int64_t first, int64_t n, Prefetcher& ahead) {
     TileWork w{};
-    w.product = {s_.value, m_.dout, vp_, m_.state_across, kp_}, w.rows = m_.fades.read;
+    w.product = {s_.value, m_.dout, vp_, m_.state_across, kp_}, w.rows = m_.factors.read;
     w.c = m_.dq, w.c_step = kp_;
-    cover<FadedRows>(w, n, kp_, false, &ahead);
+    cover<DecayedRows>(w, n, kp_, false, &ahead);
     if (decay_)
       for (int64_t i = 0; i < n; ++i) m_.da[i] += dot(m_.dq + i * kp_, m_.q + i * kp_, s_.key);
     add_causal<false>({n, m_.dscores, pitch_, m_.k, kp_}, m_.dq, first, n, s_.key, kp_, g_.q, ahead);
   }
 
   // dK = P^T Q + r (V dS^T)
-  TARGET void key_gradient(int64_t first, int64_t n, Ahead& ahead) {
+  TARGET void key_gradient(int64_t first, int64_t n, Prefetcher& ahead) {
     TileWork w{};
-    w.product = {s_.value, m_.v, vp_, m_.dstate_across, kp_}, w.rows = m_.fades.to_end;
+    w.product = {s_.value, m_.v, vp_, m_.dstate_across, kp_}, w.rows = m_.factors.to_end;
     w.c = m_.dk, w.c_step = kp_;
-    cover<FadedRows>(w, n, kp_, false, &ahead);
+    cover<DecayedRows>(w, n, kp_, false, &ahead);
     if (decay_)
       // The last step's own k v^T reaches the state undecayed.
       for (int64_t j = 0; j + 1 < n; ++j) {
@@ -603,11 +605,11 @@ class BackwardPass {
   }
 
   // dV = (Q K^T . D)^T dO + r (K dS)
-  TARGET void value_gradient(int64_t first, int64_t n, Ahead& ahead) {
+  TARGET void value_gradient(int64_t first, int64_t n, Prefetcher& ahead) {
     TileWork w{};
-    w.product = {s_.key, m_.k, kp_, m_.dstate, vp_}, w.rows = m_.fades.to_end;
+    w.product = {s_.key, m_.k, kp_, m_.dstate, vp_}, w.rows = m_.factors.to_end;
     w.c = m_.dv, w.c_step = vp_;
-    cover<FadedRows>(w, n, vp_, false, &ahead);
+    cover<DecayedRows>(w, n, vp_, false, &ahead);
     add_causal<true>({n, m_.scores_by_query, pitch_, m_.dout, vp_}, m_.dv, first, n, s_.value, vp_, g_.v,
                      ahead);
   }
@@ -615,7 +617,7 @@ class BackwardPass {
   // Adds the causal product to `rows` and writes them where the gradient goes.
   template <bool EARLIER>
   TARGET void add_causal(const Product& triangle, REAL* rows, int64_t first, int64_t n, int64_t width,
-                         int64_t pitch, void* to, Ahead& ahead) {
+                         int64_t pitch, void* to, Prefetcher& ahead) {
     const bool direct = s_.element == Element::real && width == pitch;
     TileWork w{};
     w.triangle = triangle, w.start = rows, w.start_step = pitch;
@@ -626,13 +628,14 @@ class BackwardPass {
   }
 
   // dS <- exp(a_last) dS + (scale e Q)^T dO
-  TARGET void state_gradient(int64_t n, const REAL* state, Ahead& ahead) {
-    const REAL kept = 1 + m_.fades.lost;
+  TARGET void state_gradient(int64_t n, const REAL* state, Prefetcher& ahead) {
+    const REAL kept = 1 + m_.factors.expm1_decay;
     if (decay_) m_.da[n - 1] += static_cast<double>(kept) * dot(state, m_.dstate, size_);
-    scale_rows(m_.dout, m_.fades.read, n, vp_, m_.faded);
+    scale_rows(m_.dout, m_.factors.read, n, vp_, m_.decayed);
     TileWork w{};
-    w.product = {n, m_.q, kp_, m_.faded, vp_}, w.scale = m_.fades.lost, w.c = m_.dstate, w.c_step = vp_;
-    cover<FadedState>(w, s_.key, vp_, false, &ahead);
+    w.product = {n, m_.q, kp_, m_.decayed, vp_}, w.scale = m_.factors.expm1_decay, w.c = m_.dstate,
+    w.c_step = vp_;
+    cover<DecayedState>(w, s_.key, vp_, false, &ahead);
   }
 
   // A step's log decay is in the sums of all later steps.
@@ -657,9 +660,9 @@ TARGET void retain_backward(const Sequence<REAL>& s, const REAL* initial, const 
   BackwardPass(s, g, memory).run(initial);
 }
 
-// One pass over the state: each of its rows fades, by `lost` of what it was, takes in k_d v, and is added to
-// the output while it is at hand.
-TARGET void retain_step(const REAL* q, const REAL* k, const REAL* v, REAL* state, REAL* o, REAL lost,
+// One pass over the state: each of its rows factors, by `expm1_decay` of what it was, takes in k_d v, and is
+// added to the output while it is at hand.
+TARGET void retain_step(const REAL* q, const REAL* k, const REAL* v, REAL* state, REAL* o, REAL expm1_decay,
                         REAL scale, int64_t key, int64_t value) {
   int64_t j = 0;
   for (; j + 4 * LANES <= value; j += 4 * LANES) {
@@ -669,7 +672,7 @@ TARGET void retain_step(const REAL* q, const REAL* k, const REAL* v, REAL* state
       const REAL write = k[d], read = scale * q[d];
       REAL* row = state + d * value + j;
       UNROLL for (int u = 0; u < 4; ++u) {
-        const V before = load(row + u * LANES), x = before + (lost * before + write * taken[u]);
+        const V before = load(row + u * LANES), x = before + (expm1_decay * before + write * taken[u]);
         store(row + u * LANES, x);
         sum[u] += read * x;
       }
@@ -682,7 +685,7 @@ TARGET void retain_step(const REAL* q, const REAL* k, const REAL* v, REAL* state
     V sum = {};
     for (int64_t d = 0; d < key; ++d) {
       const V before = load_some(state + d * value + j, count);
-      const V x = before + (lost * before + k[d] * taken);
+      const V x = before + (expm1_decay * before + k[d] * taken);
       store_some(state + d * value + j, x, count);
       sum += scale * q[d] * x;
     }

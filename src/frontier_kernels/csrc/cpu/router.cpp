@@ -30,9 +30,9 @@
 
 namespace {
 
-using frontier::dense;
+using frontier::acc_t;
+using frontier::as_contiguous;
 using frontier::kSmallestSum;
-using frontier::Sum;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
@@ -130,14 +130,14 @@ bool is_softmax(const std::string& scoring) {
   return scoring == "softmax";
 }
 
-// The numbers of a bias in any float type, in that of the scores.
+// The elements of a bias in any float type, in that of the scores.
 template <typename S>
 std::vector<S> bias_values(const std::optional<Tensor>& bias_in, int64_t num_experts) {
   if (!bias_in) return {};
-  const Tensor bias = dense(*bias_in);
+  const Tensor bias = as_contiguous(*bias_in);
   frontier::check_shape("expert_bias", bias, num_experts);
   std::vector<S> values(num_experts);
-  frontier::for_real(bias, "expert_bias", [&](auto zero) {
+  frontier::dispatch_floating(bias, "expert_bias", [&](auto zero) {
     using T = decltype(zero);
     const T* in = bias.const_data_ptr<T>();
     for (int64_t i = 0; i < num_experts; ++i) values[i] = static_cast<S>(in[i]);
@@ -185,7 +185,7 @@ struct Plan {
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> permute_slots(const Tensor& experts_in,
                                                                  int64_t num_experts, int64_t capacity) {
-  const Tensor experts = dense(experts_in);
+  const Tensor experts = as_contiguous(experts_in);
   frontier::check_dims("experts", experts, 2);
   STD_TORCH_CHECK(num_experts >= 1, "num_experts: got ", num_experts, ", wanted at least 1");
   const Plan plan(experts, num_experts, capacity);
@@ -196,7 +196,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> route
     const Tensor& logits_in, const std::optional<Tensor>& expert_bias, int64_t top_k,
     const std::string& scoring, bool renormalize, int64_t num_groups, int64_t top_k_groups,
     double routed_scaling_factor, int64_t capacity) {
-  const Tensor logits = dense(logits_in);
+  const Tensor logits = as_contiguous(logits_in);
   frontier::check_dims("logits", logits, 2);
   const int64_t tokens = logits.size(0), num_experts = logits.size(1);
   STD_TORCH_CHECK(num_groups >= 1 && num_experts % num_groups == 0, "num_groups: got ", num_groups,
@@ -206,14 +206,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> route
   const int64_t reachable = num_experts / num_groups * top_k_groups;
   STD_TORCH_CHECK(top_k >= 1 && top_k <= reachable, "top_k: got ", top_k, ", wanted 1 to ", reachable);
   const bool softmax = is_softmax(scoring);
-  const ScalarType wide = logits.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-  Tensor weights = new_empty(logits, {tokens, top_k}, wide);
+  Tensor weights = new_empty(logits, {tokens, top_k}, frontier::acc_type(logits));
   Tensor experts = new_empty(logits, {tokens, top_k}, ScalarType::Long);
   Tensor dropped = new_empty(logits, {tokens, top_k}, ScalarType::Bool);
   int64_t* chosen = experts.mutable_data_ptr<int64_t>();
-  frontier::for_real(logits, "logits", [&](auto zero) {
+  frontier::dispatch_floating(logits, "logits", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T* in = logits.const_data_ptr<T>();
     S* out = weights.mutable_data_ptr<S>();
     const std::vector<S> bias = bias_values<S>(expert_bias, num_experts);
@@ -255,7 +254,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> route
 Tensor route_backward(const Tensor& grad_in, const Tensor& logits_in, const Tensor& experts_in,
                       const std::string& scoring, bool renormalize, double routed_scaling_factor,
                       bool biased) {
-  const Tensor grad = dense(grad_in), logits = dense(logits_in), experts = dense(experts_in);
+  const Tensor grad = as_contiguous(grad_in), logits = as_contiguous(logits_in),
+               experts = as_contiguous(experts_in);
   frontier::check_dims("logits", logits, 2);
   frontier::check_dims("experts", experts, 2);
   const int64_t tokens = logits.size(0), num_experts = logits.size(1), top_k = experts.size(1);
@@ -267,9 +267,9 @@ Tensor route_backward(const Tensor& grad_in, const Tensor& logits_in, const Tens
     STD_TORCH_CHECK(chosen[s] >= 0 && chosen[s] < num_experts, "experts: got index ", chosen[s],
                     ", wanted 0 to ", num_experts - 1);
   Tensor dlogits = new_empty(logits, {tokens, num_experts});
-  frontier::for_real(logits, "logits", [&](auto zero) {
+  frontier::dispatch_floating(logits, "logits", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T* in = logits.const_data_ptr<T>();
     const S* g = grad.const_data_ptr<S>();
     T* out = dlogits.mutable_data_ptr<T>();

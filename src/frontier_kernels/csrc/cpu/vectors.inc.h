@@ -24,7 +24,7 @@ INLINE V load(const REAL* from) {
 }
 
 #if defined(__GNUC__)
-typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
+typedef uint16_t Shorts __attribute__((vector_size(2 * LANES)));
 typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
 typedef float Floats __attribute__((vector_size(4 * LANES)));
 
@@ -32,9 +32,9 @@ INLINE Words extend(const BFloat16* from) {
 #if defined(EXTEND)
   return EXTEND(from);
 #else
-  Halves halves;
-  std::memcpy(&halves, from, sizeof halves);
-  return __builtin_convertvector(halves, Words);
+  Shorts shorts;
+  std::memcpy(&shorts, from, sizeof shorts);
+  return __builtin_convertvector(shorts, Words);
 #endif
 }
 #endif
@@ -68,8 +68,8 @@ INLINE void store(BFloat16* to, V v) {
 #if defined(SHORTEN)
   SHORTEN(to, kept);
 #else
-  const Halves halves = __builtin_convertvector(kept, Halves);
-  std::memcpy(to, &halves, sizeof halves);
+  const Shorts shorts = __builtin_convertvector(kept, Shorts);
+  std::memcpy(to, &shorts, sizeof shorts);
 #endif
 #else
   *to = static_cast<float>(v);

@@ -134,7 +134,7 @@ __device__ __forceinline__ T* dynamic_shared() {
 
 // D += A B on tensor cores by a whole warp: A [16, 16] and B [16, 8] of T, D [16, 8] in float. With g = lane
 // / 4 and t = lane % 4, a lane holds A(g, 2t..), A(g + 8, 2t..), A(g, 2t + 8..), A(g + 8, 2t + 8..), two
-// numbers in a word; B(2t.., g), B(2t + 8.., g); D(g, 2t), D(g, 2t + 1), D(g + 8, 2t), D(g + 8, 2t + 1).
+// elements in a word; B(2t.., g), B(2t + 8.., g); D(g, 2t), D(g, 2t + 1), D(g + 8, 2t), D(g + 8, 2t + 1).
 template <typename T>
 __device__ __forceinline__ void mma_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   static_assert(std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>);
@@ -182,7 +182,7 @@ __device__ __forceinline__ void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (
 #endif
 }
 
-// Four 8 x 8 matrices of 16-bit numbers from shared memory: lane l names row l % 8 of matrix l / 8, 16 bytes
+// Four 8 x 8 matrices of 16-bit elements from shared memory: lane l names row l % 8 of matrix l / 8, 16 bytes
 // and aligned to as many; word m of a lane then holds (g, 2t) and (g, 2t + 1) of matrix m.
 __device__ __forceinline__ void ldmatrix_x4(uint32_t (&words)[4], const void* row) {
   const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
@@ -244,13 +244,13 @@ __device__ __forceinline__ void cp_async_wait() {
 
 namespace frontier::cuda {
 
-// Two numbers of T in a word, the first in the lower half, each rounded to nearest even.
+// Two elements of T in a word, the first in the lower half, each rounded to nearest even.
 template <typename T>
 __device__ __forceinline__ uint32_t pack(float low, float high) {
   return static_cast<uint32_t>(static_cast<T>(low).x) | static_cast<uint32_t>(static_cast<T>(high).x) << 16;
 }
 
-// One of the two numbers of T in a word.
+// One of the two elements of T in a word.
 template <typename T>
 __device__ __forceinline__ float unpack(uint32_t word, int half) {
   return static_cast<float>(T(static_cast<unsigned short>(word >> (16 * half)), T::from_bits()));

@@ -1,6 +1,6 @@
 // Sums each token's k rows in slot order: y[t] = sum_j w[t, j] ys[row(t, j)]. A gather, so no atomics, and
-// the same input gives the same bits. A thread owns N neighbouring numbers of a token; the threads of a warp
-// read 32 N numbers of one row after another. Moves T k D numbers in, T D out.
+// the same input gives the same bits. A thread owns N neighbouring elements of a token; the threads of a warp
+// read 32 N elements of one row after another. Moves T k D elements in, T D out.
 
 #pragma once
 
@@ -41,7 +41,7 @@ void launch_copy_rows(const T* x, const int64_t* slot_of, T* xs, int64_t rows, i
     launch_copy_words<uint16_t>(x, slot_of, xs, rows, top_k, bytes, stream);
 }
 
-// A thread owns N neighbouring numbers of a token.
+// A thread owns N neighbouring elements of a token.
 template <int N, typename S, typename R, typename T>
 __global__ void sum_slots(const R* ys, const S* weights, const int64_t* row_of, T* y, int64_t tokens,
                           int64_t top_k, int64_t width, bool whole) {

@@ -9,11 +9,11 @@
 // the gradient of the routing weights are computed on the tile before it is stored, so neither gathered
 // tokens nor experts' outputs of the forward activation go through memory a second time.
 //
-// Halves run on tensor cores: tiles of 128 x 128 (or 64 x 64, or 16 x 128 for a few tokens for each expert)
-// by steps of 32, three or four stages of asynchronous copies deep, warps of 64, 32 or 16 x 32. A row of a
-// stage is cut into 16-byte chunks whose order is xored with the row, so that copies and matrix loads touch
-// every bank once. Float, double, and bfloat16 where the tensor cores lack it, run on plain multiply-adds,
-// tiles of 128 x 128 with 8 x 8 numbers a thread, double-buffered through registers.
+// 16-bit floats run on tensor cores: tiles of 128 x 128 (or 64 x 64, or 16 x 128 for a few tokens for each
+// expert) by steps of 32, three or four stages of asynchronous copies deep, warps of 64, 32 or 16 x 32. A row
+// of a stage is cut into 16-byte chunks whose order is xored with the row, so that copies and matrix loads
+// touch every bank once. Float, double, and bfloat16 where the tensor cores lack it, run on plain
+// multiply-adds, tiles of 128 x 128 with 8 x 8 elements a thread, double-buffered through registers.
 //
 // Row tiles are taken in groups of eight for each column tile, so that blocks that run at the same time share
 // weights and tokens in the L2 cache. Every number is summed by one thread in a fixed order: no atomics, no
@@ -47,7 +47,7 @@ Matrix<T> matrix(const T* data, int64_t stride, int64_t expert_stride, const int
 }
 
 // A tile's column c as a row of w_in: the two halves of a gated layer alternate every `RUN` columns, so that
-// the same thread holds both numbers of a gate. -1 past the end.
+// the same thread holds both elements of a gate. -1 past the end.
 template <int RUN>
 __device__ __forceinline__ int64_t weight_row(int64_t first, int c, int64_t columns, bool gated) {
   if (!gated) return first + c < columns ? first + c : -1;
@@ -233,7 +233,7 @@ struct StoreSlope {
 
 // Tasks: which part of which product a block computes.
 
-// Rows `row` to `row + count` of C, columns from `column` on, summing over `depth` numbers, which begin at
+// Rows `row` to `row + count` of C, columns from `column` on, summing over `depth` elements, which begin at
 // row `origin` of both factors where tokens are summed.
 struct Task {
   int64_t row, column, origin, depth;
@@ -302,7 +302,7 @@ struct TensorTile {
   static constexpr int kRows = ROWS, kColumns = COLUMNS, kDepth = 32, kStages = STAGES_;
   static constexpr int kWarpRows = WARP_ROWS, kWarpColumns = 32;
   static constexpr int kThreads = ROWS / WARP_ROWS * (COLUMNS / kWarpColumns) * 32;
-  static constexpr int kStage = (ROWS + COLUMNS) * kDepth;             // numbers
+  static constexpr int kStage = (ROWS + COLUMNS) * kDepth;             // elements
   static constexpr int kBlocks = ROWS * COLUMNS >= 128 * 128 ? 2 : 3;  // at least on a multiprocessor
   static constexpr int kRun = 8;                                       // of weight_row
   static constexpr int kLine = kWarpColumns + 4;                       // floats of a line of a warp's result
@@ -358,7 +358,7 @@ class TensorLoader {
     }
   }
 
-  // Starts the copy of the numbers from `depth` on.
+  // Starts the copy of the elements from `depth` on.
   __device__ __forceinline__ void fetch(T* stage, int64_t depth) {
 #pragma unroll
     for (int i = 0; i < kEach; ++i) {
@@ -385,15 +385,15 @@ class TensorLoader {
  private:
   __device__ __forceinline__ int32_t look_up(int64_t row) const { return row < end_ ? map_[row] : -1; }
 
-  // Eight numbers, of which `valid` are there.
+  // Eight elements, of which `valid` are there.
   __device__ __forceinline__ void copy(T* to, const T* from, int64_t valid) const {
     if (whole_ && (valid >= 8 || valid <= 0)) {
       cp_async<16>(to, from, valid > 0);
     } else {
-      Vector<T, 8> numbers;
+      Vector<T, 8> elements;
 #pragma unroll
-      for (int i = 0; i < 8; ++i) numbers.at[i] = i < valid ? from[i] : T(0.0f);
-      *reinterpret_cast<Vector<T, 8>*>(to) = numbers;
+      for (int i = 0; i < 8; ++i) elements.at[i] = i < valid ? from[i] : T(0.0f);
+      *reinterpret_cast<Vector<T, 8>*>(to) = elements;
     }
   }
 
@@ -436,7 +436,7 @@ __global__ __launch_bounds__(Tile::kThreads, Tile::kBlocks) void tensor_product(
   constexpr int kAcross = Tile::kColumns / Tile::kWarpColumns;
   const int warp_row = warp / kAcross * Tile::kWarpRows, warp_column = warp % kAcross * Tile::kWarpColumns;
   constexpr int MI = Tile::kWarpRows / 16, NI = Tile::kWarpColumns / 8;
-  constexpr int kA = Tile::kRows * Tile::kDepth;  // numbers of A in a stage; those of B follow
+  constexpr int kA = Tile::kRows * Tile::kDepth;  // elements of A in a stage; those of B follow
 
   using LoadA = TensorLoader<T, Tile::kRows, Tile::kThreads, A_SUMMED>;
   using LoadB = TensorLoader<T, Tile::kColumns, Tile::kThreads, B_SUMMED>;
@@ -497,7 +497,7 @@ __global__ __launch_bounds__(Tile::kThreads, Tile::kBlocks) void tensor_product(
   cp_async_wait<0>();
   __syncthreads();
 
-  // Each warp turns its fragments, 16 rows at a time, into 16 neighbouring numbers a lane.
+  // Each warp turns its fragments, 16 rows at a time, into 16 neighbouring elements a lane.
   float* lines = dynamic_shared<float>() + warp * 16 * Tile::kLine;
   const int r = lane / 2, half = lane % 2 * 16;
   for (int i = 0; i < MI; ++i) {
@@ -546,7 +546,7 @@ __global__ __launch_bounds__(Tile::kThreads, Tile::kBlocks) void tensor_product(
 template <int ROWS, int COLUMNS>
 struct ScalarTile {
   static constexpr int kRows = ROWS, kColumns = COLUMNS, kDepth = 16, kThreads = 256;
-  static constexpr int kHigh = ROWS / 16, kWide = COLUMNS / 16;  // numbers of a thread
+  static constexpr int kHigh = ROWS / 16, kWide = COLUMNS / 16;  // elements of a thread
   static constexpr int kGroup = kWide / 2;  // neighbouring ones: a thread has some in each half of the tile
   static constexpr int kRun = COLUMNS / 2;  // of weight_row
   static constexpr int kStage = kDepth * (ROWS + 4 + COLUMNS + 4);
@@ -586,7 +586,7 @@ class ScalarLoader {
                  (map_ ? 0 : origin * stride_);
   }
 
-  // Reads the numbers from `depth` on.
+  // Reads the elements from `depth` on.
   __device__ __forceinline__ void fetch(int64_t depth) {
 #pragma unroll
     for (int i = 0; i < kEach; ++i) {
@@ -635,9 +635,9 @@ __device__ __forceinline__ void read_shared(const S* from, S* to) {
   constexpr int V = N * sizeof(S) < 16 ? N : 16 / sizeof(S);
 #pragma unroll
   for (int i = 0; i < N; i += V) {
-    const Vector<S, V> numbers = *reinterpret_cast<const Vector<S, V>*>(from + i);
+    const Vector<S, V> elements = *reinterpret_cast<const Vector<S, V>*>(from + i);
 #pragma unroll
-    for (int j = 0; j < V; ++j) to[i + j] = numbers.at[j];
+    for (int j = 0; j < V; ++j) to[i + j] = elements.at[j];
   }
 }
 
@@ -677,7 +677,7 @@ __global__ __launch_bounds__(Tile::kThreads) void scalar_product(Matrix<T> a, Ma
   }
   for (int step = 0; step < steps; ++step) {
     __syncthreads();
-    // The next numbers are on their way while these are multiplied.
+    // The next elements are on their way while these are multiplied.
     if (step + 1 < steps) fetch(step + 1);
     const S* at = stages + step % 2 * Tile::kStage + ty * TM;
     const S* bt = stages + step % 2 * Tile::kStage + kA + tx * V;
@@ -760,7 +760,7 @@ void launch_product(int64_t grid, const Matrix<T>& a, const Matrix<T>& b, const 
 template <typename T, typename Tile, bool A_SUMMED, bool B_SUMMED, typename Tasks, typename Epilogue>
 void launch_product(int64_t grid, const Matrix<T>& a, const Matrix<T>& b, const Tasks& tasks, int64_t columns,
                     bool gated, const Epilogue& epilogue, cudaStream_t stream, std::false_type) {
-  using S = Sum<T>;
+  using S = acc_t<T>;
   launch(scalar_product<T, S, Tile, A_SUMMED, B_SUMMED, Tasks, Epilogue>, blocks(grid, 1), Tile::kThreads,
          2 * Tile::kStage * sizeof(S), stream, a, b, tasks, columns, gated, epilogue);
 }
@@ -783,7 +783,7 @@ void token_product(const Network& n, const Matrix<T>& a, const Matrix<T>& b, int
 template <typename T>
 void weight_product(const Network& n, const Matrix<T>& a, const Matrix<T>& b, int64_t rows, int64_t columns,
                     T* to) {
-  using S = Sum<T>;
+  using S = acc_t<T>;
   const TileSize size = weight_tile_size<T>(rows, columns, n.experts, n.device);
   with_tile<T>(size, n.device, [&](auto tile, auto tensor) {
     using Tile = decltype(tile);

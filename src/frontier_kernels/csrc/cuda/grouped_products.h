@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "common/activations.h"
 #include "common/dtypes.h"
+#include "common/experts.h"
 #include "device.h"
 
 namespace frontier::cuda {
@@ -22,25 +22,23 @@ constexpr int rows_of(TileSize size) {
 }
 
 // One call's sizes and plan; pointers are to device memory.
-struct Network {
-  int64_t tokens, width, hidden, inner, experts, top_k, rows;
-  Activation activation;
-  Properties device;
-  cudaStream_t stream;
-  TileSize size;
-  const RowTile* tiles;         // [num_tiles]
-  int64_t num_tiles;            // at most; the device knows how many
-  const int32_t* row_to_token;  // [rows], -1 where a row is unused
-  const int64_t* row_to_slot;   // [rows]
-  const int64_t* offsets;       // [experts + 1]
+struct Network : NetworkSizes {
+  Properties device{};
+  cudaStream_t stream{};
+  TileSize size{};
+  const RowTile* tiles = nullptr;         // [num_tiles]
+  int64_t num_tiles = 0;                  // at most; the device knows how many
+  const int32_t* row_to_token = nullptr;  // [rows], -1 where a row is unused
+  const int64_t* row_to_slot = nullptr;   // [rows]
+  const int64_t* offsets = nullptr;       // [experts + 1]
 
-  bool gated() const { return is_gated(activation); }
+  explicit Network(const NetworkSizes& sizes) : NetworkSizes(sizes) {}
 };
 
 // Implemented for float, double, Half and BFloat16, each in a file of its own.
 template <typename T>
 struct Products {
-  using S = Sum<T>;
+  using S = acc_t<T>;
 
   // The rows of a tile that suit this call.
   static TileSize tile_size(const Network& n);

@@ -1,11 +1,12 @@
 // The expert network's products in bfloat16 on sm_90 by aten::_grouped_mm, whose tiles are loaded and
 // multiplied by hardware units that `mma.sync` does not reach.
 //
-// It takes rows that are already grouped, so tokens are copied first (T k D numbers more each way), and the
+// It takes rows that are already grouped, so tokens are copied first (T k D elements more each way), and the
 // activation is a pass of its own, one warp for each row, with the functions that our own products apply to
 // their tiles. Everything that it gives is rounded to bfloat16. Where torch refuses a call, ours does it.
 
 #include <array>
+#include <optional>
 #include <type_traits>
 
 #include "gather.h"
@@ -106,7 +107,7 @@ __global__ void clear_empty(const int64_t* offsets, BFloat16* weights, int64_t e
 bool weight_gradient(const Network& n, const Tensor& a, const Tensor& b, const Tensor& ends, Tensor& to) {
   std::optional<Tensor> found = grouped_mm(transpose(a, 0, 1), b, ends);
   if (!found) return false;
-  to = dense(*found);
+  to = as_contiguous(*found);
   launch(clear_empty, dim3(64, static_cast<unsigned>(n.experts)), 256, 0, n.stream, n.offsets,
          to.mutable_data_ptr<BFloat16>(), to.size(1) * to.size(2));
   return true;
@@ -123,46 +124,45 @@ bool torchs_products(const Network& n, const Tensor& x) {
   return tiles >= 4 * n.device.multiprocessors && n.rows >= 256 * n.experts;
 }
 
-bool torchs_forward(const Network& n, const Tensor& x, const Tensor& w_in, const Tensor& w_out,
-                    const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out,
-                    const Tensor& offsets, Tensor& pre, Tensor& ys) {
-  const Tensor ends = ends_of(n, offsets);
-  const std::optional<Tensor> up = grouped_mm(rows_of_tokens(n, x), transpose(w_in, 1, 2), ends);
+bool torchs_forward(const Network& n, const Tensor& x, const Experts& given, const Maps& maps, Tensor& pre,
+                    Tensor& ys) {
+  const Tensor ends = ends_of(n, maps.offsets);
+  const std::optional<Tensor> up = grouped_mm(rows_of_tokens(n, x), transpose(given.w_in, 1, 2), ends);
   if (!up) return false;
   Tensor active = new_empty(x, {n.rows, n.hidden});
-  const BFloat16* bi = b_in ? b_in->const_data_ptr<BFloat16>() : nullptr;
+  const BFloat16* bi = data_if<BFloat16>(given.b_in);
   BFloat16* p = pre.mutable_data_ptr<BFloat16>();
   const bool whole = can_vectorise<8>(p, n.hidden) && (!bi || can_vectorise<8>(bi, n.hidden));
-  launch_apply(n, dense(*up), n.inner, n.gated(), true,
+  launch_apply(n, as_contiguous(*up), n.inner, n.gated(), true,
                StoreActivation<BFloat16, float>{p, active.mutable_data_ptr<BFloat16>(), bi, n.hidden, n.inner,
                                                 n.experts, n.activation, whole});
-  const std::optional<Tensor> down = grouped_mm(active, transpose(w_out, 1, 2), ends);
+  const std::optional<Tensor> down = grouped_mm(active, transpose(given.w_out, 1, 2), ends);
   if (!down) return false;
-  const BFloat16* bo = b_out ? b_out->const_data_ptr<BFloat16>() : nullptr;
+  const BFloat16* bo = data_if<BFloat16>(given.b_out);
   float* to = ys.mutable_data_ptr<float>();
   const bool whole_out = can_vectorise<8>(to, n.width) && (!bo || can_vectorise<8>(bo, n.width));
-  launch_apply(n, dense(*down), n.width, false, false,
+  launch_apply(n, as_contiguous(*down), n.width, false, false,
                StoreSum<BFloat16, float, float>{to, bo, n.width, 0, whole_out});
   return true;
 }
 
 bool torchs_backward(const Network& n, const Tensor& grad, const Tensor& x, const Tensor& weights,
-                     const Tensor& w_in, const Tensor& w_out, const Tensor& pre, const Tensor& offsets,
-                     Tensor& dxs, Tensor& dpre, Tensor& partial, Tensor& dw_in, Tensor& dw_out) {
-  const Tensor ends = ends_of(n, offsets), gs = rows_of_tokens(n, grad);
-  const std::optional<Tensor> u = grouped_mm(gs, w_out, ends);
+                     const Experts& given, const Maps& maps, const Tensor& pre, Tensor& dxs, Tensor& dpre,
+                     Tensor& partial, Tensor& dw_in, Tensor& dw_out) {
+  const Tensor ends = ends_of(n, maps.offsets), gs = rows_of_tokens(n, grad);
+  const std::optional<Tensor> u = grouped_mm(gs, given.w_out, ends);
   if (!u) return false;
   Tensor active = new_empty(x, {n.rows, n.hidden});
   const BFloat16* p = pre.const_data_ptr<BFloat16>();
-  launch_apply(n, dense(*u), n.hidden, false, false,
+  launch_apply(n, as_contiguous(*u), n.hidden, false, false,
                StoreSlope<BFloat16, float>{
                    p, weights.const_data_ptr<float>(), n.row_to_slot, active.mutable_data_ptr<BFloat16>(),
                    dpre.mutable_data_ptr<BFloat16>(), partial.mutable_data_ptr<float>(), n.hidden, n.inner,
                    n.rows, 1, n.activation, can_vectorise<8>(p, n.hidden)});
-  const std::optional<Tensor> back = grouped_mm(dpre, w_in, ends);
+  const std::optional<Tensor> back = grouped_mm(dpre, given.w_in, ends);
   if (!back) return false;
   float* to = dxs.mutable_data_ptr<float>();
-  launch_apply(n, dense(*back), n.width, false, false,
+  launch_apply(n, as_contiguous(*back), n.width, false, false,
                StoreSum<BFloat16, float, float>{to, nullptr, n.width, 0, can_vectorise<8>(to, n.width)});
   return weight_gradient(n, dpre, rows_of_tokens(n, x), ends, dw_in) &&
          weight_gradient(n, gs, active, ends, dw_out);

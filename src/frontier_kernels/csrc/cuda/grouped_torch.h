@@ -2,8 +2,6 @@
 
 #pragma once
 
-#include <optional>
-
 #include "grouped_products.h"
 
 namespace frontier::cuda {
@@ -12,16 +10,13 @@ namespace frontier::cuda {
 bool torchs_products(const Network& n, const torch::stable::Tensor& x);
 
 // ys [rows, D] in float, and pre; false if torch refused, and then neither is to be used.
-bool torchs_forward(const Network& n, const torch::stable::Tensor& x, const torch::stable::Tensor& w_in,
-                    const torch::stable::Tensor& w_out, const std::optional<torch::stable::Tensor>& b_in,
-                    const std::optional<torch::stable::Tensor>& b_out, const torch::stable::Tensor& offsets,
+bool torchs_forward(const Network& n, const torch::stable::Tensor& x, const Experts& given, const Maps& maps,
                     torch::stable::Tensor& pre, torch::stable::Tensor& ys);
 
 // dxs [rows, D] in float, the weights' gradients, dpre, and partial [rows, 1]; false as above.
 bool torchs_backward(const Network& n, const torch::stable::Tensor& grad, const torch::stable::Tensor& x,
-                     const torch::stable::Tensor& weights, const torch::stable::Tensor& w_in,
-                     const torch::stable::Tensor& w_out, const torch::stable::Tensor& pre,
-                     const torch::stable::Tensor& offsets, torch::stable::Tensor& dxs,
+                     const torch::stable::Tensor& weights, const Experts& given, const Maps& maps,
+                     const torch::stable::Tensor& pre, torch::stable::Tensor& dxs,
                      torch::stable::Tensor& dpre, torch::stable::Tensor& partial,
                      torch::stable::Tensor& dw_in, torch::stable::Tensor& dw_out);
 

@@ -19,8 +19,8 @@
 #include <string>
 #include <tuple>
 
-#include "common/activations.h"
 #include "common/checks.h"
+#include "common/experts.h"
 #include "device.h"
 #include "gather.h"
 #include "grouped_products.h"
@@ -30,8 +30,12 @@
 namespace {
 
 using namespace frontier::cuda;
-using frontier::dense;
-using frontier::Sum;
+using frontier::acc_t;
+using frontier::as_contiguous;
+using frontier::data_if;
+using frontier::Experts;
+using frontier::Maps;
+using frontier::NetworkSizes;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
@@ -143,38 +147,25 @@ struct Plan {
   Network n;
   Tensor row_to_token, tiles;
 
-  Plan(const Tensor& x, const Tensor& weights, const Tensor& w_in, const Tensor& w_out,
-       const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out, const Tensor& offsets,
-       const Tensor& slot_to_row, const Tensor& row_to_slot, const std::string& name)
-      : n{}, row_to_token(new_empty(x, {0})), tiles(row_to_token) {
-    n.activation = frontier::activation_from(name);
-    frontier::check_map_shapes(slot_to_row, row_to_slot);
-    n.tokens = slot_to_row.size(0), n.top_k = slot_to_row.size(1), n.rows = n.tokens * n.top_k;
+  Plan(const Tensor& x, const Tensor& weights, const Experts& given, const Maps& maps,
+       const std::string& activation_name)
+      : n(NetworkSizes(x, weights, given, maps, activation_name)),
+        row_to_token(new_empty(x, {0})),
+        tiles(row_to_token) {
     STD_TORCH_CHECK(n.rows <= 0x7fffffff, "slot_to_row: got ", n.rows, " slots, wanted 2^31 - 1 at most");
-    frontier::check_dims("x", x, 2);
-    frontier::check_dims("w_out", w_out, 3);
-    n.width = x.size(1), n.experts = w_out.size(0), n.hidden = w_out.size(2);
-    n.inner = n.gated() ? 2 * n.hidden : n.hidden;
-    frontier::check_offset_shape(offsets, n.experts);
-    frontier::check_shape("x", x, n.tokens, n.width);
-    frontier::check_shape("weights", weights, n.tokens, n.top_k);
-    frontier::check_shape("w_in", w_in, n.experts, n.inner, n.width);
-    frontier::check_shape("w_out", w_out, n.experts, n.width, n.hidden);
-    if (b_in) frontier::check_shape("b_in", *b_in, n.experts, n.inner);
-    if (b_out) frontier::check_shape("b_out", *b_out, n.experts, n.width);
     const auto on_device = [&x](const char* what, const Tensor& tensor) {
       frontier::check_device(what, tensor, "x", x);
     };
-    on_device("weights", weights), on_device("w_in", w_in), on_device("w_out", w_out);
-    on_device("offsets", offsets), on_device("slot_to_row", slot_to_row);
-    on_device("row_to_slot", row_to_slot);
-    if (b_in) on_device("b_in", *b_in);
-    if (b_out) on_device("b_out", *b_out);
+    on_device("weights", weights), on_device("w_in", given.w_in), on_device("w_out", given.w_out);
+    on_device("offsets", maps.offsets), on_device("slot_to_row", maps.slot_to_row);
+    on_device("row_to_slot", maps.row_to_slot);
+    if (given.b_in) on_device("b_in", *given.b_in);
+    if (given.b_out) on_device("b_out", *given.b_out);
     n.device = properties(x);
     n.stream = current_stream(x);
-    n.offsets = offsets.const_data_ptr<int64_t>();
-    n.row_to_slot = row_to_slot.const_data_ptr<int64_t>();
-    slot_to_row.const_data_ptr<int64_t>();  // raises if it is of another type
+    n.offsets = maps.offsets.const_data_ptr<int64_t>();
+    n.row_to_slot = maps.row_to_slot.const_data_ptr<int64_t>();
+    maps.slot_to_row.const_data_ptr<int64_t>();  // raises if it is of another type
   }
 
   // Writes the plan for row tiles of this size.
@@ -198,53 +189,51 @@ struct Plan {
 
 static_assert(sizeof(RowTile) == 16);
 
-std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in,
-                                   const Tensor& w_out_in, const std::optional<Tensor>& b_in_in,
-                                   const std::optional<Tensor>& b_out_in, const Tensor& offsets_in,
-                                   const Tensor& slot_to_row_in, const Tensor& row_to_slot_in,
+std::tuple<Tensor, Tensor> moe_mlp(const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in,
+                                   const Tensor& w_out, const std::optional<Tensor>& b_in,
+                                   const std::optional<Tensor>& b_out, const Tensor& offsets,
+                                   const Tensor& slot_to_row, const Tensor& row_to_slot,
                                    const std::string& activation) {
   const DeviceGuard guard(x_in);
-  const Tensor x = dense(x_in), weights = dense(weights_in), w_in = dense(w_in_in);
-  const Tensor w_out = dense(w_out_in), offsets = dense(offsets_in);
-  const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
-  const std::optional<Tensor> b_in = dense(b_in_in), b_out = dense(b_out_in);
-  Plan plan(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
+  const Tensor x = as_contiguous(x_in), weights = as_contiguous(weights_in);
+  const Experts given(w_in, w_out, b_in, b_out);
+  const Maps maps(offsets, slot_to_row, row_to_slot);
+  Plan plan(x, weights, given, maps, activation);
   Tensor y = new_empty(x, {plan.n.tokens, plan.n.width});
   Tensor pre = new_empty(x, {plan.n.rows, plan.n.inner});
-  frontier::for_real(x, "moe_mlp", [&](auto zero) {
+  frontier::dispatch_floating(x, "moe_mlp", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
-    const T *px = x.const_data_ptr<T>(), *pi = w_in.const_data_ptr<T>(), *po = w_out.const_data_ptr<T>();
-    const T* bi = b_in ? b_in->const_data_ptr<T>() : nullptr;
-    const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
+    using S = acc_t<T>;
+    const T* px = x.const_data_ptr<T>();
+    const T *pi = given.w_in.const_data_ptr<T>(), *po = given.w_out.const_data_ptr<T>();
+    const T *bi = data_if<T>(given.b_in), *bo = data_if<T>(given.b_out);
     const S* w = weights.const_data_ptr<S>();
     const Network& n = plan.n;
     plan.write(x, Products<T>::tile_size(n));
     Tensor active = new_empty(x, {n.rows, n.hidden}), ys = new_empty(weights, {n.rows, n.width});
     T* a = active.mutable_data_ptr<T>();
     S* out = ys.mutable_data_ptr<S>();
-    if (!torchs_products(n, x) || !torchs_forward(n, x, w_in, w_out, b_in, b_out, offsets, pre, ys)) {
+    if (!torchs_products(n, x) || !torchs_forward(n, x, given, maps, pre, ys)) {
       Products<T>::up(n, px, pi, bi, pre.mutable_data_ptr<T>(), a);
       Products<T>::down(n, a, po, bo, out);
     }
-    launch_sum_slots<S, S, T>(out, w, slot_to_row.const_data_ptr<int64_t>(), y.mutable_data_ptr<T>(),
+    launch_sum_slots<S, S, T>(out, w, maps.slot_to_row.const_data_ptr<int64_t>(), y.mutable_data_ptr<T>(),
                               n.tokens, n.top_k, n.width, n.stream);
   });
   return {y, pre};
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
-    const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in_in,
-    const Tensor& w_out_in, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out_in,
-    const Tensor& pre_in, const Tensor& offsets_in, const Tensor& slot_to_row_in,
-    const Tensor& row_to_slot_in, const std::string& activation) {
+    const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in,
+    const Tensor& w_out, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out,
+    const Tensor& pre_in, const Tensor& offsets, const Tensor& slot_to_row, const Tensor& row_to_slot,
+    const std::string& activation) {
   const DeviceGuard guard(x_in);
-  const Tensor grad = dense(grad_in), x = dense(x_in), weights = dense(weights_in);
-  const Tensor w_in = dense(w_in_in), w_out = dense(w_out_in), pre = dense(pre_in);
-  const Tensor offsets = dense(offsets_in), slot_to_row = dense(slot_to_row_in);
-  const Tensor row_to_slot = dense(row_to_slot_in);
-  const std::optional<Tensor> b_out = dense(b_out_in);
-  Plan plan(x, weights, w_in, w_out, b_in, b_out, offsets, slot_to_row, row_to_slot, activation);
+  const Tensor grad = as_contiguous(grad_in), x = as_contiguous(x_in), weights = as_contiguous(weights_in),
+               pre = as_contiguous(pre_in);
+  const Experts given(w_in, w_out, b_in, b_out);
+  const Maps maps(offsets, slot_to_row, row_to_slot);
+  Plan plan(x, weights, given, maps, activation);
   const Network& n = plan.n;
   frontier::check_shape("grad", grad, n.tokens, n.width);
   frontier::check_shape("pre", pre, n.rows, n.inner);
@@ -256,14 +245,14 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
   Tensor dw_out = new_empty(w_out, {n.experts, n.width, n.hidden});
   Tensor db_in = new_empty(w_in, {b_in ? n.experts : 0, n.inner});
   Tensor db_out = new_empty(w_out, {b_out ? n.experts : 0, n.width});
-  frontier::for_real(x, "moe_mlp_backward", [&](auto zero) {
+  frontier::dispatch_floating(x, "moe_mlp_backward", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T *px = x.const_data_ptr<T>(), *pg = grad.const_data_ptr<T>(), *pp = pre.const_data_ptr<T>();
-    const T *pi = w_in.const_data_ptr<T>(), *po = w_out.const_data_ptr<T>();
-    const T* bo = b_out ? b_out->const_data_ptr<T>() : nullptr;
+    const T *pi = given.w_in.const_data_ptr<T>(), *po = given.w_out.const_data_ptr<T>();
+    const T* bo = data_if<T>(given.b_out);
     const S* w = weights.const_data_ptr<S>();
-    const int64_t* row_of = slot_to_row.const_data_ptr<int64_t>();
+    const int64_t* row_of = maps.slot_to_row.const_data_ptr<int64_t>();
     plan.write(x, Products<T>::tile_size(n));
     int64_t parts = Products<T>::dots(n);
     Tensor dpre = new_empty(x, {n.rows, n.inner});
@@ -271,7 +260,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     T* dp = dpre.mutable_data_ptr<T>();
     S *dots = partial.mutable_data_ptr<S>(), *dr = dxs.mutable_data_ptr<S>();
     if (torchs_products(n, x) &&
-        torchs_backward(n, grad, x, weights, w_in, w_out, pre, offsets, dxs, dpre, partial, dw_in, dw_out)) {
+        torchs_backward(n, grad, x, weights, given, maps, pre, dxs, dpre, partial, dw_in, dw_out)) {
       parts = 1;
     } else {
       Tensor active = new_empty(x, {n.rows, n.hidden});

@@ -1,6 +1,6 @@
 // Moving tokens to rows grouped by expert, and back.
 //
-// Dispatch is a copy of T k rows of D numbers, combine a sum over each token's k rows in slot order, and the
+// Dispatch is a copy of T k rows of D elements, combine a sum over each token's k rows in slot order, and the
 // gradient of combine both at once: a warp for each row scales the token's gradient and takes the product
 // with what the expert gave. All read and write rows in 16-byte words where the width allows. A map that
 // points outside is taken for a dropped slot: on a device nothing can be raised without waiting for it.
@@ -16,12 +16,12 @@
 namespace {
 
 using namespace frontier::cuda;
-using frontier::dense;
-using frontier::Sum;
+using frontier::acc_t;
+using frontier::as_contiguous;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
 
-// Raises unless the maps have shapes that go together, hold 64-bit numbers and lie where the tokens are.
+// Raises unless the maps have shapes that go together, hold 64-bit elements and lie where the tokens are.
 void check_maps_for(const char* name, const Tensor& rows, const Tensor& slot_to_row,
                     const Tensor& row_to_slot) {
   frontier::check_map_shapes(slot_to_row, row_to_slot);
@@ -33,15 +33,15 @@ void check_maps_for(const char* name, const Tensor& rows, const Tensor& slot_to_
 
 Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& row_to_slot_in) {
   const DeviceGuard guard(x_in);
-  const Tensor x = dense(x_in), slot_to_row = dense(slot_to_row_in);
-  const Tensor row_to_slot = dense(row_to_slot_in);
+  const Tensor x = as_contiguous(x_in), slot_to_row = as_contiguous(slot_to_row_in);
+  const Tensor row_to_slot = as_contiguous(row_to_slot_in);
   check_maps_for("x", x, slot_to_row, row_to_slot);
   frontier::check_dims("x", x, 2);
   frontier::check_shape("x", x, slot_to_row.size(0), x.size(1));
   const int64_t rows = row_to_slot.size(0), width = x.size(1), top_k = slot_to_row.size(1);
   Tensor xs = new_empty(x, {rows, width});
   const int64_t* slot_of = row_to_slot.const_data_ptr<int64_t>();
-  frontier::for_real(x, "dispatch", [&](auto zero) {
+  frontier::dispatch_floating(x, "dispatch", [&](auto zero) {
     using T = decltype(zero);
     launch_copy_rows(x.const_data_ptr<T>(), slot_of, xs.mutable_data_ptr<T>(), rows, top_k, width,
                      current_stream(x));
@@ -52,21 +52,21 @@ Tensor dispatch(const Tensor& x_in, const Tensor& slot_to_row_in, const Tensor& 
 Tensor combine(const Tensor& ys_in, const std::optional<Tensor>& weights_in, const Tensor& slot_to_row_in,
                const Tensor& row_to_slot_in) {
   const DeviceGuard guard(ys_in);
-  const Tensor ys = dense(ys_in), slot_to_row = dense(slot_to_row_in);
-  const Tensor row_to_slot = dense(row_to_slot_in);
+  const Tensor ys = as_contiguous(ys_in), slot_to_row = as_contiguous(slot_to_row_in);
+  const Tensor row_to_slot = as_contiguous(row_to_slot_in);
   check_maps_for("ys", ys, slot_to_row, row_to_slot);
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
   const int64_t tokens = slot_to_row.size(0), top_k = slot_to_row.size(1), width = ys.size(1);
-  const std::optional<Tensor> weights = dense(weights_in);
+  const std::optional<Tensor> weights = as_contiguous(weights_in);
   if (weights) {
     frontier::check_shape("weights", *weights, tokens, top_k);
     frontier::check_device("weights", *weights, "ys", ys);
   }
   Tensor y = new_empty(ys, {tokens, width});
-  frontier::for_real(ys, "combine", [&](auto zero) {
+  frontier::dispatch_floating(ys, "combine", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     launch_sum_slots<S>(ys.const_data_ptr<T>(), weights ? weights->const_data_ptr<S>() : nullptr,
                         slot_to_row.const_data_ptr<int64_t>(), y.mutable_data_ptr<T>(), tokens, top_k, width,
                         current_stream(ys));
@@ -110,8 +110,8 @@ std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor&
                                             const Tensor& weights_in, const Tensor& slot_to_row_in,
                                             const Tensor& row_to_slot_in) {
   const DeviceGuard guard(ys_in);
-  const Tensor grad = dense(grad_in), ys = dense(ys_in), weights = dense(weights_in);
-  const Tensor slot_to_row = dense(slot_to_row_in), row_to_slot = dense(row_to_slot_in);
+  const Tensor grad = as_contiguous(grad_in), ys = as_contiguous(ys_in), weights = as_contiguous(weights_in);
+  const Tensor slot_to_row = as_contiguous(slot_to_row_in), row_to_slot = as_contiguous(row_to_slot_in);
   check_maps_for("ys", ys, slot_to_row, row_to_slot);
   frontier::check_dims("ys", ys, 2);
   frontier::check_shape("ys", ys, slot_to_row.numel(), ys.size(1));
@@ -122,9 +122,9 @@ std::tuple<Tensor, Tensor> combine_backward(const Tensor& grad_in, const Tensor&
   const int64_t top_k = slot_to_row.size(1), rows = ys.size(0), width = ys.size(1);
   Tensor grad_ys = new_empty(ys, {rows, width});
   Tensor grad_weights = new_empty(weights, {slot_to_row.size(0), top_k});
-  frontier::for_real(ys, "combine_backward", [&](auto zero) {
+  frontier::dispatch_floating(ys, "combine_backward", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     constexpr int N = 16 / sizeof(T);
     const T *g = grad.const_data_ptr<T>(), *y = ys.const_data_ptr<T>();
     T* gy = grad_ys.mutable_data_ptr<T>();

@@ -3,7 +3,7 @@
 //
 // retention_pass.h tells how one kind of walk makes the output and the gradients of q, k and v;
 // retention_mma.h runs it on tensor cores, retention_fma.h on multiply-adds. The forms compute the same
-// numbers, so all run in chunks of the kernel's own size, whatever chunk_size asks for: 2 T (C (K + V) / 2 +
+// elements, so all run in chunks of the kernel's own size, whatever chunk_size asks for: 2 T (C (K + V) / 2 +
 // 2 K V) FLOP a head forward and three times that backward, plus what several tiles of columns compute twice
 // (the scores).
 //
@@ -13,7 +13,7 @@
 // rest of q_i . dQ_i, summed from i to the end; pairs with what comes after are the rest of k_j . dK_j,
 // summed up to i; and pairs that span the chunk are the product of the state at its start with the gradient
 // of the state at its end. Sums are in double, so what cancels inside a chunk leaves only the walks'
-// rounding, and nothing cancels between chunks. For that the walk for dQ keeps its states, T / C K V numbers
+// rounding, and nothing cancels between chunks. For that the walk for dQ keeps its states, T / C K V elements
 // a head.
 //
 // The device is never waited for: grids come from shapes, bounds of packed sequences stay where they are, and
@@ -25,6 +25,7 @@
 
 #include "common/checks.h"
 #include "common/dtypes.h"
+#include "common/retention_sizes.h"
 #include "device.h"
 #include "retention_fma.h"
 #include "retention_mma.h"
@@ -39,62 +40,27 @@ using torch::stable::new_empty;
 using torch::stable::new_zeros;
 using torch::stable::Tensor;
 
-template <typename T>
-const T* data_if(const std::optional<Tensor>& tensor) {
-  return tensor ? tensor->const_data_ptr<T>() : nullptr;
-}
-
-ScalarType sum_type(const Tensor& tensor) {
-  return tensor.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-}
-
 // Raises unless the tensor has this element type and lies where q does.
 void check_kind(const char* name, const Tensor& tensor, const Tensor& q, ScalarType wanted) {
-  STD_TORCH_CHECK(tensor.scalar_type() == wanted, name, ": does not have the element type that goes with q");
-  STD_TORCH_CHECK(tensor.is_cpu() == q.is_cpu() && tensor.get_device_index() == q.get_device_index(), name,
-                  ": is not on the device of q");
+  check_type(name, tensor, wanted);
+  check_device(name, tensor, "q", q);
 }
 
 constexpr int kWidest = 256;
 constexpr int kLongestChunk = 64;
 constexpr int64_t kWholeSequence = int64_t{1} << 40;  // a segment's length if each sequence is one
 
-// Sizes of one call, checked.
-struct Shape {
-  int64_t batch, time, heads, key, value, sequences;
-  bool per_token;
-
+// Sizes of one call that a kernel has and whose tensors lie on one device.
+struct Shape : RetentionSizes {
   Shape(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_decay,
-        const std::optional<Tensor>& initial, const std::optional<Tensor>& cu_seqlens, int64_t chunk_size) {
-    check_dims("q", q, 4);
-    check_dims("v", v, 4);
-    batch = q.size(0), time = q.size(1), heads = q.size(2), key = q.size(3), value = v.size(3);
-    check_shape("k", k, batch, time, heads, key);
-    check_shape("v", v, batch, time, heads, value);
-    check_kind("k", k, q, q.scalar_type());
-    check_kind("v", v, q, q.scalar_type());
-    check_kind("log_decay", log_decay, q, sum_type(q));
+        const std::optional<Tensor>& initial, const std::optional<Tensor>& cu_seqlens, int64_t chunk_size)
+      : RetentionSizes(q, k, v, log_decay, initial, cu_seqlens, chunk_size) {
     STD_TORCH_CHECK(key >= 1 && key <= kWidest, "q: got a width of ", key, ", wanted 1 to ", kWidest);
     STD_TORCH_CHECK(value >= 1 && value <= kWidest, "v: got a width of ", value, ", wanted 1 to ", kWidest);
-    per_token = log_decay.dim() == 3;
-    if (per_token)
-      check_shape("log_decay", log_decay, batch, time, heads);
-    else
-      check_shape("log_decay", log_decay, heads);
-    sequences = batch;
-    if (cu_seqlens) {
-      check_kind("cu_seqlens", *cu_seqlens, q, ScalarType::Long);
-      check_dims("cu_seqlens", *cu_seqlens, 1);
-      STD_TORCH_CHECK(batch == 1, "cu_seqlens: got a batch of ", batch, ", wanted 1, packed along time");
-      sequences = cu_seqlens->size(0) - 1;
-      STD_TORCH_CHECK(sequences >= 0, "cu_seqlens: got no elements, wanted at least a zero");
-    }
-    if (initial) {
-      check_kind("initial_state", *initial, q, sum_type(q));
-      check_shape("initial_state", *initial, sequences, heads, key, value);
-    }
-    STD_TORCH_CHECK(chunk_size >= 0, "chunk_size: got ", chunk_size,
-                    ", wanted 1 or more, or 0 for one chunk");
+    check_device("k", k, "q", q), check_device("v", v, "q", q);
+    check_device("log_decay", log_decay, "q", q);
+    if (cu_seqlens) check_device("cu_seqlens", *cu_seqlens, "q", q);
+    if (initial) check_device("initial_state", *initial, "q", q);
   }
 };
 
@@ -139,7 +105,7 @@ Walk<T> fma(int depth) {
           1,
           S::kThreads / 32,
           S::shared_bytes(depth),
-          int64_t{S::padded(depth)} * WIDTH * static_cast<int64_t>(sizeof(Sum<T>))};
+          int64_t{S::padded(depth)} * WIDTH * static_cast<int64_t>(sizeof(acc_t<T>))};
 }
 
 // The walk for a state of [depth, width] on this device.
@@ -179,7 +145,7 @@ dim3 grid_of(int64_t blocks) {
 // One element of the states for each thread: what every segment begins with, from what every one adds.
 template <typename T>
 __global__ void scan_segments(const Pass<T> p) {
-  using S = Sum<T>;
+  using S = acc_t<T>;
   const int64_t size = p.state_size(), blocks = (size + blockDim.x - 1) / blockDim.x;
   const int64_t element = blockIdx.x % blocks * blockDim.x + threadIdx.x;
   const int64_t head = blockIdx.x / blocks % p.heads, sequence = blockIdx.x / blocks / p.heads;
@@ -195,7 +161,7 @@ __global__ void scan_segments(const Pass<T> p) {
     const bool last = step + 1 == segments;
     const S added = last ? S(0) : here;
     if (step > 0) here = state;
-    if (!last) state = Fade<S>::of(p.segment_decays[slot * p.heads + head])(state) + added;
+    if (!last) state = StateDecay<S>::of(p.segment_decays[slot * p.heads + head])(state) + added;
   }
 }
 
@@ -226,9 +192,9 @@ template <typename T>
 SegmentStates sum_segments(const Walk<T>& walk, Pass<T>& p, const Tensor& like, cudaStream_t stream) {
   if (p.segment == kWholeSequence) return {};
   const int64_t slots = p.slots(p.segment);
-  Tensor states = new_empty(like, {slots, p.heads, p.state_size()}, sum_type(like));
+  Tensor states = new_empty(like, {slots, p.heads, p.state_size()}, acc_type(like));
   Tensor decays = new_empty(like, {slots, p.heads}, ScalarType::Double);
-  p.segment_states = states.mutable_data_ptr<Sum<T>>();
+  p.segment_states = states.mutable_data_ptr<acc_t<T>>();
   p.segment_decays = decays.mutable_data_ptr<double>();
   Pass<T> sums = p;
   sums.sums_only = true;
@@ -250,7 +216,7 @@ Pass<T> make_pass(const Shape& n, const T* x, const T* y, const T* z, T* out, bo
                   const Tensor& log_decay, const std::optional<Tensor>& cu_seqlens) {
   Pass<T> p{};
   p.x = x, p.y = y, p.z = z, p.out = out;
-  p.log_decay = log_decay.const_data_ptr<Sum<T>>();
+  p.log_decay = log_decay.const_data_ptr<acc_t<T>>();
   p.cu_seqlens = data_if<int64_t>(cu_seqlens);
   p.sequences = n.sequences, p.time = n.time, p.tokens = n.batch * n.time, p.heads = n.heads;
   p.depth = static_cast<int>(transposed ? n.value : n.key);
@@ -271,16 +237,16 @@ std::tuple<Tensor, Tensor> retention(const Tensor& q_in, const Tensor& k_in, con
   const DeviceGuard guard(q_in);
   const Tensor q = contiguous(q_in), k = contiguous(k_in), v = contiguous(v_in);
   const Tensor log_decay = contiguous(log_decay_in);
-  const std::optional<Tensor> initial = frontier::dense(initial_in),
-                              cu_seqlens = frontier::dense(cu_seqlens_in);
+  const std::optional<Tensor> initial = frontier::as_contiguous(initial_in),
+                              cu_seqlens = frontier::as_contiguous(cu_seqlens_in);
   const Shape n(q, k, v, log_decay, initial, cu_seqlens, chunk_size);
   Tensor o = new_empty(v, {n.batch, n.time, n.heads, n.value});
-  Tensor state = new_empty(v, {n.sequences, n.heads, n.key, n.value}, sum_type(q));
+  Tensor state = new_empty(v, {n.sequences, n.heads, n.key, n.value}, acc_type(q));
   const Properties device = properties(q);
   const cudaStream_t stream = current_stream(q);
-  for_real(q, "retention", [&](auto zero) {
+  dispatch_floating(q, "retention", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const Walk<T> walk = choose_walk<T>(static_cast<int>(n.key), static_cast<int>(n.value), device);
     Pass<T> p = make_pass(n, q.const_data_ptr<T>(), k.const_data_ptr<T>(), v.const_data_ptr<T>(),
                           o.mutable_data_ptr<T>(), false, log_decay, cu_seqlens);
@@ -305,9 +271,9 @@ struct DecayParts {
 
 // One warp for each chunk and head: the gradient of each token's decay, or their sum in [heads, chunks].
 template <typename T, int ROWS>
-__global__ void decay_gradient(const Pass<T> p, const DecayParts<Sum<T>> parts, Sum<T>* per_token,
+__global__ void decay_gradient(const Pass<T> p, const DecayParts<acc_t<T>> parts, acc_t<T>* per_token,
                                double* per_chunk) {
-  using S = Sum<T>;
+  using S = acc_t<T>;
   constexpr int kEach = ROWS / 32;
   const int lane = threadIdx.x % 32;
   const int64_t task = static_cast<int64_t>(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32;
@@ -389,16 +355,16 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
   const DeviceGuard guard(q_in);
   const Tensor q = contiguous(q_in), k = contiguous(k_in), v = contiguous(v_in);
   const Tensor log_decay = contiguous(log_decay_in);
-  const std::optional<Tensor> initial = frontier::dense(initial_in),
-                              cu_seqlens = frontier::dense(cu_seqlens_in);
-  const std::optional<Tensor> grad_state = frontier::dense(grad_state_in);
+  const std::optional<Tensor> initial = frontier::as_contiguous(initial_in),
+                              cu_seqlens = frontier::as_contiguous(cu_seqlens_in);
+  const std::optional<Tensor> grad_state = frontier::as_contiguous(grad_state_in);
   const Shape n(q, k, v, log_decay, initial, cu_seqlens, chunk_size);
   const Tensor grad = grad_in ? contiguous(*grad_in) : new_zeros(v, {n.batch, n.time, n.heads, n.value});
   check_shape("grad", grad, n.batch, n.time, n.heads, n.value);
   check_kind("grad", grad, q, q.scalar_type());
   if (grad_state) {
     check_shape("grad_state", *grad_state, n.sequences, n.heads, n.key, n.value);
-    check_kind("grad_state", *grad_state, q, sum_type(q));
+    check_kind("grad_state", *grad_state, q, acc_type(q));
   }
   Tensor dq = new_empty(q, {n.batch, n.time, n.heads, n.key});
   Tensor dk = new_empty(k, {n.batch, n.time, n.heads, n.key});
@@ -409,9 +375,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
   Tensor dinitial = new_empty(log_decay, {initial ? n.sequences : 0, n.heads, n.key, n.value});
   const Properties device = properties(q);
   const cudaStream_t stream = current_stream(q);
-  for_real(q, "retention_backward", [&](auto zero) {
+  dispatch_floating(q, "retention_backward", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     const T *pq = q.const_data_ptr<T>(), *pk = k.const_data_ptr<T>(), *pv = v.const_data_ptr<T>();
     const T* pgrad = grad.const_data_ptr<T>();
     const int key = static_cast<int>(n.key), value = static_cast<int>(n.value);
@@ -496,12 +462,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> retention_backward(
 
 // Decoding: o = scale q S after S <- exp(g) S + k v^T. A block owns `4 lanes` columns of one head's state and
 // takes its rows in groups; a thread has four columns of every groups-th row, reads them once, writes them
-// once and adds them to the output while it has them. 2 K V numbers moved, 5 K V FLOP a head.
+// once and adds them to the output while it has them. 2 K V elements moved, 5 K V FLOP a head.
 template <typename T, bool VECTORS>
 __global__ void __launch_bounds__(128)
-    decode(const T* q, const T* k, const T* v, Sum<T>* states, const Sum<T>* log_decay, bool per_batch,
-           Sum<T> scale, T* out, int64_t heads, int depth, int width, int lanes) {
-  using S = Sum<T>;
+    decode(const T* q, const T* k, const T* v, acc_t<T>* states, const acc_t<T>* log_decay, bool per_batch,
+           acc_t<T> scale, T* out, int64_t heads, int depth, int width, int lanes) {
+  using S = acc_t<T>;
   constexpr int kThreads = 128;
   __shared__ S sums[kThreads][4];
   __shared__ S reads[kWidest], writes[kWidest];
@@ -510,7 +476,7 @@ __global__ void __launch_bounds__(128)
   const int group = threadIdx.x / lanes;
   const int column = blockIdx.x % tiles * 4 * lanes + threadIdx.x % lanes * 4;
   const double g = static_cast<double>(log_decay[per_batch ? task : task % heads]);
-  const S fade = g <= 0 ? static_cast<S>(exp(g)) : static_cast<S>(nan(""));
+  const S decay = g <= 0 ? static_cast<S>(exp(g)) : static_cast<S>(nan(""));
   for (int d = threadIdx.x; d < depth; d += kThreads) {
     reads[d] = scale * static_cast<S>(q[task * depth + d]);
     writes[d] = static_cast<S>(k[task * depth + d]);
@@ -537,7 +503,7 @@ __global__ void __launch_bounds__(128)
     }
 #pragma unroll
     for (int c = 0; c < 4; ++c) {
-      cells[c] = fade * cells[c] + writes[d] * value[c];
+      cells[c] = decay * cells[c] + writes[d] * value[c];
       sum[c] += reads[d] * cells[c];
     }
     if constexpr (VECTORS) {
@@ -586,16 +552,16 @@ Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in
     check_shape("log_decay", log_decay, heads);
   check_kind("k", k, q, q.scalar_type());
   check_kind("v", v, q, q.scalar_type());
-  check_kind("state", state, q, sum_type(q));
-  check_kind("log_decay", log_decay, q, sum_type(q));
+  check_kind("state", state, q, acc_type(q));
+  check_kind("log_decay", log_decay, q, acc_type(q));
   STD_TORCH_CHECK(key >= 1 && key <= kWidest, "q: got a width of ", key, ", wanted 1 to ", kWidest);
   STD_TORCH_CHECK(value >= 1 && value <= kWidest, "v: got a width of ", value, ", wanted 1 to ", kWidest);
   STD_TORCH_CHECK(state.is_contiguous(), "state: is updated in place and has to be contiguous");
   Tensor o = new_empty(v, {batch, heads, value});
   const Properties device = properties(q);
-  for_real(q, "retention_step", [&](auto zero) {
+  dispatch_floating(q, "retention_step", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     S* states = state.mutable_data_ptr<S>();
     // Rows of 256 bytes each, or shorter if that leaves SMs without a block.
     int lanes = 16;

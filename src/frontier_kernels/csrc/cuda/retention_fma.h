@@ -4,7 +4,7 @@
 // ROWS tokens takes the depth in slabs of 32: each slab of x and y is read once for scores and x S together,
 // and y's once more for the state; a thread keeps a grid of 4 x 4 sums in registers, so an element from
 // shared memory serves four multiply-adds. Sums over the depth, over tokens and over chunks are all of type
-// Sum<T>.
+// acc_t<T>.
 
 #pragma once
 
@@ -14,7 +14,7 @@ namespace frontier::cuda {
 
 template <typename T, int ROWS, int WIDTH>
 struct FmaShape {
-  using S = Sum<T>;
+  using S = acc_t<T>;
   static constexpr int kSlab = 32;
   static constexpr int kSide = ROWS / 4;  // threads along rows, and along columns
   static constexpr int kThreads = kSide * kSide;
@@ -28,7 +28,7 @@ struct FmaShape {
 
   struct Rest {
     S x[ROWS * kDeep], y[ROWS * kDeep], z[ROWS * kWide], scores[ROWS * kScores];
-    Fades<S, ROWS> fades;
+    DecayFactors<S, ROWS> factors;
   };
   static size_t shared_bytes(int depth) { return sizeof(Rest) + padded(depth) * WIDTH * sizeof(S); }
 };
@@ -36,7 +36,7 @@ struct FmaShape {
 template <typename T, int ROWS, int WIDTH>
 __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(const Pass<T> p, int) {
   using Shape = FmaShape<T, ROWS, WIDTH>;
-  using S = Sum<T>;
+  using S = acc_t<T>;
   constexpr int kThreads = Shape::kThreads, kSide = Shape::kSide, kSlab = Shape::kSlab;
   constexpr int kAcross = Shape::kAcross, kDown = Shape::kDown;
   constexpr int kDeep = Shape::kDeep, kWide = Shape::kWide, kScores = Shape::kScores;
@@ -78,10 +78,10 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
       }
     };
     using SlabColumns = std::integral_constant<int, kSlab>;
-    if (warp == 0) fill_fades<ROWS>(p, first, count, head, shared.fades);
+    if (warp == 0) fill_decay_factors<ROWS>(p, first, count, head, shared.factors);
     load(p.z, p.width, column, std::integral_constant<int, WIDTH>{}, shared.z, kWide);
     __syncthreads();
-    const auto& fades = shared.fades;
+    const auto& factors = shared.factors;
 
     if (!p.sums_only) {
       const int64_t kept_at = (((segment.chunk_slot + chunk) * p.heads + head) * tiles + tile) * cells;
@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
         sum = warp_sum(sum);
         if (threadIdx.x % 32 == 0)
           p.crossing[((tile * warps + warp) * p.heads + head) * p.slots(ROWS) + segment.chunk_slot + chunk] =
-              sum * static_cast<double>(fades.fade(1));
+              sum * static_cast<double>(factors.state(1));
       }
 
       S scores[4][4] = {}, read[4][kAcross] = {};
@@ -132,7 +132,8 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
           S score = 0;
           if (later > 0)
             score = p.scale_scores * scores[r][c] *
-                    (p.reverse ? fades.clock[j].since(fades.clock[i]) : fades.clock[i].since(fades.clock[j]));
+                    (p.reverse ? factors.clock[j].since(factors.clock[i])
+                               : factors.clock[i].since(factors.clock[j]));
           // The diagonal is kept apart: the decay's gradient has no part in it.
           if (later == 0) score = p.scale_scores * scores[r][c];
           shared.scores[i * kScores + j] = score;
@@ -169,7 +170,7 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
           const int e = column + across + kSide * c;
           if (i >= count || e >= p.width) continue;
           const int64_t at = ((first + i) * p.heads + head) * p.width + e;
-          const S inherited = empty ? S(0) : fades.read[i] * read[r][c];
+          const S inherited = empty ? S(0) : factors.read[i] * read[r][c];
           const S result = inherited + out[r][c];
           if (p.rows) {
             whole += result * static_cast<S>(p.rows[at]);
@@ -191,7 +192,7 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
     }
 
     for (int i = threadIdx.x; i < ROWS * WIDTH; i += kThreads)
-      shared.z[i / WIDTH * kWide + i % WIDTH] *= fades.write[i / WIDTH];
+      shared.z[i / WIDTH * kWide + i % WIDTH] *= factors.write[i / WIDTH];
     for (int slab = 0; slab < slabs; ++slab) {
       __syncthreads();
       load(p.y, p.depth, slab * kSlab, SlabColumns{}, shared.y, kDeep);
@@ -202,7 +203,7 @@ __global__ void __launch_bounds__(FmaShape<T, ROWS, WIDTH>::kThreads) fma_walk(c
       for (int r = 0; r < kDown; ++r)
 #pragma unroll
         for (int c = 0; c < kAcross; ++c)
-          sums[r][c] = fades.fade(rows[(down + kSide * r) * WIDTH + across + kSide * c]);
+          sums[r][c] = factors.state(rows[(down + kSide * r) * WIDTH + across + kSide * c]);
 #pragma unroll 4
       for (int j = 0; j < ROWS; ++j) {
         S y[kDown], z[kAcross];

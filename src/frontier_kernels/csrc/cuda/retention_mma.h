@@ -8,7 +8,7 @@
 //
 //   scores = x y^T, times D, rounded to T, to shared memory      ROWS^2 DEPTH / 2     shared by all warps
 //   out    = (x S) read + scores z                               ROWS DEPTH 16 WARPS + ROWS^2 8 WARPS
-//   state  = fade state + (write z)^T y                          ROWS DEPTH 32 WARPS   twice: see below
+//   state  = decay state + (write z)^T y                          ROWS DEPTH 32 WARPS   twice: see below
 //
 // What lies on the diagonal itself, D_ii = 1, is added in float: so the decay's gradient, which has no part
 // in it, does not drown in it where decays are strong. Rows of shared memory are padded by 16 bytes, which
@@ -17,7 +17,7 @@
 //
 // Rounded to T are the scores and the state as a factor of x S; a state beyond float16's 65504 therefore
 // overflows, as an output of that size would. What is added to the state is not rounded: write z is the sum
-// of two numbers of T.
+// of two elements of T.
 
 #pragma once
 
@@ -25,7 +25,7 @@
 
 namespace frontier::cuda {
 
-// The word's two numbers of T, zero where they are infinite or NaN.
+// The word's two elements of T, zero where they are infinite or NaN.
 template <typename T>
 __device__ __forceinline__ uint32_t finite_part(uint32_t word) {
   constexpr uint32_t kExponent = std::is_same_v<T, Half> ? 0x7c00u : 0x7f80u;
@@ -50,7 +50,7 @@ struct MmaShape {
   struct Rest {
     T scores[ROWS * kScores];
     float diagonal[ROWS];
-    Fades<float, ROWS> fades;
+    DecayFactors<float, ROWS> factors;
   };
   static constexpr size_t shared_bytes(int stages) { return stages * kStage * sizeof(T) + sizeof(Rest); }
 };
@@ -118,7 +118,7 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
     const int count = static_cast<int>(min(segment.end - first, static_cast<int64_t>(ROWS)));
     if (num_stages == 1 || step + 1 < chunks) fetch(step + num_stages - 1);
     cp_async_commit();
-    if (warp == 0) fill_fades<ROWS>(p, first, count, head, rest.fades);
+    if (warp == 0) fill_decay_factors<ROWS>(p, first, count, head, rest.factors);
     if (num_stages == 2)
       cp_async_wait<1>();
     else
@@ -126,7 +126,7 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
     __syncthreads();
     const T* x = stages + step % num_stages * Shape::kStage;
     const T *y = x + ROWS * kDeep, *z = y + ROWS * kDeep;
-    const auto& fades = rest.fades;
+    const auto& factors = rest.factors;
     // Whether block (i, j) of the scores holds pairs of this walk.
     const auto holds = [&](int i, int j) {
       return 16 * i < count && 16 * j < count && (p.reverse ? j >= i : j <= i);
@@ -165,8 +165,8 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
               pair[e] = 0;
               if (later == 0) rest.diagonal[i] = score;
               if (later > 0)
-                pair[e] = score * (p.reverse ? fades.clock[j + e].since(fades.clock[i])
-                                             : fades.clock[i].since(fades.clock[j + e]));
+                pair[e] = score * (p.reverse ? factors.clock[j + e].since(factors.clock[i])
+                                             : factors.clock[i].since(factors.clock[j + e]));
             }
             *reinterpret_cast<uint32_t*>(rest.scores + i * kScores + j) = pack<T>(pair[0], pair[1]);
           }
@@ -198,7 +198,7 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
         sum = warp_sum(sum);
         if (lane == 0)
           p.crossing[(part * p.heads + head) * p.slots(ROWS) + segment.chunk_slot + chunk] =
-              fades.fade(1) * sum;
+              factors.state(1) * sum;
       }
 
       float out[kRowTiles][2][4] = {};
@@ -256,7 +256,7 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
 #pragma unroll
         for (int n = 0; n < 2; ++n)
 #pragma unroll
-          for (int i = 0; i < 4; ++i) out[m][n][i] *= fades.read[16 * m + g + 8 * (i / 2)];
+          for (int i = 0; i < 4; ++i) out[m][n][i] *= factors.read[16 * m + g + 8 * (i / 2)];
       if (p.rows && p.read_products) multiply_rows(p.read_products);
       // Blocks along the summed rows are a loop as it stands: unrolled, it would want more registers than
       // there are.
@@ -321,13 +321,13 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
         }
     }
 
-    const Fade<float> fade = fades.fade;
+    const StateDecay<float> decay = factors.state;
 #pragma unroll
     for (int s = 0; s < kSteps; ++s)
 #pragma unroll
       for (int half = 0; half < 2; ++half)
 #pragma unroll
-        for (int i = 0; i < 4; ++i) state[s][half][i] = fade(state[s][half][i]);
+        for (int i = 0; i < 4; ++i) state[s][half][i] = decay(state[s][half][i]);
 #pragma unroll 1
     for (int b = 0; 16 * b < count; ++b) {
       // z^T: columns g and g + 8 of the warp's, rows 2 t and 2 t + 8 of the block, and the next. Weighed by
@@ -337,7 +337,7 @@ __global__ void __launch_bounds__(32 * WARPS, (MmaShape<T, DEPTH, WARPS, ROWS>::
                         z + (16 * b + lane / 16 * 8 + lane % 8) * kWide + 16 * warp + lane / 8 % 2 * 8);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const float* write = fades.write + 16 * b + 2 * t + i / 2 * 8;
+        const float* write = factors.write + 16 * b + 2 * t + i / 2 * 8;
         const float low = unpack<T>(words[i], 0) * write[0], high = unpack<T>(words[i], 1) * write[1];
         left[i] = pack<T>(low, high);
         rounded_off[i] = pack<T>(low - unpack<T>(left[i], 0), high - unpack<T>(left[i], 1));

@@ -1,19 +1,19 @@
 // One walk over retention's sequences, the shape of all four products of forward and backward:
 //
-//   out_i = sum over j of D_ij (x_i . y_j) z_j + read_i (x_i S)      S <- fade S + sum over j of write_j y_j
+//   out_i = sum over j of D_ij (x_i . y_j) z_j + read_i (x_i S)      S <- decay S + sum over j of write_j y_j
 //   z_j^T
 //
 //   forward in time (j <= i):   O  from x = q,  y = k,  z = v         dQ from x = dO, y = v,  z = k
 //   backward in time (j >= i):  dK from x = v,  y = dO, z = q         dV from x = k,  y = q,  z = dO
 //
 // With a the sums of log decays from a chunk's start, D_ij = exp(-|a_i - a_j|); forward read_i = exp(a_i) and
-// write_j = exp(a_last - a_j), backward the other way round; fade = exp(a_last). S is the state where the
+// write_j = exp(a_last - a_j), backward the other way round; decay = exp(a_last). S is the state where the
 // walk goes forward (transposed for dQ) and the state's gradient where it goes backward.
 //
 // A sequence is cut into segments of whole chunks, one block each (and one for each head and each tile of
 // z's columns): many segments when few heads would leave the device idle, one when they fill it. With more
 // than one, a first walk sums each segment's state from zero, and a scan over segments makes the states that
-// they begin with; memory moved besides inputs and outputs is 3 to 4 K V numbers a segment and head.
+// they begin with; memory moved besides inputs and outputs is 3 to 4 K V elements a segment and head.
 //
 // Segments, and chunks, of sequence n are numbered from floor(start_n / length) + n, so that a grid sized
 // from the tensors' shapes covers them all, wherever cu_seqlens puts the bounds, and the host never reads
@@ -21,16 +21,15 @@
 
 #pragma once
 
+#include "common/constants.h"
+#include "common/dtypes.h"
 #include "device.h"
 
 namespace frontier::cuda {
 
 template <typename T>
-using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
-
-template <typename T>
 struct Pass {
-  using S = Sum<T>;
+  using S = acc_t<T>;
 
   // [tokens, heads, depth] for x and y, [tokens, heads, width] for z and out.
   const T *x, *y, *z;
@@ -137,11 +136,11 @@ struct Clock<double> {
 // A state's decay over some time, applied as what is lost where that is little: the rounding of a factor
 // close to one would be the same in every chunk, and in a long memory add up.
 template <typename S>
-struct Fade {
+struct StateDecay {
   S kept, change;  // kept is 0 or 1
 
   // From a log decay, base 2.
-  __device__ static Fade of(double a) {
+  __device__ static StateDecay of(double a) {
     const bool little = a > -1;
     return {little ? S(1) : S(0), static_cast<S>(little ? expm1(a * 0.6931471805599453) : exp2(a))};
   }
@@ -150,10 +149,10 @@ struct Fade {
 
 // The factors of one chunk, in shared memory.
 template <typename S, int ROWS>
-struct Fades {
+struct DecayFactors {
   Clock<S> clock[ROWS];
   S read[ROWS], write[ROWS];
-  Fade<S> fade;
+  StateDecay<S> state;
 };
 
 template <typename T>
@@ -164,10 +163,10 @@ __device__ double log_decay_at(const Pass<T>& p, int64_t token, int64_t head) {
   return (g < kForgotten ? kForgotten : g) * 1.4426950408889634;
 }
 
-// Fills `fades` for the chunk of `count` tokens from `first`; called by one whole warp.
+// Fills `factors` for the chunk of `count` tokens from `first`; called by one whole warp.
 template <int ROWS, typename T>
-__device__ void fill_fades(const Pass<T>& p, int64_t first, int count, int64_t head,
-                           Fades<Sum<T>, ROWS>& fades) {
+__device__ void fill_decay_factors(const Pass<T>& p, int64_t first, int count, int64_t head,
+                                   DecayFactors<acc_t<T>, ROWS>& factors) {
   constexpr int kEach = ROWS / 32;
   const int lane = threadIdx.x % 32;
   double own[kEach], sum = 0;
@@ -185,18 +184,18 @@ __device__ void fill_fades(const Pass<T>& p, int64_t first, int count, int64_t h
   }
   const double total = __shfl_sync(kWholeWarp, before, 31);
   before -= sum;
-  using C = Clock<Sum<T>>;
+  using C = Clock<acc_t<T>>;
   const C zero = C::of(0), end = C::of(total);
 #pragma unroll
   for (int e = 0; e < kEach; ++e) {
     const int row = lane * kEach + e;
     const C now = C::of(before + own[e]);
-    const Sum<T> since = now.since(zero), left = end.since(now);
-    fades.clock[row] = now;
-    fades.read[row] = p.scale_read * (p.reverse ? left : since);
-    fades.write[row] = p.scale_write * (p.reverse ? since : left);
+    const acc_t<T> since = now.since(zero), left = end.since(now);
+    factors.clock[row] = now;
+    factors.read[row] = p.scale_read * (p.reverse ? left : since);
+    factors.write[row] = p.scale_write * (p.reverse ? since : left);
   }
-  if (lane == 0) fades.fade = Fade<Sum<T>>::of(total);
+  if (lane == 0) factors.state = StateDecay<acc_t<T>>::of(total);
 }
 
 // Copies the `used` first of columns [column, column + COLUMNS) of `count` rows of one head of [tokens,
@@ -236,7 +235,7 @@ __device__ void sum_segment_decay(const Pass<T>& p, const Segment& s, int64_t sl
 
 // Where the state that a segment begins with lies; null if it is zero.
 template <typename T>
-__device__ const Sum<T>* state_before(const Pass<T>& p, const Segment& s, int64_t slot, int64_t head) {
+__device__ const acc_t<T>* state_before(const Pass<T>& p, const Segment& s, int64_t slot, int64_t head) {
   if (p.sums_only) return nullptr;
   if (s.opens) return p.first ? p.first + (s.sequence * p.heads + head) * p.state_size() : nullptr;
   return p.segment_states + (slot * p.heads + head) * p.state_size();
@@ -244,7 +243,7 @@ __device__ const Sum<T>* state_before(const Pass<T>& p, const Segment& s, int64_
 
 // Where the state that a segment ends with goes; null if nobody wants it.
 template <typename T>
-__device__ Sum<T>* state_after(const Pass<T>& p, const Segment& s, int64_t slot, int64_t head) {
+__device__ acc_t<T>* state_after(const Pass<T>& p, const Segment& s, int64_t slot, int64_t head) {
   if (p.sums_only) return p.segment_states + (slot * p.heads + head) * p.state_size();
   return s.closes && p.last ? p.last + (s.sequence * p.heads + head) * p.state_size() : nullptr;
 }

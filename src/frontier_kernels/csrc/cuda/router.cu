@@ -25,9 +25,9 @@
 namespace {
 
 using namespace frontier::cuda;
-using frontier::dense;
+using frontier::acc_t;
+using frontier::as_contiguous;
 using frontier::kSmallestSum;
-using frontier::Sum;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
@@ -422,7 +422,7 @@ struct Plan {
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> permute_slots(const Tensor& experts_in,
                                                                  int64_t num_experts, int64_t capacity) {
   const DeviceGuard guard(experts_in);
-  const Tensor experts = dense(experts_in);
+  const Tensor experts = as_contiguous(experts_in);
   frontier::check_dims("experts", experts, 2);
   STD_TORCH_CHECK(num_experts >= 1, "num_experts: got ", num_experts, ", wanted at least 1");
   const Plan plan(experts, num_experts, capacity, nullptr);
@@ -434,7 +434,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> route
     const std::string& scoring, bool renormalize, int64_t num_groups, int64_t top_k_groups,
     double routed_scaling_factor, int64_t capacity) {
   const DeviceGuard guard(logits_in);
-  const Tensor logits = dense(logits_in);
+  const Tensor logits = as_contiguous(logits_in);
   Choice c = choice_of(logits, top_k, scoring, renormalize, num_groups, top_k_groups, routed_scaling_factor);
   c.biased = expert_bias.has_value();
   if (expert_bias) {
@@ -446,11 +446,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> route
   Tensor weights = new_empty(logits, {tokens, top_k}, wide);
   Tensor experts = new_empty(logits, {tokens, top_k}, ScalarType::Long);
   Tensor dropped = new_empty(logits, {tokens, top_k}, ScalarType::Bool);
-  frontier::for_real(logits, "logits", [&](auto zero) {
+  frontier::dispatch_floating(logits, "logits", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     std::optional<Tensor> bias;
-    if (expert_bias) bias = dense(torch::stable::to(*expert_bias, wide));
+    if (expert_bias) bias = as_contiguous(torch::stable::to(*expert_bias, wide));
     c.bytes = round_up((sizeof(S) + 1) * (c.experts + c.groups));
     const int warps = std::min(4, warps_for(c.bytes));
     launch(choose<T, S>, blocks(tokens, warps), warps * 32, static_cast<size_t>(warps) * c.bytes,
@@ -466,8 +466,8 @@ Tensor route_backward(const Tensor& grad_weights, const Tensor& logits_in, const
                       const std::string& scoring, bool renormalize, double routed_scaling_factor,
                       bool biased) {
   const DeviceGuard guard(logits_in);
-  const Tensor logits = dense(logits_in), grad = dense(grad_weights);
-  const Tensor experts = dense(experts_in);
+  const Tensor logits = as_contiguous(logits_in), grad = as_contiguous(grad_weights);
+  const Tensor experts = as_contiguous(experts_in);
   frontier::check_dims("experts", experts, 2);
   const int64_t tokens = experts.size(0), top_k = experts.size(1);
   Choice c = choice_of(logits, top_k, scoring, renormalize, 1, 1, routed_scaling_factor);
@@ -477,9 +477,9 @@ Tensor route_backward(const Tensor& grad_weights, const Tensor& logits_in, const
   frontier::check_device("experts", experts, "logits", logits);
   frontier::check_device("grad_weights", grad, "logits", logits);
   Tensor grad_logits = new_empty(logits, {tokens, c.experts});
-  frontier::for_real(logits, "logits", [&](auto zero) {
+  frontier::dispatch_floating(logits, "logits", [&](auto zero) {
     using T = decltype(zero);
-    using S = Sum<T>;
+    using S = acc_t<T>;
     c.bytes = round_up(sizeof(S) * c.experts);
     const int warps = std::min(4, warps_for(c.bytes));
     launch(choose_backward<T, S>, blocks(tokens, warps), warps * 32, static_cast<size_t>(warps) * c.bytes,

@@ -12,13 +12,13 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Vector {
   T at[N];
 };
 
-// Whether rows of `width` numbers from `data` on can be read N at a time.
+// Whether rows of `width` elements from `data` on can be read N at a time.
 template <int N, typename T>
 bool can_vectorise(const T* data, int64_t width) {
   return width % N == 0 && reinterpret_cast<uintptr_t>(data) % alignof(Vector<T, N>) == 0;
 }
 
-// Reads N neighbouring numbers: at once if `whole`, otherwise those below `valid`, and zero for the rest.
+// Reads N neighbouring elements: at once if `whole`, otherwise those below `valid`, and zero for the rest.
 template <int N, typename T, typename S>
 __device__ __forceinline__ void load(const T* from, int64_t valid, bool whole, S (&to)[N]) {
   if (whole && valid >= N) {
@@ -31,7 +31,7 @@ __device__ __forceinline__ void load(const T* from, int64_t valid, bool whole, S
   }
 }
 
-// Writes N neighbouring numbers: at once if `whole`, otherwise those below `valid`.
+// Writes N neighbouring elements: at once if `whole`, otherwise those below `valid`.
 template <int N, typename T, typename S>
 __device__ __forceinline__ void store(T* to, int64_t valid, bool whole, const S (&from)[N]) {
   if (whole && valid >= N) {
@@ -46,7 +46,7 @@ __device__ __forceinline__ void store(T* to, int64_t valid, bool whole, const S 
   }
 }
 
-// Sum of the values of the threads before this one, and of all; `shared` holds 32 numbers.
+// Sum of the values of the threads before this one, and of all; `shared` holds 32 elements.
 __device__ __forceinline__ int64_t block_exclusive_sum(int64_t value, int64_t* shared, int64_t& total) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
   int64_t sum = value;
