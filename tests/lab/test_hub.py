@@ -121,7 +121,9 @@ def test_a_damaged_file_is_refused_with_both_hashes(file: str, own_checkpoints: 
     data[len(data) // 2] ^= 1
     target.write_bytes(data)
     for ask in (lambda: hub.path(MIXTRAL), lambda: hub.describe(MIXTRAL), hub.snapshots, hub.training_log):
-        with pytest.raises(ValueError, match=f"{file}: sha256 is {sha256(target)}, wanted {wanted}; restore"):
+        with pytest.raises(
+            ValueError, match=f"{file}: got sha256 {sha256(target)}, wanted {wanted}; restore"
+        ):
             ask()
 
 

@@ -23,7 +23,7 @@ def files(name: str) -> dict[str, Path]:
         ValueError: the name is none of ``MODELS``.
     """
     if name not in MODELS:
-        raise ValueError(f"name is {name!r}, wanted one of {sorted(MODELS)}")
+        raise ValueError(f"name: got {name!r}, wanted one of {sorted(MODELS)}")
     folder = committed(name)  # whatever FRONTIER_MODELS says: a page runs this size, not the real one
     return {
         "config": folder / "config.json",

@@ -47,7 +47,7 @@ def _passage(tokenizer: Any, domain: str) -> tuple[torch.Tensor, int]:
     ids = encoded["input_ids"][: begin + LENGTH]
     if len(ids) < begin + LENGTH:
         raise ValueError(
-            f"PASSAGES[{domain!r}]: {len(ids) - begin} tokens after {opening!r}, wanted {LENGTH}"
+            f"PASSAGES[{domain!r}]: got {len(ids) - begin} tokens after {opening!r}, wanted {LENGTH}"
         )
     first = max(0, begin - CONTEXT)
     return torch.tensor([ids[first:]]), begin - first

@@ -30,7 +30,7 @@ class SparseAutoencoder(nn.Module):
     def __init__(self, width: int, features: int, k: int) -> None:
         super().__init__()
         if not 1 <= k <= features:
-            raise ValueError(f"k is {k}, wanted 1 to {features}, the number of features")
+            raise ValueError(f"k: got {k}, wanted 1 to {features}, the number of features")
         self.k = k
         self.center = nn.Parameter(torch.zeros(width))
         self.scale: Tensor

@@ -42,7 +42,7 @@ def _place(model: PreTrainedModel, site: Site) -> tuple[nn.Module, bool]:
     """The module of a site, and whether its input is meant, not its output."""
     layers = blocks(model)
     if not 0 <= site.layer < len(layers):
-        raise ValueError(f"layer is {site.layer}, wanted 0 to {len(layers) - 1}")
+        raise ValueError(f"site: got layer {site.layer}, wanted 0 to {len(layers) - 1}")
     block: Any = layers[site.layer]
     if site.kind == "residual":
         return block, False
@@ -173,15 +173,15 @@ def recovered(
     """
     if clean.shape != corrupt.shape:
         raise ValueError(
-            f"corrupt has shape {list(corrupt.shape)}, wanted that of clean, {list(clean.shape)}"
+            f"corrupt: got shape {list(corrupt.shape)}, wanted that of clean, {list(clean.shape)}"
         )
     if by_head and kind != "heads":
-        raise ValueError(f"by_head is True with kind {kind!r}, wanted 'heads'")
+        raise ValueError(f"by_head: got True with kind {kind!r}, wanted 'heads'")
     sites = [Site(kind, layer) for layer in range(len(blocks(model)))]
     donors, logits = record(model, clean, sites)
     high, low = metric(logits), metric(model(input_ids=corrupt).logits)
     if torch.isclose(high, low):
-        raise ValueError(f"metric is {high.item():.4f} in both runs, wanted one that tells them apart")
+        raise ValueError(f"metric: got {high.item():.4f} in both runs, wanted one that tells them apart")
     heads = model.config.num_attention_heads
     columns = range(heads) if by_head else range(clean.shape[1])
     rows = []

@@ -98,10 +98,12 @@ def probe(
     found = np.asarray(vectors, dtype=np.float64)
     wanted, parts = np.asarray(labels), np.asarray(groups)
     if not len(found) == len(wanted) == len(parts):
-        raise ValueError(f"vectors, labels and groups have {len(found)}, {len(wanted)}, {len(parts)} entries")
+        raise ValueError(
+            f"labels, groups: got {len(wanted)} and {len(parts)} entries, wanted {len(found)}, one a vector"
+        )
     kinds, member = np.unique(parts, return_inverse=True)
     if len(kinds) < folds:
-        raise ValueError(f"groups has {len(kinds)} different ones, wanted at least {folds}, one a fold")
+        raise ValueError(f"groups: got {len(kinds)} different ones, wanted at least {folds}, one a fold")
     right = np.zeros(len(found))
     for train, test in GroupKFold(folds).split(found, wanted, parts):
         # Converged well below what decides an answer, so that another CPU's roundings give the same ones.

@@ -84,10 +84,10 @@ def without_expert(model: Any, layer: int, expert: int) -> Iterator[None]:
     """
     layers = model.model.layers
     if not 0 <= layer < len(layers):
-        raise ValueError(f"layer is {layer}, wanted 0 to {len(layers) - 1}")
+        raise ValueError(f"layer: got {layer}, wanted 0 to {len(layers) - 1}")
     router = layers[layer].mlp.gate
     if not 0 <= expert < router.num_experts:
-        raise ValueError(f"expert is {expert}, wanted 0 to {router.num_experts - 1}")
+        raise ValueError(f"expert: got {expert}, wanted 0 to {router.num_experts - 1}")
 
     def choose_others(_module: nn.Module, _given: Any, out: Any) -> Any:
         logits = out[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -14,4 +16,4 @@ def folder(name: str) -> Path:
         return Path(own) / name
     if (REPOSITORY / "requirements-models.txt").exists():
         return REPOSITORY / ".cache" / name
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "frontier-lab" / name
+    return user_cache_path("frontier-lab", appauthor=False) / name

@@ -34,7 +34,7 @@ def committed(name: str) -> Path:
         found = sha256(target)
         if found != wanted:
             raise ValueError(
-                f"{target}: sha256 is {found}, wanted {wanted}; "
+                f"{target}: got sha256 {found}, wanted {wanted}; "
                 f"restore it from git or run `make zoo ZOO={name}`"
             )
     return folder

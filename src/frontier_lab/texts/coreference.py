@@ -62,7 +62,7 @@ def mentions(count: int, seed: int) -> list[Mention]:
         ValueError: ``count`` is odd.
     """
     if count % 2:
-        raise ValueError(f"count is {count}, wanted an even number: sentences come in pairs")
+        raise ValueError(f"count: got {count}, wanted an even number: sentences come in pairs")
     generator = np.random.default_rng(seed)
 
     def one(words: Sequence[str]) -> str:
@@ -97,7 +97,7 @@ def preferences(weights: Sequence[ArrayLike], sentences: Sequence[Mention]) -> N
         ValueError: numbers differ.
     """
     if len(weights) != len(sentences):
-        raise ValueError(f"weights has {len(weights)} entries, wanted {len(sentences)}, one a sentence")
+        raise ValueError(f"weights: got {len(weights)} entries, wanted {len(sentences)}, one a sentence")
     rows = []
     for each, sentence in zip(weights, sentences, strict=True):
         row = np.asarray(each, dtype=np.float64)[:, :, sentence.pronoun]  # [L, H, words]

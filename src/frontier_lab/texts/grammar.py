@@ -126,7 +126,7 @@ def sentences(count: int, seed: int, *, longest: int = 24, deepest: int = 2) -> 
         ValueError: ``longest`` leaves no room for the shortest sentence, of six words.
     """
     if longest < 6:
-        raise ValueError(f"longest is {longest}, wanted at least 6")
+        raise ValueError(f"longest: got {longest}, wanted at least 6")
     generator = np.random.default_rng(seed)
     found: dict[tuple[str, ...], Parsed] = {}
     while len(found) < count:

@@ -56,5 +56,5 @@ def test_the_same_seed_gives_the_same_and_leaves_torchs_numbers_alone() -> None:
 
 
 def test_an_impossible_k_is_named() -> None:
-    with pytest.raises(ValueError, match="k is 9, wanted 1 to 8"):
+    with pytest.raises(ValueError, match="k: got 9, wanted 1 to 8"):
         autoencoder.SparseAutoencoder(4, 8, 9)

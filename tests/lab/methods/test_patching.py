@@ -130,9 +130,9 @@ def test_in_the_induction_model_the_answer_travels_by_its_heads() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"corrupt": CORRUPT[:, :4]}, r"corrupt has shape \[2, 4\], wanted that of clean, \[2, 5\]"),
+        ({"corrupt": CORRUPT[:, :4]}, r"corrupt: got shape \[2, 4\], wanted that of clean, \[2, 5\]"),
         ({"corrupt": CLEAN}, "in both runs"),
-        ({"by_head": True}, "by_head is True with kind 'residual'"),
+        ({"by_head": True}, "by_head: got True with kind 'residual'"),
     ],
 )
 def test_wrong_arguments_are_named(change: dict[str, Any], message: str) -> None:
@@ -143,7 +143,7 @@ def test_wrong_arguments_are_named(change: dict[str, Any], message: str) -> None
 
 def test_a_layer_that_is_not_there_is_named() -> None:
     with (
-        pytest.raises(ValueError, match="layer is 3, wanted 0 to 2"),
+        pytest.raises(ValueError, match="site: got layer 3, wanted 0 to 2"),
         patching.edited(made("llama"), Site("mlp", 3), lambda x: x),
     ):
         pass

@@ -59,7 +59,7 @@ def test_vectors_are_the_models_own_and_pieces_are_averaged() -> None:
 
 
 def test_wrong_numbers_are_named() -> None:
-    with pytest.raises(ValueError, match="have 3, 2, 3 entries"):
+    with pytest.raises(ValueError, match="labels, groups: got 2 and 3 entries, wanted 3"):
         probes.probe(np.zeros((3, 2)), [0, 1], [0, 1, 2])
-    with pytest.raises(ValueError, match="groups has 2 different ones, wanted at least 5"):
+    with pytest.raises(ValueError, match="groups: got 2 different ones, wanted at least 5"):
         probes.probe(np.zeros((4, 2)), [0, 1, 0, 1], [0, 1, 0, 1])

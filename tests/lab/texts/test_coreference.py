@@ -44,7 +44,7 @@ def test_preferences_are_of_the_pronouns_row() -> None:
     assert found.shape == (2, 1, 2)
     np.testing.assert_allclose(found[:, 0, 0], 0.89 / 0.91)
     assert found[:, 0, 1].sum() == pytest.approx(0)  # a head that looks at a place is right half of the time
-    with pytest.raises(ValueError, match="weights has 1 entries, wanted 2"):
+    with pytest.raises(ValueError, match="weights: got 1 entries, wanted 2"):
         coreference.preferences(weights[:1], sentences)
 
 
@@ -55,5 +55,5 @@ def test_pieces_become_words() -> None:
 
 
 def test_an_odd_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="count is 3"):
+    with pytest.raises(ValueError, match="count: got 3"):
         coreference.mentions(3, 0)

@@ -56,7 +56,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file.write_bytes(file.read_bytes() + b"\0")
     monkeypatch.setattr(corpus, "HERE", tmp_path / "corpus")
     wanted = FACTS["poems"]["sha256"]
-    with pytest.raises(ValueError, match=rf"poems\.txt\.xz: sha256 is {sha256(file)}, wanted {wanted}"):
+    with pytest.raises(ValueError, match=rf"poems\.txt\.xz: got sha256 {sha256(file)}, wanted {wanted}"):
         corpus.documents.__wrapped__("poems")  # past the cache of this process
 
 

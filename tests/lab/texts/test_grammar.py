@@ -57,5 +57,5 @@ def test_a_swap_exchanges_two_neighbours() -> None:
 
 
 def test_no_room_is_said() -> None:
-    with pytest.raises(ValueError, match="longest is 5, wanted at least 6"):
+    with pytest.raises(ValueError, match="longest: got 5, wanted at least 6"):
         grammar.sentences(1, 0, longest=5)

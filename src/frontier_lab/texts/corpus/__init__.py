@@ -38,7 +38,7 @@ def documents(domain: str) -> tuple[str, ...]:
     digest = hashlib.sha256(data).hexdigest()
     if digest != entry["sha256"]:
         raise ValueError(
-            f"{entry['file']}: sha256 is {digest}, wanted {entry['sha256']}: restore the file from git"
+            f"{entry['file']}: got sha256 {digest}, wanted {entry['sha256']}: restore the file from git"
         )
     return tuple(lzma.decompress(data).decode("utf8").split(SEPARATOR))
 
