@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from frontier_widgets.attention_capture import capture, head_replaced
+from number_tokenizer import Words
 from transformers import (
     AutoTokenizer,
     BartConfig,
@@ -44,16 +45,6 @@ MODELS = {
     "bloom": lambda: BloomForCausalLM(BloomConfig(vocab_size=60, hidden_size=32, n_layer=3, n_head=4)),
 }
 IDS = [5, 9, 33, 5, 9, 41, 7, 33]
-
-
-class Words:
-    """A tokenizer of numbers: what ``capture`` needs of one."""
-
-    def __call__(self, text: str) -> dict[str, list[int]]:
-        return {"input_ids": [int(word) for word in text.split()]}
-
-    def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
-        return [str(one) for one in ids]
 
 
 def made(name: str) -> Any:

@@ -11,6 +11,7 @@ from frontier_widgets import AttentionPatternAnalyzer
 from frontier_widgets.attention_capture import capture
 from frontier_widgets.attention_pattern_analyzer.inputs import BYTES, in_characters, longest, spelled
 from frontier_widgets.attention_patterns import KINDS, is_delimiter, measure
+from number_tokenizer import Words
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoTokenizer,
@@ -38,19 +39,6 @@ from transformers import (
 from frontier_lab import hub
 
 TEXT = "注意力是这样的，注意力是这样的。á 😀"
-
-
-class Words:
-    """A tokenizer of numbers: what ``capture`` needs of one; 0 pads, 1 ends."""
-
-    pad_token_id = 0
-    eos_token_id = 1
-
-    def __call__(self, text: str) -> dict[str, list[int]]:
-        return {"input_ids": [int(word) for word in text.split()]}
-
-    def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
-        return [str(one) for one in ids]
 
 
 def byte_level(text: str, size: int) -> Any:
@@ -173,7 +161,7 @@ def test_a_decoder_reads_what_it_reads_with_labels(make: Any) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)
-    found = capture(model, Words(), "5 9 33 5 9 1", target="7 8 44 1")
+    found = capture(model, Words(pad=0, eos=1), "5 9 33 5 9 1", target="7 8 44 1")
     model.set_attn_implementation("eager")
     with torch.no_grad():
         own = model(
@@ -191,17 +179,17 @@ def test_a_decoder_reads_what_it_reads_with_labels(make: Any) -> None:
 def test_only_the_end_token_is_not_read() -> None:
     torch.manual_seed(0)
     model = bart()
-    ended, open_ended = (capture(model, Words(), "5 9", target=text) for text in ("7 8 1", "7 8"))
+    ended, open_ended = (capture(model, Words(pad=0, eos=1), "5 9", target=text) for text in ("7 8 1", "7 8"))
     assert ended.tokens == open_ended.tokens == ["3", "7", "8"]
     np.testing.assert_allclose(ended.weights, open_ended.weights)
-    assert capture(model, Words(), [5, 9], target=[7, 8]).tokens == ["3", "7", "8"]
+    assert capture(model, Words(pad=0, eos=1), [5, 9], target=[7, 8]).tokens == ["3", "7", "8"]
 
 
 def test_a_decoder_without_a_start_token_is_named() -> None:
     model = pair()
     model.config.decoder_start_token_id = None
     with pytest.raises(ValueError, match="model: got a configuration without decoder_start_token_id, wanted"):
-        capture(model, Words(), "5 9", target="7 8")
+        capture(model, Words(pad=0, eos=1), "5 9", target="7 8")
 
 
 # ---- what is refused ---------------------------------------------------------------------------------------
@@ -226,33 +214,31 @@ def test_a_decoder_without_a_start_token_is_named() -> None:
 )
 def test_a_text_that_is_none_is_named(text: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        AttentionPatternAnalyzer.from_model(llama(), Words(), text)
+        AttentionPatternAnalyzer.from_model(llama(), Words(pad=0, eos=1), text)
 
 
 def test_ids_may_be_an_array_or_a_tensor() -> None:
     model = llama()
-    wanted = capture(model, Words(), [5, 6, 0, 7]).weights
+    wanted = capture(model, Words(pad=0, eos=1), [5, 6, 0, 7]).weights
     for ids in (torch.tensor([5, 6, 0, 7]), np.array([5, 6, 0, 7]), (5, 6, 0, 7)):
-        np.testing.assert_array_equal(capture(model, Words(), ids).weights, wanted)
+        np.testing.assert_array_equal(capture(model, Words(pad=0, eos=1), ids).weights, wanted)
 
 
 def test_an_end_token_that_pads_as_well_is_read() -> None:
-    tokenizer = Words()
-    tokenizer.pad_token_id = tokenizer.eos_token_id
-    assert capture(llama(), tokenizer, [5, 6, 1]).tokens == ["5", "6", "1"]
+    assert capture(llama(), Words(pad=1, eos=1), [5, 6, 1]).tokens == ["5", "6", "1"]
 
 
 def test_what_is_no_model_is_named() -> None:
     with pytest.raises(TypeError, match="model: got NoneType, wanted a model of transformers"):
-        capture(None, Words(), "5 6")
+        capture(None, Words(pad=0, eos=1), "5 6")
     with pytest.raises(TypeError, match="model: got Linear, wanted a model of transformers"):
-        capture(torch.nn.Linear(2, 2), Words(), "5 6")
+        capture(torch.nn.Linear(2, 2), Words(pad=0, eos=1), "5 6")
     with pytest.raises(TypeError, match="tokenizer: got NoneType, wanted the model's tokenizer"):
         capture(llama(), None, "5 6")
     with torch.device("meta"):
         empty = llama()
     with pytest.raises(ValueError, match="model: got weights on the device 'meta', wanted loaded ones"):
-        capture(empty, Words(), "5 6")
+        capture(empty, Words(pad=0, eos=1), "5 6")
 
 
 def test_the_limit_is_the_one_that_the_embeddings_have() -> None:
@@ -260,7 +246,7 @@ def test_the_limit_is_the_one_that_the_embeddings_have() -> None:
     roberta = RobertaForMaskedLM(
         RobertaConfig(**sizes, intermediate_size=16, max_position_embeddings=34, pad_token_id=1)
     )
-    tokenizer = Words()
+    tokenizer = Words(pad=0, eos=1)
     assert capture(roberta, tokenizer, [5] * 32).weights.shape[-1] == 32
     with pytest.raises(ValueError, match="text: got 33 tokens, wanted 1 to 32"):
         capture(roberta, tokenizer, [5] * 33)
@@ -273,14 +259,14 @@ def test_the_limit_is_the_one_that_the_embeddings_have() -> None:
 def test_a_model_without_a_limit_has_none() -> None:
     xlnet = XLNetLMHeadModel(XLNetConfig(vocab_size=60, d_model=16, n_layer=1, n_head=2, d_inner=16))
     assert longest(xlnet) is None
-    assert capture(xlnet, Words(), "5 6 7").weights.shape == (1, 2, 3, 3)
+    assert capture(xlnet, Words(pad=0, eos=1), "5 6 7").weights.shape == (1, 2, 3, 3)
     with pytest.raises(ValueError, match="text: got 0 tokens, wanted 1 to any number"):
-        capture(xlnet, Words(), "")
+        capture(xlnet, Words(pad=0, eos=1), "")
 
 
 def test_the_encoder_of_a_pair_can_be_read_alone() -> None:
     encoder = BartModel(bart().config).encoder
-    found = capture(encoder, Words(), "5 9 33")
+    found = capture(encoder, Words(pad=0, eos=1), "5 9 33")
     assert found.weights.shape == (2, 2, 3, 3)
     assert found.keys is None
     np.testing.assert_allclose(measure(found.weights, found.tokens).shape, (2, 2, 11))

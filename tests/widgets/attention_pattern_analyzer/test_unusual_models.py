@@ -13,20 +13,11 @@ import torch
 from frontier_widgets import AttentionPatternAnalyzer, example_of
 from frontier_widgets.architectures import parameters
 from frontier_widgets.attention_capture import Captured, capture
+from number_tokenizer import Words
 from torch import nn
 from transformers import GptOssConfig, GptOssForCausalLM, LlamaConfig, LlamaForCausalLM
 
 IDS = [5, 9, 33, 5, 9, 41, 7, 33]
-
-
-class Words:
-    """A tokenizer of numbers: what ``capture`` needs of one."""
-
-    def __call__(self, text: str) -> dict[str, list[int]]:
-        return {"input_ids": [int(word) for word in text.split()]}
-
-    def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
-        return [str(one) for one in ids]
 
 
 def llama() -> Any:

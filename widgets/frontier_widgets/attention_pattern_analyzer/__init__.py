@@ -38,7 +38,8 @@ def _published() -> dict[str, Any]:
         {**example, **{name: base64.b64decode(example[name]) for name in BINARY}}
         for example in data["examples"]
     ]
-    return {"examples": examples, "live": data["live"], "data_sha256": COMPONENT.data_sha256}
+    values = {name: data[name] for name in COMPONENT.data_traits}
+    return {**values, "examples": examples, "data_sha256": COMPONENT.data_sha256}
 
 
 def example_of(

@@ -64,7 +64,8 @@ LIMITS: dict[str, tuple[float, float]] = {
 def _published() -> dict[str, Any]:
     """The data set that comes with the package, as trait values."""
     data = json.loads(COMPONENT.data_path.read_text("utf8"))
-    return {"curves": data["curves"], "config": data["config"], "data_sha256": COMPONENT.data_sha256}
+    values = {name: data[name] for name in COMPONENT.data_traits}
+    return {**values, "data_sha256": COMPONENT.data_sha256}
 
 
 def _rows(value: Any, name: str, wanted: int) -> list[list[float]]:

@@ -26,20 +26,9 @@ COMPONENT = component("MoERouting")
 def _published() -> dict[str, Any]:
     """The data set that comes with the package, as trait values."""
     data = json.loads(COMPONENT.data_path.read_text("utf8"))
-    return {
-        "tokens": data["tokens"],
-        "groups": data["groups"],
-        "group_labels": data["group_labels"],
-        "snapshots": data["snapshots"],
-        "shape": data["shape"],
-        "logits": base64.b64decode(data["logits"]),
-        "model": data["model"],
-        "top_k": data["top_k"],
-        "live": data["live"],
-        "ablation": base64.b64decode(data["ablation"]),
-        "ablation_tokens": data["ablation_tokens"],
-        "data_sha256": COMPONENT.data_sha256,
-    }
+    values = {name: data[name] for name in COMPONENT.data_traits}
+    values |= {name: base64.b64decode(data[name]) for name in ("logits", "ablation")}
+    return {**values, "top_k": data["top_k"], "data_sha256": COMPONENT.data_sha256}
 
 
 def _array(value: Any, name: str) -> NDArray[np.float32]:
