@@ -58,9 +58,9 @@ def test_only_the_first_seed_leaves_weights_and_only_where_it_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = tmp_path / "kept"
-    for seed in (0, 1):
-        trained(seed, tmp_path / "a", keep=lambda step: kept / str(step) if step == 4 else None)
-    assert [folder.name for folder in kept.iterdir()] == ["4"]
+    trained(0, tmp_path / "a", keep=lambda step: kept / "first" if step == 4 else None)
+    trained(1, tmp_path / "a", keep=lambda step: kept / "second")
+    assert [folder.name for folder in kept.iterdir()] == ["first"]
     assert "tiny, seed 1: step 4/4" in capsys.readouterr().out
     asked: list[int] = []
     trained(0, tmp_path / "b", keep=lambda step: asked.append(step))  # type: ignore[func-returns-value]
