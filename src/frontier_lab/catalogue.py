@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import html
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,7 @@ def hub_ids(name: str) -> list[str]:
 
 def losses(name: str) -> dict[str, tuple[list[int], list[list[float]]]]:
     """Validation loss on the way: run to its steps and, seed by seed, its losses in nats."""
-    log = json.loads((checkpoints.CHECKPOINTS / name / "log.json").read_text("utf8"))
-    runs: Mapping[str, Any] = log if isinstance(log, dict) else {ONLY: log}
+    runs = hub.training_log(name)
     if len(runs) == 1:
         runs = {ONLY: next(iter(runs.values()))}
     return {

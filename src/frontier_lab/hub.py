@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -222,7 +224,7 @@ def describe(hub_id: str) -> Description:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Weights kept on the way: which run, after how many steps, and where."""
+    """Weights kept on the way: of which run (empty where there is one), after how many steps, and where."""
 
     run: str
     step: int
@@ -230,26 +232,47 @@ class Snapshot:
 
 
 def snapshots(name: str = "mixtral") -> list[Snapshot]:
-    """Every committed snapshot of a recipe, by run and step; both runs begin with the weights they share."""
-    folder = committed(name)
-    entry = checkpoints.manifest()[name]
-    final = entry["schedule"]["steps"]
+    """Every committed snapshot of a recipe, by run and step, the last weights among them.
+
+    Args:
+        name: of a recipe. Its snapshots lie in ``snapshots/<step>``, of several runs in
+            ``snapshots/<run>-<step>``, and what all runs begin with in ``snapshots/start``.
+
+    Raises:
+        ValueError: the recipe has no snapshots, or there is no such recipe.
+    """
+    kept = {recipe: _snapshot_folders(entry["files"]) for recipe, entry in checkpoints.manifest().items()}
+    if not kept.get(name):
+        having = ", ".join(recipe for recipe, found in kept.items() if found)
+        raise ValueError(f"name: got {name!r}, wanted a recipe with snapshots: {having}")
+    folder, last = committed(name), checkpoints.manifest()[name]["schedule"]["steps"]
     found = []
-    for run in entry["balance_coefficient"]:
-        for step in (*entry["schedule"]["snapshots"], final):
-            part = folder / "snapshots" / ("start" if step == 0 else f"{run}-{step}")
-            found.append(Snapshot(run, step, str(folder if (run, step) == ("balanced", final) else part)))
+    for run in sorted({run for run, _ in kept[name] if run != "start"}):
+        own = {step: part for (of, step), part in kept[name].items() if of in (run, "start")}
+        own.setdefault(last, "")  # the root has the last weights of one run
+        found += [Snapshot(run, step, str(folder / own[step])) for step in sorted(own)]
+    return found
+
+
+def _snapshot_folders(files: Iterable[str]) -> dict[tuple[str, int], str]:
+    """Run and step to the folder of its weights: ``("", 600)``, ``("balanced", 40)``, ``("start", 0)``."""
+    found = {}
+    for file in files:
+        if match := re.fullmatch(r"(snapshots/(start|(?:(\w+)-)?(\d+)))/model\.safetensors", file):
+            folder, label, run, step = match.groups()
+            found["start" if label == "start" else run or "", int(step or 0)] = folder
     return found
 
 
 def training_log(name: str = "mixtral") -> dict[str, list[list[dict[str, Any]]]]:
-    """The training log: run, then seed, then one entry for each logged step.
+    """The training log of a recipe: run, then seed, then one entry for each logged step.
 
     Returns:
-        Entries have ``step``, ``train_loss``, ``val_loss`` and what else the recipe measures on the way.
+        Entries have ``step``, ``train_loss``, ``val_loss`` and what else the recipe measures on the way; a
+        recipe with one run has it under its own name.
     """
-    log: dict[str, list[list[dict[str, Any]]]] = json.loads((committed(name) / "log.json").read_text("utf8"))
-    return log
+    log = json.loads((committed(name) / "log.json").read_text("utf8"))
+    return log if isinstance(log, dict) else {name: log}
 
 
 def load(folder: str, auto: Any = None, **options: Any) -> Any:

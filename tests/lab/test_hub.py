@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, MixtralForCausalLM
 
 from frontier_lab import hub, zoo
 from frontier_lab.storage.files import sha256
-from frontier_lab.zoo import mixtral
+from frontier_lab.zoo import induction, mixtral
 
 MIXTRAL = "mistralai/Mixtral-8x7B-v0.1"
 
@@ -104,6 +104,32 @@ def test_snapshots_are_the_runs_from_one_start_to_their_ends() -> None:
         load_file(Path(p) / "model.safetensors")["model.embed_tokens.weight"] for p in set(paths.values())
     ]
     assert all(not torch.equal(a, b) for i, a in enumerate(weights) for b in weights[:i])
+
+
+def test_a_recipe_of_one_run_has_its_snapshots_in_the_order_of_their_steps() -> None:
+    found = hub.snapshots("induction")
+    steps = [*induction.SCHEDULE.snapshots, induction.SCHEDULE.steps]
+    root = zoo.CHECKPOINTS / "induction"
+    folders = [*(root / "snapshots" / str(step) for step in induction.SCHEDULE.snapshots), root]
+    assert [(s.run, s.step, s.path) for s in found] == [
+        ("", step, str(folder)) for step, folder in zip(steps, folders, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", ["bert", "no-such-recipe"])
+def test_a_recipe_without_snapshots_is_refused_by_name(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"name: got {name!r}, wanted a recipe with snapshots: induction, mixtral"
+    ):
+        hub.snapshots(name)
+
+
+@pytest.mark.parametrize("name", zoo.RECIPES)
+def test_every_training_log_is_by_run_and_seed(name: str) -> None:
+    entry = zoo.manifest()[name]
+    for run, seeds in hub.training_log(name).items():
+        assert len(seeds) == (1 if run == "medium" else len(entry["seeds"]))
+        assert all({"step", "train_loss", "val_loss"} <= set(row) for log in seeds for row in log)
 
 
 def test_every_snapshot_loads() -> None:
