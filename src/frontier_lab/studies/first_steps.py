@@ -24,6 +24,7 @@ import torch
 from transformers import PreTrainedModel
 
 from frontier_lab import hub, zoo
+from frontier_lab.models.delta_rule import RULES
 from frontier_lab.storage import results
 from frontier_lab.storage.files import write_json
 from frontier_lab.studies import delta_rule, retnet_ablations, rewritten_keys, state_sizes
@@ -139,7 +140,7 @@ def _studies() -> dict[str, Run]:
     for task, variants in retnet_ablations.TRAINED.items():
         for variant in variants:
             runs[f"retnet_ablations:{variant}, {task}"] = partial(_peer, retnet_ablations.peer(variant), task)
-    for rule in delta_rule.RULES:
+    for rule in RULES:
         runs[f"delta_rule:{rule}"] = partial(_peer, delta_rule.peer(rule), "recall")
     for memory, peer in rewritten_keys.MEMORIES.items():
         runs[f"rewritten_keys:{memory}"] = partial(_peer, peer, "recall", sequences=rewritten_keys.SEQUENCES)
