@@ -184,9 +184,8 @@ def test_recall_of_retnet_differs_between_seeds_by_more_than_what_three_could_sh
     assert len(many) == len(retnet.RECALL_SEEDS) > len(peers.SEEDS)
     assert max(many) > 2 * min(many)
     # A rebuilt one is held to the median, which no single run decides.
-    assert MANIFEST["retnet"]["val_loss"]["recall"] == pytest.approx(
-        statistics.median(log[-1]["val_loss"] for log in logs("retnet")["recall"])
-    )
+    median = statistics.median(log[-1]["val_loss"] for log in logs("retnet")["recall"])
+    assert MANIFEST["retnet"]["val_loss"]["recall"] == pytest.approx(median, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mamba", "retnet"])
