@@ -153,4 +153,5 @@ def schedule_of(name: str) -> Schedule:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_manifest_has_the_schedule_of_the_recipe(name: str) -> None:
+    """Among it the rate, which first steps do not show where the loss hardly falls in them, as dpr's."""
     assert MANIFEST[name]["schedule"] == json.loads(json.dumps(asdict(schedule_of(name))))

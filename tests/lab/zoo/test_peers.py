@@ -22,6 +22,7 @@ from frontier_lab.texts.windows import Windows
 from frontier_lab.zoo import retnet, sweep
 from frontier_lab.zoo.families import peers
 from frontier_lab.zoo.recipes import RECIPES
+from frontier_lab.zoo.training.recipe import entry
 
 PEERS = ("llama_peer", "mamba", "retnet", "rwkv", "s4d")
 TASKS = ("language", "recall", "copy")
@@ -184,9 +185,27 @@ def test_recall_of_retnet_differs_between_seeds_by_more_than_what_three_could_sh
     assert len(many) == len(retnet.RECALL_SEEDS) > len(peers.SEEDS)
     assert max(many) > 2 * min(many)
     # A rebuilt one is held to the median, which no single run decides.
-    assert MANIFEST["retnet"]["val_loss"]["recall"] == pytest.approx(
-        statistics.median(log[-1]["val_loss"] for log in logs("retnet")["recall"])
-    )
+    median = statistics.median(log[-1]["val_loss"] for log in logs("retnet")["recall"])
+    assert MANIFEST["retnet"]["val_loss"]["recall"] == pytest.approx(median, abs=1e-5)
+
+
+def test_a_finding_has_a_number_for_each_of_its_own_seeds() -> None:
+    model = retnet.PEER.model_class(retnet.PEER.config("recall"))
+    words = {"text": "t", "tokenizer": "t", "can": "c", "cannot": "c"}
+
+    def written(values: list[float]) -> Any:
+        return entry(
+            model,
+            schedule=retnet.PEER.schedule("recall"),
+            val_loss={"recall": 1.0},
+            findings={"loss": {"text": [1.0, 2.0, 3.0]}, "recall": {"8 pairs": values}},
+            seeds_of={"recall": (0, 1)},
+            **words,
+        )
+
+    assert written([0.5, 0.6])["seeds_of"] == {"recall": [0, 1]}
+    with pytest.raises(ValueError, match="got 3 numbers of 'recall', '8 pairs', wanted 2"):
+        written([0.5, 0.6, 0.7])
 
 
 @pytest.mark.parametrize("name", ["mamba", "retnet"])

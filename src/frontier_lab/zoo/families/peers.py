@@ -265,18 +265,14 @@ def run(
 
 
 def every_seed(
-    peer: Peer,
-    task: Task,
-    work: Path | None = None,
-    sequences: Sequences | None = None,
-    seeds: Sequence[int] = SEEDS,
+    peer: Peer, task: Task, work: Path | None = None, sequences: Sequences | None = None
 ) -> list[list[dict[str, Any]]]:
-    """The logs of a peer trained on a task with every seed; no weights are kept.
+    """The logs of a peer trained on a task with each of ``SEEDS``; no weights are kept.
 
     With a folder ``work``, runs that were killed go on there, and those that are finished are not done again.
     """
     logs = []
-    for seed in seeds:
+    for seed in SEEDS:
         with tempfile.TemporaryDirectory() as scratch:
             state = Path(scratch, "state") if work is None else work / f"seed-{seed}"
             logs.append(run(peer, task, seed, Path(scratch, "weights"), state, sequences=sequences))

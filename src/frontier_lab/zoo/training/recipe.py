@@ -173,7 +173,8 @@ def entry(
         text: what it was trained on, for people.
         tokenizer: its kind and size, for people.
         schedule: of the longest run.
-        val_loss: of seed 0 at the end of each run; a rebuilt model must come within ``tolerance`` of it.
+        val_loss: at the end of each run, of seed 0 or, where no single seed tells, the median of all; a
+            rebuilt model must come within ``tolerance`` of it.
         findings: what the pages claim, seed by seed; rounded to four digits.
         can: what the model does, in a sentence for the appendix.
         cannot: what it does not.
