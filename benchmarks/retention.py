@@ -151,7 +151,11 @@ class RetentionCase:
         return Call(run, lambda results: {n: t.transpose(1, 2) for n, t in zip(NAMES, results, strict=False)})
 
     def work(self) -> Work:
-        """Of chunks of 64 steps, half of whose scores the mask leaves; another chunk makes other FLOPs."""
+        """Of chunks of 64 steps, half of whose scores the mask leaves; another chunk makes other FLOPs.
+
+        Backward counts twice the forward, as is usual. The kernel does two and a half times, because it makes
+        the states once more.
+        """
         rows = self.batch * self.heads * self.time
         chunk = min(self.time, CHUNK)
         # Scores and their product with v, half; the state's update and what is read from it.

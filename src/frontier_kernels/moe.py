@@ -107,11 +107,15 @@ def moe_mlp(
     Args:
         x: tokens, ``[T, D]``, float32, float64, bfloat16 or float16.
         routing: from ``route``, or ``with_shared_experts``, whose E counts the shared ones too.
-        w_in: ``[E, H, D]``; for SwiGLU ``[E, 2H, D]``, gate rows first, then up.
+        w_in: ``[E, H, D]``; for a gated activation ``[E, 2H, D]``, gate rows first, then up. gpt-oss keeps
+            ``[E, D, 2H]`` with the two interleaved: ``w = gate_up_proj.mT``, then
+            ``torch.cat([w[:, ::2], w[:, 1::2]], 1)``, likewise its bias, and ``down_proj.mT`` for ``w_out``.
         w_out: ``[E, D, H]``.
-        b_in: ``[E, H]`` (SwiGLU ``[E, 2H]``) or ``None``.
+        b_in: ``[E, H]`` (gated: ``[E, 2H]``) or ``None``.
         b_out: ``[E, D]`` or ``None``.
-        activation: exact GELU, SiLU, or SwiGLU.
+        activation: ``"gelu"`` (exact), ``"gelu_tanh"``, ``"silu"``, ``"relu2"`` (squared ReLU), or gated:
+            ``"swiglu"``, ``"swiglu_oai"`` (gpt-oss's: gate at most 7, up within 7 of zero, gate times
+            sigmoid(1.702 gate) times (up + 1)), ``"geglu_tanh"``; ``activations.py`` has their formulas.
         packed: where weights are kept packed between calls: the same bits, sooner. It is used on the CPU
             where no gradient is recorded, nothing is being compiled and autocast casts no weight, and has no
             effect elsewhere.
@@ -200,7 +204,7 @@ class MoELayer(nn.Module):
         num_experts: E.
         top_k: experts a token takes.
         expert_hidden_size: width H inside an expert.
-        activation: ``"gelu"`` (the chapter's), ``"silu"`` or ``"swiglu"`` (Mixtral's).
+        activation: ``"gelu"`` (the chapter's), ``"swiglu"`` (Mixtral's) or another of ``moe_mlp``.
         bias: whether the experts' two products have biases.
         capacity_factor: ``None`` for dropless; else an expert serves ``ceil(factor · T · k / E)`` slots.
         shared_experts: S experts of the same width that every token visits with weight 1; S of width H are

@@ -15,6 +15,7 @@ from torch import Tensor
 import frontier_kernels as fk
 from frontier_kernels.activations import is_gated
 from frontier_kernels.ops import library
+from frontier_kernels.packing import FEW_TOKENS
 
 TOKENS, EXPERTS, TOP_K, WIDTH, HIDDEN = 40, 4, 2, 19, 7
 FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
@@ -28,7 +29,7 @@ def network(dtype: torch.dtype = torch.float32) -> tuple[Tensor, fk.Routing, Ten
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("tokens", [0, 1, 4, 5, 40, 1100])
+@pytest.mark.parametrize("tokens", [0, 1, FEW_TOKENS, FEW_TOKENS + 1, 40, 1100])
 @pytest.mark.parametrize("activation", ["gelu", "relu2", "swiglu"])
 @pytest.mark.parametrize("biased", [False, True])
 def test_packed_weights_give_the_same_bits(
@@ -46,7 +47,7 @@ def test_packed_weights_give_the_same_bits(
     got = fk.moe_mlp(x, routing, *weights, activation=activation, packed=packed)  # type: ignore[arg-type]
     wanted = fk.moe_mlp(x, routing, *weights, activation=activation)  # type: ignore[arg-type]
     assert torch.equal(got, wanted)
-    assert (packed.nbytes > 0) == (tokens > 4)  # fewer rows read the weights as they lie
+    assert (packed.nbytes > 0) == (tokens > FEW_TOKENS)  # fewer rows read the weights as they lie
 
 
 def test_strided_and_expanded_weights_are_packed_as_they_read() -> None:

@@ -382,6 +382,149 @@ Tensor moe_mlp_packed(const Tensor& x, const Tensor& weights, const Tensor& w_in
                  as_contiguous(packed_out), Maps(offsets, slot_to_row, row_to_slot), activation, nullptr);
 }
 
+// The backward pass of one call. T is the tokens' type, P what activations and their gradients are kept in
+// for the products of the weights' gradients.
+template <typename T, typename P>
+struct ExpertsBackward {
+  using S = acc_t<T>;
+
+  const Shape& n;
+  const int64_t *start, *slot_of;
+  const T *x, *grad, *pre, *w_in, *w_out;
+  const T* b_out;  // or null, as the biases' gradients
+  const S* weights;
+  S *dweights, *dxs;  // dxs by row
+  T *dw_in, *dw_out, *db_in, *db_out;
+  const frontier::KernelTable<S>& kernels = frontier::kernels<S>();
+  Scratch<P> kept_a{}, kept_dpre{};  // w A and dpre of the rows from `origin` on
+  int64_t origin = 0;
+
+  void run() {
+    const std::vector<Part> row_parts = cut_rows(start, n.experts);
+    if (torch::stable::get_num_threads() > 1) {
+      reserve(0, start[n.experts]);
+      std::vector<Part> weight_parts;
+      for (int64_t e = 0; e < n.experts; ++e) cut_weights(weight_parts, e);
+      for_parts(row_parts, [this](const Part& part) { rows_of(part); });
+      for_parts(weight_parts, [this](const Part& part) { weights_of(part); });
+      return;
+    }
+    // One thread takes one expert after the other, while what the first half leaves is in the cache.
+    auto part = row_parts.begin();
+    for (int64_t e = 0; e < n.experts; ++e) {
+      reserve(start[e], start[e + 1] - start[e]);
+      for (; part != row_parts.end() && part->expert == e; ++part) rows_of(*part);
+      std::vector<Part> weight_parts;
+      cut_weights(weight_parts, e);
+      for (const Part& each : weight_parts) weights_of(each);
+    }
+  }
+
+  void reserve(int64_t from, int64_t rows) {
+    origin = from, kept_a.get(rows * n.hidden), kept_dpre.get(rows * n.inner);
+  }
+  // dy W_out, the activation's gradient, dx by row and the routing weights' gradient.
+  void rows_of(const Part& part) {
+    static thread_local Scratch<S> rows_u, row_pre, row_a, row_dpre, row_g;
+    const int64_t e = part.expert, first = part.first, count = part.count;
+    const int64_t* slots = slot_of + first;
+    S *u = rows_u.get(count * n.hidden), *g = row_g.get(n.width);
+    P* a = kept_a.get(0) + (first - origin) * n.hidden;
+    P* dpre = kept_dpre.get(0) + (first - origin) * n.inner;
+    kernels.multiply(factor(grad, n.width, true, slots, n.top_k),
+                     factor(w_out + e * n.width * n.hidden, n.hidden, false), u, count, n.hidden, n.width,
+                     false);
+    for (int64_t r = 0; r < count; ++r) {
+      const int64_t s = slots[r];
+      const T* kept = pre + (first + r) * n.inner;
+      const S* pre_row;
+      if constexpr (std::is_same_v<T, S>) {
+        pre_row = kept;
+      } else {
+        frontier::convert(kept, row_pre.get(n.inner), n.inner);
+        pre_row = row_pre.get(n.inner);
+      }
+      S* to_a = landing(a + r * n.hidden, row_a, n.hidden);
+      S* to_dpre = landing(dpre + r * n.inner, row_dpre, n.inner);
+      dweights[s] = kernels.activate_backward(n.activation, pre_row, u + r * n.hidden, weights[s], to_a,
+                                              to_dpre, n.hidden);
+      if constexpr (!std::is_same_v<P, S>) {
+        frontier::convert(to_a, a + r * n.hidden, n.hidden);
+        frontier::convert(to_dpre, dpre + r * n.inner, n.inner);
+      }
+      if (!b_out) continue;
+      frontier::convert(grad + s / n.top_k * n.width, g, n.width);
+      for (int64_t d = 0; d < n.width; ++d) dweights[s] += g[d] * static_cast<S>(b_out[e * n.width + d]);
+    }
+    kernels.multiply(factor(dpre, n.inner, true), factor(w_in + e * n.inner * n.width, n.width, false),
+                     dxs + first * n.width, count, n.width, n.inner, false);  // dpre W_in
+  }
+  // Rows of dW_out = dy^T (w A) and db_out = sum of w dy.
+  void out_of(const Part& part) {
+    static thread_local Scratch<S> sums, row_g;
+    const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, d0 = part.first;
+    T* result = dw_out + (e * n.width + d0) * n.hidden;
+    if (count == 0) {
+      std::memset(result, 0, part.count * n.hidden * sizeof(T));
+      if (db_out) std::fill_n(db_out + e * n.width + d0, part.count, T(0));
+      return;
+    }
+    S* to = landing(result, sums, part.count * n.hidden);
+    kernels.multiply(factor(grad + d0, n.width, false, slot_of + first, n.top_k),
+                     factor(kept_a.get(0) + (first - origin) * n.hidden, n.hidden, false), to, part.count,
+                     n.hidden, count, false);
+    if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.hidden);
+    if (!db_out) return;
+    S* sum = sums.get(part.count);
+    std::fill_n(sum, part.count, S(0));
+    S* g = row_g.get(part.count);
+    for (int64_t r = first; r < first + count; ++r) {
+      frontier::convert(grad + slot_of[r] / n.top_k * n.width + d0, g, part.count);
+      for (int64_t d = 0; d < part.count; ++d) sum[d] += weights[slot_of[r]] * g[d];
+    }
+    frontier::convert(sum, db_out + e * n.width + d0, part.count);
+  }
+  // Rows of dW_in = dpre^T x and db_in = sum of dpre.
+  void in_of(const Part& part) {
+    static thread_local Scratch<S> sums, row_p;
+    const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, h0 = part.first;
+    T* result = dw_in + (e * n.inner + h0) * n.width;
+    const P* dpre = kept_dpre.get(0) + (first - origin) * n.inner + h0;
+    if (count == 0) {
+      std::memset(result, 0, part.count * n.width * sizeof(T));
+      if (db_in) std::fill_n(db_in + e * n.inner + h0, part.count, T(0));
+      return;
+    }
+    S* to = landing(result, sums, part.count * n.width);
+    kernels.multiply(factor(dpre, n.inner, false), factor(x, n.width, false, slot_of + first, n.top_k), to,
+                     part.count, n.width, count, false);
+    if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.width);
+    if (!db_in) return;
+    S* sum = sums.get(part.count);
+    std::fill_n(sum, part.count, S(0));
+    S* p = row_p.get(part.count);
+    for (int64_t r = 0; r < count; ++r) {
+      frontier::convert(dpre + r * n.inner, p, part.count);
+      for (int64_t h = 0; h < part.count; ++h) sum[h] += p[h];
+    }
+    frontier::convert(sum, db_in + e * n.inner + h0, part.count);
+  }
+  void weights_of(const Part& part) {
+    return part.first < n.width ? out_of(part)
+                                : in_of({part.expert, part.first - n.width, part.count, part.cost});
+  }
+  // Rows of both weights' gradients, those of dW_in counted on from those of dW_out.
+  void cut_weights(std::vector<Part>& parts, int64_t e) {
+    const int64_t count = start[e + 1] - start[e] + 1;
+    // 16-bit floats are narrowed from sums: of few rows those of a part should stay in the cache, and of
+    // none there are none.
+    const bool cached = !std::is_same_v<T, S> && count > 1 && count <= 8;
+    const int64_t limit = cached ? 32 : kBlockRows;
+    cut(parts, e, 0, n.width, limit, n.hidden * count);
+    cut(parts, e, n.width, n.inner, limit, n.width * count);
+  }
+};
+
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in,
     const Tensor& w_out, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out,
@@ -400,146 +543,30 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
   Tensor dw_out = new_empty(w_out, {n.experts, n.width, n.hidden});
   Tensor db_in = new_empty(w_in, {b_in ? n.experts : 0, n.inner});
   Tensor db_out = new_empty(w_out, {b_out ? n.experts : 0, n.width});
-  const int64_t* start = maps.offsets.const_data_ptr<int64_t>();
-  const int64_t* slot_of = maps.row_to_slot.const_data_ptr<int64_t>();
   frontier::dispatch_floating(x, "moe_mlp_backward", [&](auto zero) {
     using T = decltype(zero);
     using S = acc_t<T>;
-    const T *px = x.const_data_ptr<T>(), *pg = grad.const_data_ptr<T>(), *pp = pre.const_data_ptr<T>();
-    const T *pi = given.w_in.const_data_ptr<T>(), *po = given.w_out.const_data_ptr<T>();
-    const T* bo = data_if<T>(given.b_out);
-    const S* w = weights.const_data_ptr<S>();
-    S* dw = dweights.mutable_data_ptr<S>();
-    T *di = dw_in.mutable_data_ptr<T>(), *dout = dw_out.mutable_data_ptr<T>();
-    T* dbi = b_in ? db_in.mutable_data_ptr<T>() : nullptr;
-    T* dbo = b_out ? db_out.mutable_data_ptr<T>() : nullptr;
-    const frontier::KernelTable<S>& run = frontier::kernels<S>();
     const auto dxs = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
     for_kept<T>([&](auto kept_zero) {
-      using P = decltype(kept_zero);
-      Scratch<P> kept_a, kept_dpre;  // w A and dpre of the rows from `origin` on
-      int64_t origin = 0;
-      const auto reserve = [&](int64_t from, int64_t rows) {
-        origin = from, kept_a.get(rows * n.hidden), kept_dpre.get(rows * n.inner);
-      };
-      // dy W_out, the activation's gradient, dx by row and the routing weights' gradient.
-      const auto rows_of = [&](const Part& part) {
-        static thread_local Scratch<S> rows_u, row_pre, row_a, row_dpre, row_g;
-        const int64_t e = part.expert, first = part.first, count = part.count;
-        const int64_t* slots = slot_of + first;
-        S *u = rows_u.get(count * n.hidden), *g = row_g.get(n.width);
-        P* a = kept_a.get(0) + (first - origin) * n.hidden;
-        P* dpre = kept_dpre.get(0) + (first - origin) * n.inner;
-        run.multiply(factor(pg, n.width, true, slots, n.top_k),
-                     factor(po + e * n.width * n.hidden, n.hidden, false), u, count, n.hidden, n.width,
-                     false);
-        for (int64_t r = 0; r < count; ++r) {
-          const int64_t s = slots[r];
-          const T* kept = pp + (first + r) * n.inner;
-          const S* pre_row;
-          if constexpr (std::is_same_v<T, S>) {
-            pre_row = kept;
-          } else {
-            frontier::convert(kept, row_pre.get(n.inner), n.inner);
-            pre_row = row_pre.get(n.inner);
-          }
-          S* to_a = landing(a + r * n.hidden, row_a, n.hidden);
-          S* to_dpre = landing(dpre + r * n.inner, row_dpre, n.inner);
-          dw[s] =
-              run.activate_backward(n.activation, pre_row, u + r * n.hidden, w[s], to_a, to_dpre, n.hidden);
-          if constexpr (!std::is_same_v<P, S>) {
-            frontier::convert(to_a, a + r * n.hidden, n.hidden);
-            frontier::convert(to_dpre, dpre + r * n.inner, n.inner);
-          }
-          if (!bo) continue;
-          frontier::convert(pg + s / n.top_k * n.width, g, n.width);
-          for (int64_t d = 0; d < n.width; ++d) dw[s] += g[d] * static_cast<S>(bo[e * n.width + d]);
-        }
-        run.multiply(factor(dpre, n.inner, true), factor(pi + e * n.inner * n.width, n.width, false),
-                     dxs.get() + first * n.width, count, n.width, n.inner, false);  // dpre W_in
-      };
-      // Rows of dW_out = dy^T (w A) and db_out = sum of w dy.
-      const auto out_of = [&](const Part& part) {
-        static thread_local Scratch<S> sums, row_g;
-        const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, d0 = part.first;
-        T* result = dout + (e * n.width + d0) * n.hidden;
-        if (count == 0) {
-          std::memset(result, 0, part.count * n.hidden * sizeof(T));
-          if (dbo) std::fill_n(dbo + e * n.width + d0, part.count, T(0));
-          return;
-        }
-        S* to = landing(result, sums, part.count * n.hidden);
-        run.multiply(factor(pg + d0, n.width, false, slot_of + first, n.top_k),
-                     factor(kept_a.get(0) + (first - origin) * n.hidden, n.hidden, false), to, part.count,
-                     n.hidden, count, false);
-        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.hidden);
-        if (!dbo) return;
-        S* sum = sums.get(part.count);
-        std::fill_n(sum, part.count, S(0));
-        S* g = row_g.get(part.count);
-        for (int64_t r = first; r < first + count; ++r) {
-          frontier::convert(pg + slot_of[r] / n.top_k * n.width + d0, g, part.count);
-          for (int64_t d = 0; d < part.count; ++d) sum[d] += w[slot_of[r]] * g[d];
-        }
-        frontier::convert(sum, dbo + e * n.width + d0, part.count);
-      };
-      // Rows of dW_in = dpre^T x and db_in = sum of dpre.
-      const auto in_of = [&](const Part& part) {
-        static thread_local Scratch<S> sums, row_p;
-        const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, h0 = part.first;
-        T* result = di + (e * n.inner + h0) * n.width;
-        const P* dpre = kept_dpre.get(0) + (first - origin) * n.inner + h0;
-        if (count == 0) {
-          std::memset(result, 0, part.count * n.width * sizeof(T));
-          if (dbi) std::fill_n(dbi + e * n.inner + h0, part.count, T(0));
-          return;
-        }
-        S* to = landing(result, sums, part.count * n.width);
-        run.multiply(factor(dpre, n.inner, false), factor(px, n.width, false, slot_of + first, n.top_k), to,
-                     part.count, n.width, count, false);
-        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.width);
-        if (!dbi) return;
-        S* sum = sums.get(part.count);
-        std::fill_n(sum, part.count, S(0));
-        S* p = row_p.get(part.count);
-        for (int64_t r = 0; r < count; ++r) {
-          frontier::convert(dpre + r * n.inner, p, part.count);
-          for (int64_t h = 0; h < part.count; ++h) sum[h] += p[h];
-        }
-        frontier::convert(sum, dbi + e * n.inner + h0, part.count);
-      };
-      const auto weights_of = [&](const Part& part) {
-        return part.first < n.width ? out_of(part)
-                                    : in_of({part.expert, part.first - n.width, part.count, part.cost});
-      };
-      // Rows of both weights' gradients, those of dW_in counted on from those of dW_out.
-      const auto cut_weights = [&](std::vector<Part>& parts, int64_t e) {
-        const int64_t count = start[e + 1] - start[e] + 1;
-        // 16-bit floats are narrowed from sums: of few rows those of a part should stay in the cache, and of
-        // none there are none.
-        const bool cached = !std::is_same_v<T, S> && count > 1 && count <= 8;
-        const int64_t limit = cached ? 32 : kBlockRows;
-        cut(parts, e, 0, n.width, limit, n.hidden * count);
-        cut(parts, e, n.width, n.inner, limit, n.width * count);
-      };
-      const std::vector<Part> row_parts = cut_rows(start, n.experts);
-      if (torch::stable::get_num_threads() > 1) {
-        reserve(0, start[n.experts]);
-        std::vector<Part> weight_parts;
-        for (int64_t e = 0; e < n.experts; ++e) cut_weights(weight_parts, e);
-        for_parts(row_parts, rows_of);
-        for_parts(weight_parts, weights_of);
-        return;
+      ExpertsBackward<T, decltype(kept_zero)>{
+          .n = n,
+          .start = maps.offsets.const_data_ptr<int64_t>(),
+          .slot_of = maps.row_to_slot.const_data_ptr<int64_t>(),
+          .x = x.const_data_ptr<T>(),
+          .grad = grad.const_data_ptr<T>(),
+          .pre = pre.const_data_ptr<T>(),
+          .w_in = given.w_in.const_data_ptr<T>(),
+          .w_out = given.w_out.const_data_ptr<T>(),
+          .b_out = data_if<T>(given.b_out),
+          .weights = weights.const_data_ptr<S>(),
+          .dweights = dweights.mutable_data_ptr<S>(),
+          .dxs = dxs.get(),
+          .dw_in = dw_in.mutable_data_ptr<T>(),
+          .dw_out = dw_out.mutable_data_ptr<T>(),
+          .db_in = b_in ? db_in.mutable_data_ptr<T>() : nullptr,
+          .db_out = b_out ? db_out.mutable_data_ptr<T>() : nullptr,
       }
-      // One thread takes one expert after the other, while what the first half leaves is in the cache.
-      auto part = row_parts.begin();
-      for (int64_t e = 0; e < n.experts; ++e) {
-        reserve(start[e], start[e + 1] - start[e]);
-        for (; part != row_parts.end() && part->expert == e; ++part) rows_of(*part);
-        std::vector<Part> weight_parts;
-        cut_weights(weight_parts, e);
-        for (const Part& each : weight_parts) weights_of(each);
-      }
+          .run();
     });
     sum_slots<S, S, T>(dxs.get(), nullptr, maps.slot_to_row.const_data_ptr<int64_t>(),
                        dx.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
