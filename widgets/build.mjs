@@ -11,6 +11,8 @@ const outdir = process.argv[2] ?? join(here, "frontier_widgets", "static");
 // Two folders may be given: where the figures' bundles go, and the one of other people's libraries that
 // pictures in a frame need.
 const libraries = process.argv[3] ?? join(here, "frontier_widgets");
+// D3's scales of numbers need none of its colours; BertViz's pictures do.
+const alias = { "d3-color": join(here, "src", "base", "no_colors.ts") };
 const shared = {
   bundle: true,
   minify: true,
@@ -27,6 +29,7 @@ await Promise.all([
     return [
       build({
         ...shared,
+        alias,
         format: "esm",
         entryPoints: [join(here, entry)],
         outfile: join(outdir, `${name}.js`),

@@ -192,9 +192,12 @@ describe("a checkpoint that does not fit", () => {
       "some of which config does not name",
     );
   });
-  it("is refused with a tokenizer that is no BPE", () => {
-    const tokenizer = { ...mixtral.tokenizer, model: { type: "Unigram", vocab: {} } };
-    expect(() => new TinyModel({ ...mixtral, tokenizer })).toThrow("tokenizer: got Unigram, wanted BPE");
+  it("is refused with another tokenizer", () => {
+    const words = { type: "Sequence", pretokenizers: [{ type: "Whitespace" }] };
+    const split = { ...mixtral.tokenizer, pre_tokenizer: words };
+    expect(() => new TinyModel({ ...mixtral, tokenizer: split })).toThrow("got BPE with [Whitespace");
+    const unigram = { ...mixtral.tokenizer, model: { ...mixtral.tokenizer.model, type: "Unigram" } };
+    expect(() => new TinyModel({ ...mixtral, tokenizer: unigram })).toThrow("tokenizer: got Unigram with");
   });
 });
 
