@@ -68,6 +68,11 @@ def test_measured_output_stays_until_code_changes(tmp_path: Path) -> None:
     stored = path.read_bytes()
     assert tool.execute(path) == []
     assert path.read_bytes() == stored
+    other = read(path)
+    other.cells[0].outputs[0]["data"]["text/html"] = "<svg aria-label='by an older program'>1</svg>"
+    nbformat.write(other, path)
+    assert tool.execute(path) == []
+    assert "older program" not in path.read_text("utf8"), "nbval would refuse it"
     page.cells[1].source = "2"
     nbformat.write(page, path)
     assert tool.execute(path) == []

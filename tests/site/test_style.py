@@ -10,7 +10,6 @@ import pytest
 from built_site import page_names, tool
 
 PAGE = "28-2-efficient/1-mixture-of-experts.html"
-CARDS = "appendix/models.html"
 FRAMES = "28-4-interpretability/1-attention-visualization.html"
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 
@@ -84,13 +83,6 @@ def test_a_drawing_stands_on_the_dark_page_itself_in_the_pages_ink(
     cards, black = page.evaluate(CARDS_AND_BLACK)
     assert cards == []
     assert black == [], "\n".join(black[:20])
-
-
-def test_a_table_in_an_output_takes_the_dark_pages_ink(open_page: Callable[..., Any], http_root: str) -> None:
-    page = open_page(http_root, CARDS, color_scheme="dark")
-    style = "el => [getComputedStyle(el).color, getComputedStyle(el).backgroundColor]"
-    output = page.locator(".cell_output .text_html:has(.wide-table)").first.evaluate(style)
-    assert output == [page.locator("body").evaluate(style)[0], "rgba(0, 0, 0, 0)"]
 
 
 def test_a_frame_keeps_its_card_in_the_dark(open_page: Callable[..., Any], http_root: str) -> None:
