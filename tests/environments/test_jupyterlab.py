@@ -236,7 +236,8 @@ def saved_notebook() -> Any:
     """A notebook as the book stores it: a figure that was shown, and its state."""
     from frontier_widgets import MoERouting
 
-    notebooks = loaded(ROOT / "tools" / "notebooks.py")
+    from tools import notebooks
+
     figure = MoERouting()
     shown = {notebooks.VIEW: {"model_id": figure.model_id, "version_major": 2, "version_minor": 0}}
     output = nbformat.v4.new_output("display_data", {**shown, "text/plain": repr(figure)})

@@ -60,7 +60,7 @@ def test_each_figure_brings_its_code_and_data(site: Path, language: str, name: s
         component = frontier_widgets.components()[model["state"]["_anywidget_id"].rpartition(".")[2]]
         assert model["state"]["_esm"] == component.esm_path.read_text("utf8")
         held = {*model["state"], *(buffer["path"][0] for buffer in model.get("buffers", []))}
-        assert set(downloads.DATA_TRAITS[component.name]) <= held
+        assert set(component.data_traits) <= held
 
 
 @every_notebook
