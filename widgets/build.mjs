@@ -11,8 +11,6 @@ const outdir = process.argv[2] ?? join(here, "frontier_widgets", "static");
 // Two folders may be given: where the figures' bundles go, and the one of other people's libraries that
 // pictures in a frame need.
 const libraries = process.argv[3] ?? join(here, "frontier_widgets");
-// D3's scales of numbers need none of its colours; BertViz's pictures do.
-const alias = { "d3-color": join(here, "src", "base", "no_colors.ts") };
 const shared = {
   bundle: true,
   minify: true,
@@ -21,6 +19,9 @@ const shared = {
   legalComments: "none",
   logLevel: "warning",
 };
+
+// D3's scales of numbers need none of its colours; BertViz's pictures do.
+const alias = { "d3-color": join(here, "src", "base", "no_colors.ts") };
 
 await Promise.all([
   // A figure's folder names its bundle; its style sheet lies beside its entry.
