@@ -15,7 +15,7 @@ WIDGETS = Path(__file__).resolve().parents[1] / "widgets"
 RECORD = "bundled.sha256"
 """What the sources were when the bundles were made; committed beside them."""
 
-SETTINGS = ("build.mjs", "package-lock.json", "tsconfig.json")
+SETTINGS = ("build.mjs", "frontier_widgets/components.json", "package-lock.json", "tsconfig.json")
 """What decides about the bundles beside ``src``."""
 
 

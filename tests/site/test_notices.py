@@ -44,6 +44,14 @@ CARRIED: dict[str, tuple[tuple[str, ...], str]] = {
     "BertViz": ((FRAMES,), "renderVis("),
     "jQuery": ((FRAMES,), "jquery.org/license"),
     "d3-selection": ((FRAMES,), "schemeCategory10:"),
+    "@huggingface/tokenizers": (
+        ("frontier-component-MoERouting.js", "frontier-component-AttentionPatternAnalyzer.js"),
+        "ByteFallback",
+    ),
+    "d3-scale": (
+        ("frontier-component-LongContextStrategies.js", "frontier-component-AttentionPatternAnalyzer.js"),
+        "invalid format: ",
+    ),
 }
 """What shows that a row is true: files below ``_static``, and what one of them says."""
 

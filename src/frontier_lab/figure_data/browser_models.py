@@ -1,4 +1,4 @@
-"""Checkpoints that a page can run in the reader's browser, by ``widgets/src/tiny_model.ts``.
+"""Checkpoints that a page can run in the reader's browser, by ``widgets/src/reader/model.ts``.
 
 A page opened from disk may load scripts and nothing else, so each checkpoint is published as a script that
 registers its files; the page adds the script when the reader first types, and never before.
