@@ -20,6 +20,11 @@ inline void check_type(const char* name, const torch::stable::Tensor& tensor,
   STD_TORCH_CHECK(tensor.scalar_type() == wanted, name, ": does not have the element type that goes with q");
 }
 
+// Raises unless a kernel has been compiled for this width.
+inline void check_width(const char* name, int64_t width, int64_t widest) {
+  STD_TORCH_CHECK(width >= 1 && width <= widest, name, ": got a width of ", width, ", wanted 1 to ", widest);
+}
+
 struct RetentionSizes {
   int64_t batch, time, heads, key, value, sequences;
   bool per_token;  // whether every token has a decay of its own
@@ -27,7 +32,8 @@ struct RetentionSizes {
   RetentionSizes(const torch::stable::Tensor& q, const torch::stable::Tensor& k,
                  const torch::stable::Tensor& v, const torch::stable::Tensor& log_decay,
                  const std::optional<torch::stable::Tensor>& initial,
-                 const std::optional<torch::stable::Tensor>& cu_seqlens, int64_t chunk_size) {
+                 const std::optional<torch::stable::Tensor>& cu_seqlens, int64_t chunk_size,
+                 std::optional<int64_t> widest = std::nullopt) {
     check_dims("q", q, 4);
     check_dims("v", v, 4);
     batch = q.size(0), time = q.size(1), heads = q.size(2), key = q.size(3), value = v.size(3);
@@ -36,6 +42,7 @@ struct RetentionSizes {
     check_type("k", k, q.scalar_type());
     check_type("v", v, q.scalar_type());
     check_type("log_decay", log_decay, acc_type(q));
+    if (widest) check_width("q", key, *widest), check_width("v", value, *widest);
     per_token = log_decay.dim() == 3;
     if (per_token)
       check_shape("log_decay", log_decay, batch, time, heads);

@@ -1,6 +1,9 @@
-// Sums each token's k rows in slot order: y[t] = sum_j w[t, j] ys[row(t, j)]. A gather, so no atomics, and
-// the same input gives the same bits. A thread owns N neighbouring elements of a token; the threads of a warp
-// read 32 N elements of one row after another. Moves T k D elements in, T D out.
+// Moving rows between tokens and experts: copies of each token's row to the rows of its slots, in the widest
+// words that alignment allows, and the sum of its k rows in slot order, y[t] = sum_j w[t, j] ys[row(t, j)].
+//
+// The sum is a gather, so no atomics, and the same input gives the same bits. A thread owns N neighbouring
+// elements of a token; the threads of a warp read 32 N elements of one row after another. Either moves T k D
+// elements one way and T D the other.
 
 #pragma once
 

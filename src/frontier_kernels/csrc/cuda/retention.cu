@@ -54,9 +54,7 @@ constexpr int64_t kWholeSequence = int64_t{1} << 40;  // a segment's length if e
 struct Shape : RetentionSizes {
   Shape(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_decay,
         const std::optional<Tensor>& initial, const std::optional<Tensor>& cu_seqlens, int64_t chunk_size)
-      : RetentionSizes(q, k, v, log_decay, initial, cu_seqlens, chunk_size) {
-    STD_TORCH_CHECK(key >= 1 && key <= kWidest, "q: got a width of ", key, ", wanted 1 to ", kWidest);
-    STD_TORCH_CHECK(value >= 1 && value <= kWidest, "v: got a width of ", value, ", wanted 1 to ", kWidest);
+      : RetentionSizes(q, k, v, log_decay, initial, cu_seqlens, chunk_size, kWidest) {
     check_device("k", k, "q", q), check_device("v", v, "q", q);
     check_device("log_decay", log_decay, "q", q);
     if (cu_seqlens) check_device("cu_seqlens", *cu_seqlens, "q", q);
@@ -554,8 +552,7 @@ Tensor retention_step(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in
   check_kind("v", v, q, q.scalar_type());
   check_kind("state", state, q, acc_type(q));
   check_kind("log_decay", log_decay, q, acc_type(q));
-  STD_TORCH_CHECK(key >= 1 && key <= kWidest, "q: got a width of ", key, ", wanted 1 to ", kWidest);
-  STD_TORCH_CHECK(value >= 1 && value <= kWidest, "v: got a width of ", value, ", wanted 1 to ", kWidest);
+  check_width("q", key, kWidest), check_width("v", value, kWidest);
   STD_TORCH_CHECK(state.is_contiguous(), "state: is updated in place and has to be contiguous");
   Tensor o = new_empty(v, {batch, heads, value});
   const Properties device = properties(q);
