@@ -117,6 +117,12 @@ def setup_source(repository: str) -> str:
     return SETUP_SOURCE.replace('or ""', f'or "{repository}"', 1).rstrip("\n")
 
 
+def stored_repository(source: str) -> str:
+    """The address that a set-up cell has; empty where it asks for one."""
+    match = re.search(r'REPOSITORY_URL = .* or "([^"]*)"', source)
+    return match[1] if match else ""
+
+
 def repository_url() -> str:
     """Web address of the repository from ``REPOSITORY_URL``, else from the git remote ``origin``, else empty.
 
@@ -326,8 +332,8 @@ def execute(path: Path, *, timeout: int = TIMEOUT) -> list[str]:
     before = copy.deepcopy(notebook)
     address = repository_url()
     for cell in notebook.cells:
-        if address and "setup" in cell.metadata.get("tags", []):
-            cell.source = setup_source(address)
+        if "setup" in cell.metadata.get("tags", []):
+            cell.source = setup_source(address or stored_repository(cell.source))
     client = NotebookClient(
         notebook,
         timeout=timeout,

@@ -338,6 +338,17 @@ def test_execute_puts_the_address_in_the_setup_cell(monkeypatch: pytest.MonkeyPa
     )
 
 
+def test_execute_brings_an_old_setup_cell_up_to_date(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tool, "repository_url", lambda: "")
+    old = tool.setup_source("https://example.org/a/b").replace("import subprocess\n", "")
+    path = notebook(tmp_path, old)
+    page = read(path)
+    page.cells[0].metadata.tags = ["setup"]
+    nbformat.write(page, path)
+    assert tool.execute(path) == []
+    assert read(path).cells[0].source == tool.setup_source("https://example.org/a/b")
+
+
 def test_setup_cell_is_short_and_readable() -> None:
     assert len(tool.SETUP_SOURCE.splitlines()) <= 25
     assert max(map(len, tool.SETUP_SOURCE.splitlines())) <= 110
