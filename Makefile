@@ -69,7 +69,7 @@ $(STAMPS)/bundles: $(STAMPS)/node $(WIDGET_SOURCES)
 	@$(PY) -m tools.bundles check || $(MAKE) --no-print-directory bundles
 	@touch $@
 
-bundles: $(NODE_MODULES)
+bundles: $(NODE_MODULES)  ## build the live figures' bundles, which are committed
 	@$(say) "bundle the live figures"
 	@cd widgets && npm run --silent build
 	@$(PY) -m tools.bundles record

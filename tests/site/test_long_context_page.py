@@ -34,7 +34,7 @@ class Figure:
 
     def __init__(self, page: Any) -> None:
         self.page = page
-        self.root = page.locator(".fw-root")
+        self.root = page.locator(".fw-root.fw-long")
 
     def radio(self, group: str, option: str) -> Any:
         visible = self.root.get_by_role("group", name=group, exact=True)

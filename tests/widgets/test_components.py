@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def test_what_is_listed_is_there(name: str) -> None:
     # The bundle is named after the entry's folder, and Python looks for it by the module's name.
     assert entry.parent.name == found.module.rpartition(".")[2]
     assert all(path.exists() for path in (found.esm_path, found.css_path, found.data_path))
+
+
+def test_every_folder_is_installed() -> None:
+    """An editable install finds a folder that nobody listed; a wheel has none."""
+    listed = tomllib.loads((WIDGETS / "pyproject.toml").read_text("utf8"))["tool"]["setuptools"]["packages"]
+    package = WIDGETS / "frontier_widgets"
+    folders = [init.parent.relative_to(WIDGETS).parts for init in package.rglob("__init__.py")]
+    assert sorted(listed) == sorted(".".join(parts) for parts in folders)
 
 
 def test_every_component_of_the_package_is_listed() -> None:
