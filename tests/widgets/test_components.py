@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import anywidget
 import pytest
+import tomllib
 from frontier_widgets import components, slim_state
 from frontier_widgets.components import LIST, _listed, component
 
