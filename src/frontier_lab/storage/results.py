@@ -1,4 +1,4 @@
-"""How the data set of a figure or page is written, ``python -m frontier_lab.<room>.<module> file``, and read."""
+"""How what a command measured is written, ``python -m frontier_lab.<room>.<module> file``, and read."""
 
 from __future__ import annotations
 
