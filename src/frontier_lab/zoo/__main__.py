@@ -41,10 +41,11 @@ def rebuild(asked: str, work: Path) -> None:
     found = checkpoints.manifest()
     tolerance = entry.get("tolerance", checkpoints.TOLERANCE)
     for run, loss in entry["val_loss"].items():
-        committed = found.get(name, {}).get("val_loss", {}).get(run, loss)
-        print(f"{name}, {run}: validation loss {loss:.4f}, committed {committed:.4f}")
+        committed = found.get(name, {}).get("val_loss", {}).get(run)
+        beside = "none committed" if committed is None else f"committed {committed:.4f}"
+        print(f"{name}, {run}: validation loss {loss:.4f}, {beside}")
         allowed = tolerance[run] if isinstance(tolerance, dict) else tolerance
-        if abs(loss - committed) > allowed:
+        if committed is not None and abs(loss - committed) > allowed:
             raise SystemExit(f"error: {name}, {run}: more than {allowed} away; nothing replaced, see {fresh}")
     target = checkpoints.CHECKPOINTS / name
     staged = target.with_name(name + ".partial")
