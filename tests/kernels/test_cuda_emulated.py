@@ -164,7 +164,7 @@ def test_tensors_that_begin_anywhere_in_memory_and_with_any_strides_are_taken(
         ("slot_to_row", torch.zeros(24).long(), "slot_to_row: got 1 dimensions"),
         ("row_to_slot", torch.zeros(23).long(), r"row_to_slot: wanted \[24\], one element for each slot"),
         ("slot_to_row", torch.zeros(12, 2).int(), "expected scalar type Long but found Int"),
-        ("activation", "relu", "activation: got 'relu', wanted 'gelu', 'gelu_tanh', "),
+        ("activation", "no-such", "activation: got 'no-such', wanted 'gelu', 'gelu_tanh', "),
     ],
 )
 def test_wrong_shapes_and_types_are_refused_by_name(

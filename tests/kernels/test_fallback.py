@@ -48,8 +48,9 @@ def run(folder: Path, into: Path) -> Record:
     return torch.load(into)  # type: ignore[no-any-return]
 
 
-# Halves may round to another neighbour than the compiled sums do, and bfloat16 an activation too.
-BOUND = {torch.bfloat16: 5e-3, torch.float16: 6e-4}
+# Sixteen bits may round to another neighbour than the compiled sums do, and in bfloat16 an activation and its
+# slope do too: two units in the last place.
+BOUND = {torch.bfloat16: 8e-3, torch.float16: 6e-4}
 
 
 @pytest.fixture(scope="module")

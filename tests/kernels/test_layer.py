@@ -376,7 +376,7 @@ def test_the_bias_rule_needs_a_bias_and_a_call() -> None:
         ({"expert_hidden_size": -1}, "expert_hidden_size: got -1"),
         ({"top_k": 9}, "top_k: got 9, wanted 1 to 8"),
         ({"shared_experts": -1}, "shared_experts: got -1, wanted 0 or more"),
-        ({"activation": "relu"}, "activation: got 'relu'"),
+        ({"activation": "no-such"}, "activation: got 'no-such'"),
         ({"scoring": "relu"}, "scoring: got 'relu'"),
         ({"num_groups": 3}, "num_groups: got 3, wanted a divisor of 8"),
         ({"capacity_factor": -1.0}, r"capacity_factor: got -1\.0"),

@@ -264,7 +264,7 @@ def test_empty_experts_get_gradients_of_exactly_zero() -> None:
             TypeError,
             "w_in: got torch.float64 on cpu, wanted torch.float32",
         ),
-        ({"activation": "relu"}, ValueError, "activation: got 'relu'"),
+        ({"activation": "no-such"}, ValueError, "activation: got 'no-such'"),
     ],
 )
 def test_bad_arguments_are_named(change: dict[str, object], error: type[Exception], message: str) -> None:
