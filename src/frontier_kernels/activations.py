@@ -49,8 +49,8 @@ def _gelu_tanh(pre: Tensor) -> Tensor:
 
 
 def _gelu_tanh_backward(grad: Tensor, pre: Tensor) -> Tensor:
-    # By x σ(2u): torch's own 1 - tanh² cancels where the slope is small, and is NaN far out. Beyond 30 the slope
-    # is 0 or 1 in every type, and up to there no cube overflows.
+    # By x σ(2u): torch's own 1 - tanh² cancels where the slope is small, and is NaN far out. Beyond 30 the
+    # slope is 0 or 1 in every type, and up to there no cube overflows.
     x = pre.clamp(-30, 30)
     double_u = GELU_TANH_SCALE * x * (1 + GELU_TANH_CUBE * x * x)
     slope = GELU_TANH_SCALE * (1 + 3 * GELU_TANH_CUBE * x * x)

@@ -25,7 +25,8 @@ def keep(name, outputs, leaves):
     smooth = [t for t in outputs if t.requires_grad]
     seeds = [torch.randn(t.shape).to(t.dtype) for t in smooth]
     grads = torch.autograd.grad(smooth, leaves, seeds) if leaves else []
-    results.setdefault(name, []).extend(t.detach() for t in (*outputs, *grads))
+    sixteen_bits = any(t.dtype in (torch.bfloat16, torch.float16) for t in (*outputs, *leaves))
+    results.setdefault(name, []).extend((t.detach(), sixteen_bits) for t in (*outputs, *grads))
 
 
 def leaf(dtype, *shape, scale=1.0):
@@ -68,7 +69,7 @@ for lost in (float("nan"), float("inf"), float("-inf")):
     keep("combine", [fk.combine(ys, plan)], [ys, weights])
     network = [leaf(torch.float32, 2, 5, 3), leaf(torch.float32, 2, 3, 5)]
     keep("moe_mlp", [fk.moe_mlp(x, plan, *network)], [x, weights, *network])
-results["expert_capacity"] = [torch.tensor(fk.expert_capacity(37, 8, 2, 1.25))]
+results["expert_capacity"] = [(torch.tensor(fk.expert_capacity(37, 8, 2, 1.25)), False)]
 
 forms = ({"form": "parallel"}, {"form": "recurrent"}, {"form": "chunkwise", "chunk_size": 4})
 for dtype, time, packed, per_token, options in itertools.product(FLOATS, (0, 1, 11), (0, 1), (0, 1), forms):

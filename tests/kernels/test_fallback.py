@@ -19,7 +19,9 @@ HERE = Path(__file__).parent
 PACKAGE = Path(fk.__file__).parent
 PROGRAM = HERE / "every_function.py"
 
-Record = tuple[dict[str, list[torch.Tensor]], list[tuple[str, str, str]], dict[str, str], dict[str, Any]]
+Record = tuple[
+    dict[str, list[tuple[torch.Tensor, bool]]], list[tuple[str, str, str]], dict[str, str], dict[str, Any]
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def run(folder: Path, into: Path) -> Record:
 
 
 # Sixteen bits may round to another neighbour than the compiled sums do, and in bfloat16 an activation and its
-# slope do too: two units in the last place.
+# slope do too: two units in the last place. A gradient in float32 of such activations differs by less.
 BOUND = {torch.bfloat16: 8e-3, torch.float16: 6e-4}
 
 
@@ -65,10 +67,11 @@ def test_outputs_and_gradients_equal_the_compiled_ones(records: tuple[Record, Re
     assert plain.keys() == compiled.keys()
     tensors = 0
     for name, wanted in compiled.items():
-        for got, truth in zip(plain[name], wanted, strict=True):
+        for (got, _), (truth, sixteen_bits) in zip(plain[name], wanted, strict=True):
             assert (got.dtype, got.shape) == (truth.dtype, truth.shape), name
             if truth.is_floating_point():
-                assert relative_error(got, truth) <= BOUND.get(truth.dtype, 1e-5), name
+                bound = BOUND.get(truth.dtype, 1e-3 if sixteen_bits else 1e-5)
+                assert relative_error(got, truth) <= bound, name
             else:
                 assert torch.equal(got, truth), name
             tensors += truth.numel() > 0
