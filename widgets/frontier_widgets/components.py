@@ -14,6 +14,9 @@ HERE = Path(__file__).parent
 HOST = HERE / "static" / "host.js"
 """The classic script that mounts components in a page without a kernel."""
 
+NOT_RUN = {"zh": "运行本单元格，就能看到这张图。", "en": "Run this cell to see the figure."}
+"""What stands in the place of a figure in a notebook that is opened and not run."""
+
 LIST = HERE / "components.json"
 """The one list of components, which ``widgets/build.mjs`` and the TypeScript sides read as well.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "architecture.md"
 BLOCK = re.compile(r"```mermaid\n(.*?)```", re.S)
 NODE = re.compile(r'(\w+)\["([^"<]+)')
