@@ -28,7 +28,7 @@ before it begins to learn; what it has learned once the rate has fallen depends 
 moves it as the seed does. Of 64 pairs, seed 0 recalls 0.38 on AVX-512 and 0.51 with torch and the kernels
 held to AVX2, and recalled 0.18 on another machine; eight seeds on one machine recall 0.22 to 0.66. Three runs
 may well say that the model learns the task, or that it does not. Against eight, three runs of a variant all
-lie on one side by chance once in 165 times."""
+lie above by chance once in 165 times, and all below as often."""
 
 PEER = Peer(NAME, RetNetForCausalLM, sizes, own_seeds={"recall": RECALL_SEEDS})
 
