@@ -41,6 +41,36 @@ def test_collecting_the_strings_again_changes_no_file(wanted: dict[str, Catalog]
         assert again.decode() == committed.decode(), f"{name}.po: run `make messages`"
 
 
+HEADINGS = {
+    "思想": "The idea",
+    "从零实现": "From scratch",
+    "用库实现": "With a library",
+    "实验": "Experiments",
+    "活图": "Live figure",
+    "原文勘误": "Errata in the source",
+    "前沿进展": "Recent work",
+    "练习": "Exercises",
+    "小结": "Summary",
+}
+"""The anatomy of a page, which readers find again on the next page."""
+BEGINNINGS = {"**一句话**": "**In one sentence**", "**图注**": "**Caption**　"}
+
+
+def test_the_anatomy_of_a_page_has_one_name_in_english_throughout() -> None:
+    other = []
+    for name, catalogue in tool.read_translations().items():
+        for message in tool.strings(catalogue):
+            source, english = str(message.id), str(message.string)
+            if source in HEADINGS and english != HEADINGS[source]:
+                other.append(f"{name}: {source} is {english!r}, wanted {HEADINGS[source]!r}")
+            for start, wanted in BEGINNINGS.items():
+                if source.startswith(start) and not english.startswith(wanted):
+                    other.append(f"{name}: {english[:30]!r}, wanted {wanted!r} for {start}")
+            if "学会：" in source and "练习" in source and "You learn: " not in english:
+                other.append(f"{name}: {english!r}, wanted 'You learn: ' for 学会：")
+    assert other == []
+
+
 Change = Callable[[str], str]
 
 
