@@ -1,6 +1,7 @@
 """What a context costs, for a reader's own code; the figure ``LongContextStrategies`` shows it."""
 
 from .long_context_strategies.cost import (
+    BLOCKS,
     H100,
     MODELS,
     RIVALS,
@@ -21,6 +22,7 @@ from .long_context_strategies.cost import (
 )
 
 __all__ = [
+    "BLOCKS",
     "H100",
     "MODELS",
     "RIVALS",

@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 from frontier_widgets.attention_cost import (
+    BLOCKS,
     H100,
     MODELS,
     RIVALS,
@@ -210,7 +211,8 @@ def recurrent(rival: Rival, width: int) -> PreTrainedModel:
         return Mamba2ForCausalLM(Mamba2Config(**sizes, num_heads=2 * width // 64))
     if rival == "rwkv":
         return RwkvForCausalLM(RwkvConfig(**sizes))
-    retnet = RetNetConfig(**sizes, num_attention_heads=width // 256, value_size=2 * width)
+    wide = {"value_size": 2 * width, "intermediate_size": 2 * width}
+    retnet = RetNetConfig(**sizes, num_attention_heads=width // 256, **wide)
     return RetNetForCausalLM(retnet)
 
 
@@ -220,6 +222,16 @@ def test_a_real_recurrent_model_keeps_as_many_numbers(rival: Rival) -> None:
     for tokens in (5, 9):
         kept = state_after(model, torch.zeros(1, tokens, dtype=torch.int64))
         assert sum(tensor.numel() for tensor in kept) == 2 * state_numbers(512, rival)
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_blocks_in_the_place_of_a_layer_have_as_many_parameters(rival: Rival) -> None:
+    layer = 12 * 4096**2  # attention without groups, and a feed-forward network of four times the width
+    with torch.device("meta"):
+        two = recurrent(rival, 4096)
+    outside = two.get_input_embeddings().weight.numel() * (1 if two.config.tie_word_embeddings else 2)
+    block = (two.num_parameters() - outside) / 2
+    assert BLOCKS[rival] * block == pytest.approx(layer, rel=0.12)
 
 
 def test_a_fixed_state_costs_the_same_at_any_length() -> None:
@@ -245,7 +257,7 @@ def test_keys_and_values_outgrow_the_state_at_the_crossover(rival: Rival) -> Non
     assert cost(model, causal, found).cache > state
     assert found == 1 or cost(model, causal, found - 1).cache <= state
     narrow = Pattern("window", window=1)
-    expected = 1 if model.kept > state_numbers(model.width, rival) else None
+    expected = 1 if model.kept > BLOCKS[rival] * state_numbers(model.width, rival) else None
     assert crossover(model, narrow, rival) == expected
 
 

@@ -21,6 +21,13 @@ Rival = Literal["mamba", "mamba2", "retnet", "rwkv"]
 RIVALS: tuple[Rival, ...] = get_args(Rival)
 """Architectures that keep a state of fixed size instead of keys and values."""
 
+BLOCKS: dict[Rival, int] = {"mamba": 2, "mamba2": 2, "retnet": 1, "rwkv": 1}
+"""Blocks that take the place of one layer of attention and feed-forward network, at equal parameters.
+
+A block of Mamba has about 6 · width² parameters, the layer that it replaces about 12 · width².
+Source: the README of state-spaces/mamba, and a test that counts them.
+"""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -190,7 +197,7 @@ def cost(model: Model, pattern: Pattern, n: int, *, bytes_each: float = 2, machi
 
 
 def state_numbers(width: int, rival: Rival) -> int:
-    """Numbers that one layer of a recurrent model keeps, however long the text, at its published sizes.
+    """Numbers that one block of a recurrent model keeps, however long the text, at its published sizes.
 
     Mamba: twice the width of channels, each with 16 numbers and the last 4 inputs of its convolution.
     Mamba-2: 128 numbers a channel, and 8 groups that share 128 keys and queries, which are convolved too.
@@ -238,7 +245,7 @@ class Recurrent:
 def recurrent_cost(
     model: Model, rival: Rival, n: int, *, bytes_each: float = 2, machine: Machine = H100
 ) -> Recurrent:
-    """Cost of a recurrent model with the layers, the width and the parameters of ``model``.
+    """Cost of a recurrent model with the width and the parameters of ``model``, its blocks by ``BLOCKS``.
 
     A number of the state takes five operations a token: two to decay and to add, one for what is added, two
     to be read.
@@ -257,7 +264,7 @@ def recurrent_cost(
         raise ValueError(f"n: got {n}, wanted 1 or more")
     if not bytes_each > 0:
         raise ValueError(f"bytes_each: got {bytes_each}, wanted above 0")
-    numbers = model.layers * state_numbers(model.width, rival)
+    numbers = model.layers * state_numbers(model.width, rival) * BLOCKS[rival]
     each = 2 * model.active + 5 * numbers
     # The state is read and written for every token, the weights read.
     moved = (model.active + 2 * numbers) * bytes_each
@@ -271,7 +278,7 @@ def recurrent_cost(
 
 def crossover(model: Model, pattern: Pattern, rival: Rival, *, longest: int = 1 << 20) -> int | None:
     """Fewest tokens whose keys and values are more than the rival's state; ``None`` above ``longest``."""
-    state = state_numbers(model.width, rival)
+    state = state_numbers(model.width, rival) * BLOCKS[rival]  # for one layer of the model
 
     def more(n: int) -> bool:
         return kept_tokens(pattern, n) * model.kept > state

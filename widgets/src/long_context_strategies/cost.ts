@@ -23,6 +23,9 @@ export type Sharing = (typeof SHARINGS)[number];
 export const RIVALS = ["mamba", "mamba2", "retnet", "rwkv"] as const;
 export type Rival = (typeof RIVALS)[number];
 
+/** Blocks in the place of one layer of attention and feed-forward network, at equal parameters. */
+const BLOCKS: Record<Rival, number> = { mamba: 2, mamba2: 2, retnet: 1, rwkv: 1 };
+
 export interface Recurrent {
   state: number;
   operations: number;
@@ -136,7 +139,7 @@ export function stateNumbers(width: number, rival: Rival): number {
   }
 }
 
-/** Cost of a recurrent model with the layers, the width and the parameters of `model`. */
+/** Cost of a recurrent model with the width and the parameters of `model`. */
 export function recurrentCost(
   model: Model,
   rival: Rival,
@@ -144,7 +147,7 @@ export function recurrentCost(
   bytesEach: number,
   machine: Machine,
 ): Recurrent {
-  const numbers = model.layers * stateNumbers(model.width, rival);
+  const numbers = model.layers * BLOCKS[rival] * stateNumbers(model.width, rival);
   const each = 2 * model.active + 5 * numbers;
   const moved = (model.active + 2 * numbers) * bytesEach;
   return {
@@ -162,7 +165,7 @@ export function crossover(
   rival: Rival,
   longest = 1 << 20,
 ): number | undefined {
-  const state = stateNumbers(model.width, rival);
+  const state = BLOCKS[rival] * stateNumbers(model.width, rival);
   const more = (n: number): boolean => keptTokens(pattern, n) * kept(model) > state;
   if (!more(longest)) return undefined;
   let low = 1;

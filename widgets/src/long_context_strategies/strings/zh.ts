@@ -123,7 +123,7 @@ export const zh = {
     string
   >,
   compared: (name: string, state: string, from: string, prefill: string, decode: string) =>
-    `层数、宽度、参数都一样的 ${name}，读多长都只留 ${state}。${from}读完至少 ${prefill}，再写一个词元至少 ${decode}。`,
+    `宽度一样、参数相近的 ${name}，读多长都只留 ${state}。${from}读完至少 ${prefill}，再写一个词元至少 ${decode}。`,
   crossing: (n: string) => `从第 ${n} 个词元起，键和值就比它多。`,
   noCrossing: "这个模式的键和值始终不比它多。",
   retrieval: "检索，还是整篇读",
