@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+# A compiled graph that torch kept on disk holds the calls of the sources that it was made from.
+torch.compiler.config.force_disable_caches = True
+
 collect_ignore = [] if torch.cuda.is_available() else ["test_cuda.py", "test_cuda_retention.py"]
 """Hundreds of cases for a GPU would be skipped without one, and hide the skips that say something."""
 

@@ -58,6 +58,12 @@ for dtype, tokens, options in itertools.product(
         network += [leaf(dtype, 8, inner), leaf(dtype, 8, 6)] if biased else []
         y = fk.moe_mlp(x, routing._replace(weights=routed), *network, activation=activation)
         keep("moe_mlp", [y], [x, routed, *network])
+        for trained in ([x], [network[0]], network[1:]):  # the rest is frozen
+            given = [t if any(t is leaf for leaf in trained) else t.detach() for t in (x, *network)]
+            y = fk.moe_mlp(
+                given[0], routing._replace(weights=routed.detach()), *given[1:], activation=activation
+            )
+            keep("moe_mlp", [y], trained)
         with torch.no_grad():
             y = fk.moe_mlp(x, routing, *network, activation=activation, packed=fk.PackedWeights())
         keep("PackedWeights", [y], [])
