@@ -120,9 +120,11 @@ def _route_backward(
 def _permute_slots(
     experts: Tensor, num_experts: int, capacity: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    wrong = experts[(experts < 0) | (experts >= num_experts)]
+    wrong = experts[(experts < -1) | (experts >= num_experts)]
     if wrong.numel():
-        raise RuntimeError(f"experts: got index {wrong[0].item()}, wanted 0 to {num_experts - 1}")
+        raise RuntimeError(
+            f"experts: got index {wrong[0].item()}, wanted 0 to {num_experts - 1}, or -1 for none"
+        )
     return _plan(experts, num_experts, capacity)
 
 
@@ -132,19 +134,23 @@ def _plan(experts: Tensor, num_experts: int, capacity: int) -> tuple[Tensor, Ten
     A number of experts that no memory holds is refused by the first of these tensors, and not by the machine.
     """
     slots = experts.numel()
-    demand = torch.zeros(num_experts, dtype=torch.int64).scatter_add(
-        0, experts.flatten(), torch.ones(slots, dtype=torch.int64)
+    flat = experts.flatten()
+    flat = flat.masked_fill(flat == -1, num_experts)  # one expert more, which serves nobody
+    demand = torch.zeros(num_experts + 1, dtype=torch.int64).scatter_add(
+        0, flat, torch.ones(slots, dtype=torch.int64)
     )
-    counts = demand if capacity < 0 else demand.clamp_max(capacity)
+    counts = demand.clamp_max(slots if capacity < 0 else capacity)
+    counts[num_experts] = 0
     offsets = torch.zeros(num_experts + 1, dtype=torch.int64)
-    torch.cumsum(counts, 0, out=offsets[1:])
-    chosen, order = experts.flatten().sort(stable=True)  # slots by expert, and in token order within one
+    torch.cumsum(counts[:-1], 0, out=offsets[1:])
+    chosen, order = flat.sort(stable=True)  # slots by expert, and in token order within one
     rank = torch.arange(slots) - (demand.cumsum(0) - demand)[chosen]
     row = torch.where(rank < counts[chosen], offsets[chosen] + rank, -1)
     slot_to_row = torch.empty(slots, dtype=torch.int64).scatter(0, order, row)
     row_to_slot = torch.full((slots,), -1)
     row_to_slot[row[row >= 0]] = order[row >= 0]
-    return counts.clone(), demand, offsets, slot_to_row.reshape(experts.shape), row_to_slot
+    counts, demand = counts[:-1].clone(), demand[:-1].clone()
+    return counts, demand, offsets, slot_to_row.reshape(experts.shape), row_to_slot
 
 
 # ---- dispatch and combine ---------------------------------------------------------------------------------

@@ -246,7 +246,12 @@ def assert_permutation_equals_reference(
     """dispatch, combine and the gradient of combine, with rows of any width."""
     tokens, experts, top_k = 40, 6, 3
     chosen = torch.stack([torch.randperm(experts)[:top_k] for _ in range(tokens)])
+    chosen[torch.rand(tokens, top_k) < 0.2] = -1  # slots that are not used
     plan = ops.permute_slots(there(chosen, device), experts, capacity)
+    for a, b in zip(
+        plan, reference.permute_slots(chosen, experts, None if capacity < 0 else capacity), strict=True
+    ):
+        assert torch.equal(a.cpu(), b)
     slot_to_row, row_to_slot = plan[3:]
     x, ys = torch.randn(tokens, width).to(dtype), torch.randn(tokens * top_k, width).to(dtype)
     weights = torch.rand(tokens, top_k, dtype=sum_dtype(dtype))

@@ -42,7 +42,11 @@ for dtype, tokens, options in itertools.product(
     routing = fk.route(logits, 2, **options)
     keep("route", routing, [logits])
     keep("group_by_expert", fk.group_by_expert(routing.experts, routing.weights.detach(), 8, capacity=5), [])
-    x = leaf(dtype, tokens, 6)
+    unused = routing.experts.masked_fill(torch.rand(tokens, 2) < 0.3, -1)
+    plan, x = fk.group_by_expert(unused, routing.weights.detach(), 8, capacity=5), leaf(dtype, tokens, 6)
+    keep("group_by_expert", plan, [])
+    network = [leaf(dtype, 8, 5, 6, scale=6**-0.5), leaf(dtype, 8, 6, 5, scale=5**-0.5)]
+    keep("moe_mlp", [fk.moe_mlp(x, plan, *network)], [x, *network])
     keep("dispatch", [fk.dispatch(x, routing)], [x])
     ys, routed = leaf(dtype, 2 * tokens, 6), routing.weights.detach().requires_grad_()
     keep("combine", [fk.combine(ys, routing._replace(weights=routed))], [ys, routed])

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import frontier_kernels as fk
 from frontier_kernels import reference
 from frontier_kernels.activations import ACTIVATIONS, Activation, is_gated
+from frontier_kernels.ops import sum_dtype
 
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-3}
 SEEDS = 6
@@ -109,6 +110,39 @@ def assert_network_equals_reference(
         else:
             # Nothing to learn here, up to rounding: one expert of k = 1 has weight one whatever its logit.
             assert g.numel() == 0 or g.abs().max() <= BOUND[dtype], name
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize("capacity", [None, 3])
+def test_slots_without_an_expert_add_nothing_and_learn_nothing(
+    dtype: torch.dtype, capacity: int | None, compiled: bool
+) -> None:
+    torch.compiler.reset()
+    x, _, *network = problem((60, 5, 3, 16, 12), dtype, "swiglu", True)
+    unused = torch.rand(60, 3) < 0.4
+    unused[7], unused[8] = True, False
+    experts = torch.stack([torch.randperm(5)[:3] for _ in range(60)]).masked_fill(unused, -1)
+    weights = torch.rand(60, 3, dtype=sum_dtype(dtype)).masked_fill(unused, torch.nan).requires_grad_()
+    leaves = [t for t in (x, weights, *network) if t is not None]
+
+    def run(x: torch.Tensor, weights: torch.Tensor, *network: torch.Tensor) -> torch.Tensor:
+        plan = fk.group_by_expert(experts, weights, 5, capacity=capacity)
+        return fk.moe_mlp(x, plan, *network, activation="swiglu")
+
+    y = (torch.compile(run, fullgraph=True, backend="aot_eager") if compiled else run)(*leaves)
+    grad = torch.randn_like(y)
+    got = torch.autograd.grad(y, leaves, grad)
+    assert not y[7].any()
+    assert not got[0][7].any()
+    assert not got[1][unused].any()
+    # The truth counts ranks itself: what is unused takes no place of a full expert.
+    plan = reference.permute_slots(experts, 5, capacity)
+    exact = [t.detach().double().requires_grad_() for t in leaves]
+    wanted = reference.moe_mlp(exact[0], exact[1], experts, plan[3] < 0, *exact[2:], activation="swiglu")
+    truth = torch.autograd.grad(wanted, exact, grad.double())
+    for a, b in zip((y, *got), (wanted, *truth), strict=True):
+        assert relative_error(a, b) <= BOUND[dtype]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -211,7 +211,8 @@ def test_the_gradient_of_routing_refuses_what_does_not_fit(change: dict[str, obj
     [
         ((torch.zeros(4, dtype=torch.int64), 4, -1), "experts: got 1 dimensions"),
         ((torch.full((3, 2), FAR), 4, -1), f"experts: got index {FAR}, wanted 0 to 3"),
-        ((torch.full((3, 2), -1), 4, -1), "experts: got index -1"),
+        ((torch.full((3, 2), -2), 4, -1), "experts: got index -2, wanted 0 to 3, or -1 for none"),
+        ((torch.full((3, 2), 4), 4, -1), "experts: got index 4"),
         ((torch.zeros(3, 2), 4, -1), "expected scalar type Long but found Float"),
         ((torch.zeros(3, 2, dtype=torch.int64), 0, -1), "num_experts: got 0, wanted at least 1"),
     ],
