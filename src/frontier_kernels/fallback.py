@@ -120,9 +120,11 @@ def _route_backward(
 def _permute_slots(
     experts: Tensor, num_experts: int, capacity: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    wrong = experts[(experts < 0) | (experts >= num_experts)]
+    wrong = experts[(experts < -1) | (experts >= num_experts)]
     if wrong.numel():
-        raise RuntimeError(f"experts: got index {wrong[0].item()}, wanted 0 to {num_experts - 1}")
+        raise RuntimeError(
+            f"experts: got index {wrong[0].item()}, wanted 0 to {num_experts - 1}, or -1 for none"
+        )
     return _plan(experts, num_experts, capacity)
 
 
@@ -132,19 +134,23 @@ def _plan(experts: Tensor, num_experts: int, capacity: int) -> tuple[Tensor, Ten
     A number of experts that no memory holds is refused by the first of these tensors, and not by the machine.
     """
     slots = experts.numel()
-    demand = torch.zeros(num_experts, dtype=torch.int64).scatter_add(
-        0, experts.flatten(), torch.ones(slots, dtype=torch.int64)
+    flat = experts.flatten()
+    flat = flat.masked_fill(flat == -1, num_experts)  # one expert more, which serves nobody
+    demand = torch.zeros(num_experts + 1, dtype=torch.int64).scatter_add(
+        0, flat, torch.ones(slots, dtype=torch.int64)
     )
-    counts = demand if capacity < 0 else demand.clamp_max(capacity)
+    counts = demand.clamp_max(slots if capacity < 0 else capacity)
+    counts[num_experts] = 0
     offsets = torch.zeros(num_experts + 1, dtype=torch.int64)
-    torch.cumsum(counts, 0, out=offsets[1:])
-    chosen, order = experts.flatten().sort(stable=True)  # slots by expert, and in token order within one
+    torch.cumsum(counts[:-1], 0, out=offsets[1:])
+    chosen, order = flat.sort(stable=True)  # slots by expert, and in token order within one
     rank = torch.arange(slots) - (demand.cumsum(0) - demand)[chosen]
     row = torch.where(rank < counts[chosen], offsets[chosen] + rank, -1)
     slot_to_row = torch.empty(slots, dtype=torch.int64).scatter(0, order, row)
     row_to_slot = torch.full((slots,), -1)
     row_to_slot[row[row >= 0]] = order[row >= 0]
-    return counts.clone(), demand, offsets, slot_to_row.reshape(experts.shape), row_to_slot
+    counts, demand = counts[:-1].clone(), demand[:-1].clone()
+    return counts, demand, offsets, slot_to_row.reshape(experts.shape), row_to_slot
 
 
 # ---- dispatch and combine ---------------------------------------------------------------------------------
@@ -247,7 +253,9 @@ def _moe_mlp(
 
 @_register(
     "moe_mlp_backward(Tensor grad, Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor? b_in, "
-    "Tensor? b_out, Tensor pre, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, str activation) -> "
+    "Tensor? b_out, Tensor pre, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, str activation, "
+    "bool want_x=True, bool want_w_in=True, bool want_w_out=True, bool want_b_in=True, "
+    "bool want_b_out=True) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
 def _moe_mlp_backward(
@@ -263,15 +271,22 @@ def _moe_mlp_backward(
     slot_to_row: Tensor,
     row_to_slot: Tensor,
     activation: str,
+    want_x: bool = True,
+    want_w_in: bool = True,
+    want_w_out: bool = True,
+    want_b_in: bool = True,
+    want_b_out: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     activate_backward = ACTIVATIONS[check_activation(activation)].backward
     maps = (slot_to_row, row_to_slot)
     xs, gs = _rows(_wide(x), *maps), _rows(_wide(grad), *maps)  # [T k, D]
     row_weights = _row_weights(weights, row_to_slot)
+    experts, inner, width = w_in.shape
     dxs, drows = torch.zeros_like(xs), torch.zeros_like(row_weights)
-    dw_in, dw_out = torch.zeros_like(_wide(w_in)), torch.zeros_like(_wide(w_out))
-    db_in = dw_in.new_zeros(0 if b_in is None else w_in.shape[0], w_in.shape[1])
-    db_out = dw_out.new_zeros(0 if b_out is None else w_out.shape[0], w_out.shape[1])
+    dw_in = xs.new_zeros(experts if want_w_in else 0, inner, width)
+    dw_out = xs.new_zeros(experts if want_w_out else 0, *w_out.shape[1:])
+    db_in = xs.new_zeros(experts if want_b_in and b_in is not None else 0, inner)
+    db_out = xs.new_zeros(experts if want_b_out and b_out is not None else 0, width)
     bounds = offsets.tolist()
     for e, part in enumerate(slice(*pair) for pair in pairwise(bounds)):
         kept = _wide(pre[part])  # [n, H or 2H]
@@ -280,16 +295,21 @@ def _moe_mlp_backward(
         weighted = row_weights[part] * gs[part]  # [n, D]
         dpre = activate_backward(row_weights[part] * back, kept)
         drows[part] = (back * hidden).sum(-1, keepdim=True)
-        dw_in[e], dw_out[e] = dpre.T @ xs[part], weighted.T @ hidden
-        dxs[part] = dpre @ _wide(w_in[e])
-        if b_in is not None:
-            db_in[e] = dpre.sum(0)
         if b_out is not None:
-            db_out[e] = weighted.sum(0)
             drows[part] += (gs[part] @ _wide(b_out[e]))[:, None]
+        if want_x:
+            dxs[part] = dpre @ _wide(w_in[e])
+        if want_w_in:
+            dw_in[e] = dpre.T @ xs[part]
+        if want_w_out:
+            dw_out[e] = weighted.T @ hidden
+        if len(db_in):
+            db_in[e] = dpre.sum(0)
+        if len(db_out):
+            db_out[e] = weighted.sum(0)
     dx, dweights = _slots(dxs, *maps).sum(1), _slots(drows, *maps).squeeze(-1)
     narrow = (t.to(x.dtype) for t in (dw_in, dw_out, db_in, db_out))
-    return dx.to(x.dtype), dweights, *narrow  # type: ignore[return-value]
+    return (dx if want_x else dx[:0]).to(x.dtype), dweights, *narrow  # type: ignore[return-value]
 
 
 # ---- retention --------------------------------------------------------------------------------------------

@@ -324,15 +324,20 @@ def _moe_mlp_backward_fake(
     slot_to_row: Tensor,
     row_to_slot: Tensor,
     activation: str,
+    want_x: bool = True,
+    want_w_in: bool = True,
+    want_w_out: bool = True,
+    want_b_in: bool = True,
+    want_b_out: bool = True,
 ) -> tuple[Tensor, ...]:
     experts, inner, width = w_in.shape
     return (
-        x.new_empty(x.shape),
+        x.new_empty((x.shape[0] if want_x else 0, width)),
         weights.new_empty(weights.shape),
-        w_in.new_empty(w_in.shape),
-        w_out.new_empty(w_out.shape),
-        w_in.new_empty((experts if b_in is not None else 0, inner)),
-        w_out.new_empty((experts if b_out is not None else 0, width)),
+        x.new_empty((experts if want_w_in else 0, inner, width)),
+        x.new_empty((experts if want_w_out else 0, *w_out.shape[1:])),
+        x.new_empty((experts if want_b_in and b_in is not None else 0, inner)),
+        x.new_empty((experts if want_b_out and b_out is not None else 0, width)),
     )
 
 
@@ -349,7 +354,8 @@ def _moe_mlp_backward(ctx: Any, grad: Tensor, _: Tensor | None) -> Backward:
     has_in, has_out = ctx.biased
     b_in = biases[0] if has_in else None
     b_out = biases[-1] if has_out else None
-    dx, dweights, dw_in, dw_out, db_in, db_out = moe_mlp_backward(
+    wanted = ctx.needs_input_grad[:6]  # x, weights, w_in, w_out, b_in, b_out
+    found = moe_mlp_backward(
         grad,
         x,
         weights,
@@ -362,9 +368,10 @@ def _moe_mlp_backward(ctx: Any, grad: Tensor, _: Tensor | None) -> Backward:
         slot_to_row,
         row_to_slot,
         ctx.activation,
+        wanted[0],
+        *wanted[2:],
     )
-    biased = (db_in if has_in else None, db_out if has_out else None)
-    return dx, dweights, dw_in, dw_out, *biased, None, None, None, None
+    return *(g if want else None for g, want in zip(found, wanted, strict=True)), *(None,) * 4
 
 
 moe_mlp = _register_gradient("moe_mlp", _moe_mlp_backward, _moe_mlp_context)

@@ -26,11 +26,12 @@ def select_experts(scores: Tensor, top_k: int, num_groups: int = 1, top_k_groups
 def permute_slots(
     experts: Tensor, num_experts: int, capacity: int | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Counts, demand, offsets, slot to row, row to slot, by walking the slots one by one."""
+    """Counts, demand, offsets, slot to row, row to slot, by walking the slots one by one; -1 is no expert."""
     tokens, top_k = experts.shape
     queues: list[list[int]] = [[] for _ in range(num_experts)]
     for slot, expert in enumerate(experts.reshape(-1).tolist()):
-        queues[expert].append(slot)
+        if expert != -1:
+            queues[expert].append(slot)
     demand = torch.tensor([len(queue) for queue in queues])
     kept = [queue if capacity is None else queue[:capacity] for queue in queues]
     counts = torch.tensor([len(queue) for queue in kept])
@@ -61,10 +62,12 @@ def moe_mlp(
 ) -> Tensor:
     """Every expert on every token, ``[T, D]``; a token keeps its k, weighted, less what was dropped.
 
+    A slot whose expert is -1 is among the dropped ones.
     The last ``shared_experts`` of the experts are kept by every token as they are.
     """
     kept = weights.masked_fill(dropped, 0)  # [T, k]
-    mix = torch.zeros(x.shape[0], w_in.shape[0], dtype=weights.dtype).scatter_add(1, experts, kept)
+    mix = torch.zeros(x.shape[0], w_in.shape[0], dtype=weights.dtype)
+    mix = mix.scatter_add(1, experts.clamp_min(0), kept)
     mix[:, w_in.shape[0] - shared_experts :] = 1
     y = torch.zeros_like(x, dtype=weights.dtype)
     for e in range(w_in.shape[0]):

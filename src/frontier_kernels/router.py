@@ -23,16 +23,17 @@ class Routing(NamedTuple):
 
     Attributes:
         weights: ``[T, k]``, float32 (float64 for float64 logits); differentiable with respect to the logits.
-        experts: ``[T, k]`` int64, the chosen experts, best first.
+        experts: ``[T, k]`` int64, the chosen experts, best first; -1 where a choice that was made elsewhere
+            leaves the slot unused.
         counts: ``[E]`` int64, slots that each expert serves.
         demand: ``[E]`` int64, slots that asked for each expert; more than ``counts`` where a capacity drops
             some.
         offsets: ``[E + 1]`` int64; expert e owns rows ``offsets[e]`` to ``offsets[e + 1]`` of what is
             dispatched.
-        slot_to_row: ``[T, k]`` int64, the row that a slot went to, -1 if it was dropped.
+        slot_to_row: ``[T, k]`` int64, the row that a slot went to, -1 if it was dropped or unused.
         row_to_slot: ``[T k]`` int64, the slot that a row came from; -1 in the unused rows at the end.
-        dropped: ``[T, k]`` bool, slots that found their expert full; a token without any other keeps its
-            residual path only.
+        dropped: ``[T, k]`` bool, slots that found their expert full or have none; a token without any other
+            keeps its residual path only.
     """
 
     weights: Tensor
@@ -236,8 +237,10 @@ def group_by_expert(
     """The plan of a choice that was made elsewhere: another router's, a fixed one, or that of other devices.
 
     Args:
-        experts: chosen experts, ``[T, k]`` int64 or int32, each 0 to E - 1.
-        weights: ``[T, k]``, any float dtype; kept as they are, with their gradient.
+        experts: chosen experts, ``[T, k]`` int64 or int32, each 0 to E - 1, or -1: then the slot is not used,
+            takes no row and no capacity, and is reported as dropped. A token may so have fewer than k.
+        weights: ``[T, k]``, any float dtype; kept as they are, with their gradient, zero where a slot is not
+            used.
         num_experts: E.
         capacity: slots that an expert serves, in token order; later ones are dropped. ``None``: no limit.
 

@@ -11,6 +11,14 @@ collect_ignore = [] if torch.cuda.is_available() else ["test_cuda.py", "test_cud
 """Hundreds of cases for a GPU would be skipped without one, and hide the skips that say something."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_graphs_of_other_sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep compiled graphs in a new folder: torch knows one by our operators' names, not by their sources."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled_graphs")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def poisoned() -> Iterator[None]:
     """Fill ``torch.empty`` with NaN, so that a row nobody wrote shows up; one thread; fixed seed."""

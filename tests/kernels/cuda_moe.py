@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,24 @@ def run(ops: Any, p: Problem, device: str = "cpu") -> tuple[dict[str, Tensor], T
     found = dict(zip(names, (y, dx, dlogits, *rest), strict=True))
     assert not pre[int(offsets[-1]) :].any(), "pre-activations of unused rows"
     return {name: t.cpu() for name, t in found.items()}, experts.cpu(), dropped.cpu()
+
+
+def assert_a_gradient_that_is_not_wanted_changes_no_other(
+    ops: Any, p: Problem, choices: Iterable[tuple[bool, ...]], device: str = "cpu"
+) -> None:
+    """Those that are left out have no rows, and the others the bits that they have with all of them."""
+    logits, x, grad = (there(t, device) for t in (p.logits, p.x, p.grad))
+    network = tuple(there(t, device) for t in (p.w_in, p.w_out, p.b_in, p.b_out))
+    plan = ops.route(logits, None, p.top_k, "softmax", True, 1, 1, 1.0, p.capacity)
+    maps = (plan[4], plan[5], plan[6], p.activation)
+    _, pre = ops.moe_mlp(x, plan[0], *network, *maps)
+    inputs = (grad, x, plan[0], *network, pre, *maps)
+    whole = ops.moe_mlp_backward(*inputs)
+    for want_x, *want in choices:
+        found = ops.moe_mlp_backward(*inputs, want_x, *want)
+        for g, full, wanted in zip(found, whole, (want_x, True, *want), strict=True):
+            assert torch.equal(g, full if wanted else full[:0])
+            assert g.dtype == full.dtype
 
 
 def truth(p: Problem, experts: Tensor, dropped: Tensor) -> dict[str, Tensor]:
@@ -227,7 +246,12 @@ def assert_permutation_equals_reference(
     """dispatch, combine and the gradient of combine, with rows of any width."""
     tokens, experts, top_k = 40, 6, 3
     chosen = torch.stack([torch.randperm(experts)[:top_k] for _ in range(tokens)])
+    chosen[torch.rand(tokens, top_k) < 0.2] = -1  # slots that are not used
     plan = ops.permute_slots(there(chosen, device), experts, capacity)
+    for a, b in zip(
+        plan, reference.permute_slots(chosen, experts, None if capacity < 0 else capacity), strict=True
+    ):
+        assert torch.equal(a.cpu(), b)
     slot_to_row, row_to_slot = plan[3:]
     x, ys = torch.randn(tokens, width).to(dtype), torch.randn(tokens * top_k, width).to(dtype)
     weights = torch.rand(tokens, top_k, dtype=sum_dtype(dtype))

@@ -42,7 +42,11 @@ for dtype, tokens, options in itertools.product(
     routing = fk.route(logits, 2, **options)
     keep("route", routing, [logits])
     keep("group_by_expert", fk.group_by_expert(routing.experts, routing.weights.detach(), 8, capacity=5), [])
-    x = leaf(dtype, tokens, 6)
+    unused = routing.experts.masked_fill(torch.rand(tokens, 2) < 0.3, -1)
+    plan, x = fk.group_by_expert(unused, routing.weights.detach(), 8, capacity=5), leaf(dtype, tokens, 6)
+    keep("group_by_expert", plan, [])
+    network = [leaf(dtype, 8, 5, 6, scale=6**-0.5), leaf(dtype, 8, 6, 5, scale=5**-0.5)]
+    keep("moe_mlp", [fk.moe_mlp(x, plan, *network)], [x, *network])
     keep("dispatch", [fk.dispatch(x, routing)], [x])
     ys, routed = leaf(dtype, 2 * tokens, 6), routing.weights.detach().requires_grad_()
     keep("combine", [fk.combine(ys, routing._replace(weights=routed))], [ys, routed])
@@ -58,6 +62,12 @@ for dtype, tokens, options in itertools.product(
         network += [leaf(dtype, 8, inner), leaf(dtype, 8, 6)] if biased else []
         y = fk.moe_mlp(x, routing._replace(weights=routed), *network, activation=activation)
         keep("moe_mlp", [y], [x, routed, *network])
+        for trained in ([x], [network[0]], network[1:]):  # the rest is frozen
+            given = [t if any(t is leaf for leaf in trained) else t.detach() for t in (x, *network)]
+            y = fk.moe_mlp(
+                given[0], routing._replace(weights=routed.detach()), *given[1:], activation=activation
+            )
+            keep("moe_mlp", [y], trained)
         with torch.no_grad():
             y = fk.moe_mlp(x, routing, *network, activation=activation, packed=fk.PackedWeights())
         keep("PackedWeights", [y], [])

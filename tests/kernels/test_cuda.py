@@ -91,6 +91,18 @@ def test_the_same_input_gives_the_same_bits(dtype: torch.dtype) -> None:
     cuda_moe.assert_the_same_bits_again(library, dtype, "cuda")
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(33, 7, 2, 10, 12), (4096, 2, 2, 2048, 2048)], ids=str)
+def test_a_gradient_that_is_not_wanted_changes_no_other(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    p = cuda_moe.problem(shape, dtype, "swiglu")
+    choices = [
+        (True, False, False, False, False),
+        (False, True, False, True, True),
+        (True, False, True, True, False),
+    ]
+    cuda_moe.assert_a_gradient_that_is_not_wanted_changes_no_other(library, p, choices, "cuda")
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"capacity_factor": 1.0, "activation": "swiglu", "shared_experts": 1}]
 )

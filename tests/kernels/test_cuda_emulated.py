@@ -76,6 +76,34 @@ def test_torchs_own_products_on_sm90_equal_the_reference(ops: Any, activation: s
     assert calls == [6]
 
 
+@pytest.mark.parametrize(
+    ("choice", "products"),
+    # dy w_out, and one for each of the gradients of x, w_in and w_out; a bias needs none.
+    [
+        ((True, False, False, False, False), 2),
+        ((False, True, False, True, True), 2),
+        ((True, True, False, True, False), 3),
+    ],
+)
+def test_torchs_own_products_of_gradients_that_are_not_wanted_do_not_run(
+    ops: Any, choice: tuple[bool, ...], products: int
+) -> None:
+    with emulated_kernels.device(90):
+        p = cuda_moe.problem((520, 2, 2, 264, 256), torch.bfloat16, "swiglu", True, 300)
+        with torch.profiler.profile() as profile:
+            cuda_moe.assert_a_gradient_that_is_not_wanted_changes_no_other(ops, p, [choice])
+    calls = [event.count for event in profile.key_averages() if event.key == "aten::_grouped_mm"]
+    assert calls == [6 + products]  # after a forward pass and a whole backward one
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_gradient_that_is_not_wanted_changes_no_other(ops: Any, dtype: torch.dtype, bias: bool) -> None:
+    p = cuda_moe.problem((33, 7, 2, 10, 12), dtype, "swiglu", bias, 5)
+    choices = itertools.product((False, True), repeat=5)
+    cuda_moe.assert_a_gradient_that_is_not_wanted_changes_no_other(ops, p, choices)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("options", cuda_moe.ROUTES, ids=str)
 @pytest.mark.parametrize(("tokens", "experts", "top_k"), [(37, 8, 2), (0, 8, 2), (1, 40, 3), (70, 256, 5)])

@@ -123,7 +123,7 @@ def test_a_library_that_does_not_load_is_named_with_its_reason(uncompiled: Path,
 ONES = "torch.ones(2, 3)"
 COMPILED = "torch.compile(fk.retention, backend='aot_eager')(*[torch.ones(1, 4, 1, 2)] * 3, "
 WRONG = {
-    "library.permute_slots(torch.full((3, 2), -1), 4, -1)": "experts: got index -1, wanted 0 to 3",
+    "library.permute_slots(torch.full((3, 2), -2), 4, -1)": "experts: got index -2, wanted 0 to 3",
     f"library.dispatch({ONES}, torch.tensor([[0], [-2]]), torch.tensor([0, 1]))": "slot_to_row: got -2",
     f"library.dispatch({ONES}, torch.tensor([[0], [1]]), torch.tensor([1, 1]))": "is not the inverse",
     f"{COMPILED} torch.ones(1))": "log_decay: got 1.0, wanted zero or less",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import get_args
+import time
+from itertools import combinations
+from typing import Any, get_args
 
 import pytest
 import torch
 from numerics import relative_error
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import frontier_kernels as fk
 from frontier_kernels import reference
 from frontier_kernels.activations import ACTIVATIONS, Activation, is_gated
+from frontier_kernels.ops import sum_dtype
 
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-3}
 SEEDS = 6
@@ -108,6 +112,39 @@ def assert_network_equals_reference(
             assert g.numel() == 0 or g.abs().max() <= BOUND[dtype], name
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize("capacity", [None, 3])
+def test_slots_without_an_expert_add_nothing_and_learn_nothing(
+    dtype: torch.dtype, capacity: int | None, compiled: bool
+) -> None:
+    torch.compiler.reset()
+    x, _, *network = problem((60, 5, 3, 16, 12), dtype, "swiglu", True)
+    unused = torch.rand(60, 3) < 0.4
+    unused[7], unused[8] = True, False
+    experts = torch.stack([torch.randperm(5)[:3] for _ in range(60)]).masked_fill(unused, -1)
+    weights = torch.rand(60, 3, dtype=sum_dtype(dtype)).masked_fill(unused, torch.nan).requires_grad_()
+    leaves = [t for t in (x, weights, *network) if t is not None]
+
+    def run(x: torch.Tensor, weights: torch.Tensor, *network: torch.Tensor) -> torch.Tensor:
+        plan = fk.group_by_expert(experts, weights, 5, capacity=capacity)
+        return fk.moe_mlp(x, plan, *network, activation="swiglu")
+
+    y = (torch.compile(run, fullgraph=True, backend="aot_eager") if compiled else run)(*leaves)
+    grad = torch.randn_like(y)
+    got = torch.autograd.grad(y, leaves, grad)
+    assert not y[7].any()
+    assert not got[0][7].any()
+    assert not got[1][unused].any()
+    # The truth counts ranks itself: what is unused takes no place of a full expert.
+    plan = reference.permute_slots(experts, 5, capacity)
+    exact = [t.detach().double().requires_grad_() for t in leaves]
+    wanted = reference.moe_mlp(exact[0], exact[1], experts, plan[3] < 0, *exact[2:], activation="swiglu")
+    truth = torch.autograd.grad(wanted, exact, grad.double())
+    for a, b in zip((y, *got), (wanted, *truth), strict=True):
+        assert relative_error(a, b) <= BOUND[dtype]
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradcheck_in_double(activation: str) -> None:
     x, logits, w_in, w_out, b_in, b_out = problem((6, 3, 2, 4, 3), torch.float64, activation, True)
@@ -118,6 +155,87 @@ def test_gradcheck_in_double(activation: str) -> None:
 
     weights = routing.weights.clone().requires_grad_()
     assert torch.autograd.gradcheck(f, (x, weights, w_in, w_out, b_in, b_out))
+
+
+class BackwardCalls(TorchDispatchMode):
+    """Keeps the shapes of what each call of the backward operator gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[tuple[int, ...], ...]] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func == fk.ops.library.moe_mlp_backward.default:
+            self.shapes.append(tuple(tuple(t.shape) for t in result))
+        return result
+
+
+FREEZABLE = ("x", "w_in", "w_out", "b_in", "b_out")
+Grads = dict[str, torch.Tensor | None]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize("shape", [(33, 7, 2, 10, 12), (1400, 3, 2, 40, 24)], ids=str)
+@pytest.mark.parametrize("capacity", [None, 3])
+def test_what_is_frozen_gets_no_gradient_and_changes_no_other(
+    shape: tuple[int, ...], dtype: torch.dtype, capacity: int | None, threads: int
+) -> None:
+    """Every choice of what is frozen, on one block of rows and on several, one expert idle."""
+    torch.set_num_threads(threads)
+    x, logits, *network = problem(shape, dtype, "swiglu", True)
+    assert logits is not None
+    logits.detach()[:, -1] = -9
+    routing = fk.route(logits.detach(), 2, capacity=capacity)
+    leaves = {n: t for n, t in zip(FREEZABLE, (x, *network), strict=True) if t is not None}
+    grad = torch.randn_like(leaves["x"])
+
+    def run(frozen: tuple[str, ...]) -> tuple[Grads, dict[str, tuple[int, ...]]]:
+        weights = routing.weights.clone().requires_grad_()
+        given = {n: t.detach().requires_grad_(n not in frozen) for n, t in leaves.items()}
+        x, *network = given.values()
+        y = fk.moe_mlp(x, routing._replace(weights=weights), *network, activation="swiglu")
+        with BackwardCalls() as calls:
+            y.backward(grad)
+        (shapes,) = calls.shapes
+        order = ("x", "weights", *FREEZABLE[1:])
+        return {n: t.grad for n, t in (given | {"weights": weights}).items()}, dict(
+            zip(order, shapes, strict=True)
+        )
+
+    whole, sizes = run(())
+    for count in range(1, len(FREEZABLE) + 1):
+        for frozen in combinations(FREEZABLE, count):
+            found, shapes = run(frozen)
+            for name, full in whole.items():
+                got = found[name]
+                if name in frozen:
+                    assert got is None, (name, frozen)
+                    assert shapes[name] == (0, *sizes[name][1:])
+                else:
+                    assert got is not None
+                    assert full is not None
+                    assert torch.equal(got, full), (name, frozen)
+
+
+@pytest.mark.speed
+@pytest.mark.parametrize(("tokens", "share"), [(512, 0.75), (4, 0.5)])
+def test_a_backward_pass_of_frozen_experts_takes_a_share_of_the_time(tokens: int, share: float) -> None:
+    """It has half of the FLOP; of few tokens most of the rest is to write what is not there any more."""
+    x, logits, w_in, w_out, *_ = problem((tokens, 8, 2, 256, 512), torch.float32, "swiglu", False)
+    routing = fk.route(logits.detach(), 2)  # type: ignore[union-attr]
+    least = {True: float("inf"), False: float("inf")}
+    for trained in [True, False] * 15:
+        given = [w.detach().requires_grad_(trained) for w in (w_in, w_out)]  # type: ignore[union-attr]
+        y = fk.moe_mlp(x, routing, *given, activation="swiglu")  # type: ignore[arg-type]
+        grad = torch.ones_like(y)
+        begun = time.perf_counter()
+        y.backward(grad)
+        least[trained] = min(least[trained], time.perf_counter() - begun)
+    assert least[False] <= share * least[True], least
 
 
 @pytest.mark.parametrize("dtype", BOUND)

@@ -45,6 +45,16 @@ for (tokens, experts, top_k, width, hidden), activation, dtype, bias in kinds:
     assert torch.equal(packed, y)
     grads = torch.autograd.grad(y, [routed, *leaves], torch.randn(tokens, width).to(dtype))
     results.append([y.detach(), *grads])
+# Slots that are not used, a token without any.
+for dtype in dtypes:
+    experts = torch.randint(3, (40, 2)).masked_fill(torch.rand(40, 2) < 0.4, -1)
+    experts[7] = -1
+    sizes = [(40, 21), (3, 18, 21), (3, 21, 18)]
+    leaves = [(torch.randn(size) / size[-1] ** 0.5).to(dtype).requires_grad_() for size in sizes]
+    routed = torch.rand(40, 2).requires_grad_()
+    y = fk.moe_mlp(leaves[0], fk.group_by_expert(experts, routed, 3), *leaves[1:])
+    assert not y[7].any()
+    results.append([y.detach(), *torch.autograd.grad(y, [routed, *leaves], torch.randn(40, 21).to(dtype))])
 # Heads of whole vectors, of part of one, of several tiles; chunks of whole tiles and ragged ones.
 heads = [(2, 150, 3, 64, 64), (1, 70, 2, 5, 37), (1, 33, 1, 130, 16), (2, 3, 2, 1, 1)]
 kinds = itertools.product(heads, dtypes, [False, True], [{}, {"chunk_size": 13}, {"form": "recurrent"}])

@@ -13,11 +13,14 @@ from frontier_kernels.ops import library
 
 @st.composite
 def choices(draw: st.DrawFn) -> tuple[Tensor, int, int]:
-    """Chosen experts ``[T, k]``, distinct in a row, with their number E and a capacity (-1: none)."""
+    """Chosen experts ``[T, k]``, distinct in a row or -1, with their number E and a capacity (-1: none)."""
     experts = draw(st.integers(1, 9))
     top_k = draw(st.integers(1, experts))
     rows = draw(st.lists(st.permutations(range(experts)), max_size=30))
     chosen = torch.tensor([row[:top_k] for row in rows], dtype=torch.int64).reshape(len(rows), top_k)
+    unused = draw(st.lists(st.booleans(), min_size=chosen.numel(), max_size=chosen.numel()) | st.none())
+    if unused is not None:
+        chosen[torch.tensor(unused, dtype=torch.bool).reshape(chosen.shape)] = -1
     return chosen, experts, draw(st.integers(-1, 8))
 
 
@@ -32,14 +35,14 @@ def test_every_kept_slot_has_the_one_row_that_its_expert_and_its_rank_say(
     limit = slots if capacity < 0 else capacity
     # A slot's rank counts the earlier slots of the same expert: that alone fixes the whole permutation.
     rank = torch.tensor([int((flat[:s] == flat[s]).sum()) for s in range(slots)], dtype=torch.int64)
-    assert torch.equal(row_of >= 0, rank < limit)
+    assert torch.equal(row_of >= 0, (rank < limit) & (flat >= 0))
     kept = row_of >= 0
     assert torch.equal(row_of[kept], (offsets[flat] + rank)[kept])
     assert torch.equal(row_to_slot[row_of[kept]], torch.arange(slots)[kept])
     used = int(kept.sum())
     assert row_of[kept].sort().values.tolist() == list(range(used))
     assert (row_to_slot[used:] == -1).all()
-    assert torch.equal(demand, torch.bincount(flat, minlength=number))
+    assert torch.equal(demand, torch.bincount(flat[flat >= 0], minlength=number))
     assert torch.equal(counts, demand.clamp_max(limit))
     assert torch.equal(offsets.diff(), counts)
     assert offsets[0] == 0

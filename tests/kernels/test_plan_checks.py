@@ -14,12 +14,13 @@ from frontier_kernels.ops import library
 
 TOKENS, EXPERTS, TOP_K, WIDTH, HIDDEN = 6, 4, 2, 5, 3
 SLOTS = TOKENS * TOP_K
+Argument = Tensor | str | bool | None
 FAR = 2**40
 """An index that no allocation of this test reaches."""
 
 
 @pytest.fixture
-def inputs() -> dict[str, Tensor | str | None]:
+def inputs() -> dict[str, Argument]:
     """Arguments of every operator, by their names in the schema."""
     routing = fk.route(torch.randn(TOKENS, EXPERTS), TOP_K)
     w_in, w_out = torch.randn(EXPERTS, HIDDEN, WIDTH), torch.randn(EXPERTS, WIDTH, HIDDEN)
@@ -39,10 +40,11 @@ def inputs() -> dict[str, Tensor | str | None]:
         "slot_to_row": routing.slot_to_row,
         "row_to_slot": routing.row_to_slot,
         "activation": "gelu",
+        **{f"want_{name}": True for name in ("x", "w_in", "w_out", "b_in", "b_out")},
     }
 
 
-def call(name: str, inputs: dict[str, Tensor | str | None]) -> object:
+def call(name: str, inputs: dict[str, Argument]) -> object:
     """Call an operator with the arguments that its schema names."""
     operator = getattr(library, name).default
     return operator(*(inputs[argument.name] for argument in operator._schema.arguments))
@@ -118,7 +120,7 @@ WRONG: list[tuple[tuple[str, ...], str, Change, str]] = [
     ],
 )
 def test_wrong_arguments_are_refused_by_name(
-    operator: str, argument: str, change: Change, message: str, inputs: dict[str, Tensor | str | None]
+    operator: str, argument: str, change: Change, message: str, inputs: dict[str, Argument]
 ) -> None:
     call(operator, inputs)  # right as it is, so the error is of the change
     value = inputs[argument]
@@ -127,7 +129,7 @@ def test_wrong_arguments_are_refused_by_name(
         call(operator, inputs)
 
 
-def test_a_row_of_an_expert_must_hold_a_slot(inputs: dict[str, Tensor | str | None]) -> None:
+def test_a_row_of_an_expert_must_hold_a_slot(inputs: dict[str, Argument]) -> None:
     routing = fk.route(torch.randn(TOKENS, EXPERTS), TOP_K, capacity=1)
     inputs |= {"slot_to_row": routing.slot_to_row, "row_to_slot": routing.row_to_slot}
     inputs["offsets"] = torch.tensor([0, 3, 6, 9, SLOTS])
@@ -209,7 +211,8 @@ def test_the_gradient_of_routing_refuses_what_does_not_fit(change: dict[str, obj
     [
         ((torch.zeros(4, dtype=torch.int64), 4, -1), "experts: got 1 dimensions"),
         ((torch.full((3, 2), FAR), 4, -1), f"experts: got index {FAR}, wanted 0 to 3"),
-        ((torch.full((3, 2), -1), 4, -1), "experts: got index -1"),
+        ((torch.full((3, 2), -2), 4, -1), "experts: got index -2, wanted 0 to 3, or -1 for none"),
+        ((torch.full((3, 2), 4), 4, -1), "experts: got index 4"),
         ((torch.zeros(3, 2), 4, -1), "expected scalar type Long but found Float"),
         ((torch.zeros(3, 2, dtype=torch.int64), 0, -1), "num_experts: got 0, wanted at least 1"),
     ],

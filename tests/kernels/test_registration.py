@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 import re
 
@@ -83,6 +84,12 @@ def test_opcheck_of_every_activation(name: str, activation: str) -> None:
     torch.library.opcheck(getattr(library, name).default, arguments(name, torch.float32, 2, activation))
 
 
+@pytest.mark.parametrize("wanted", [*itertools.product((False, True), repeat=5)], ids=str)
+def test_opcheck_of_every_choice_of_gradients(wanted: tuple[bool, ...]) -> None:
+    inputs = arguments("moe_mlp_backward", torch.float32, 2)
+    torch.library.opcheck(library.moe_mlp_backward.default, (*inputs, *wanted))
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_compiles_without_graph_breaks(activation: Activation) -> None:
     torch.compiler.reset()
@@ -115,6 +122,22 @@ def test_layer_compiles_without_graph_breaks(backend: str, capacity_factor: floa
     torch.testing.assert_close(got, wanted)
     for g, p in zip(gradients, layer.parameters(), strict=True):
         torch.testing.assert_close(p.grad, g, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+@pytest.mark.parametrize(
+    "frozen", [("w_out", "b_out"), ("w_in", "w_out"), ("w_in", "w_out", "b_in", "b_out")]
+)
+def test_a_partly_frozen_layer_compiles_to_the_same_gradients(backend: str, frozen: tuple[str, ...]) -> None:
+    torch.compiler.reset()
+    layer = fk.MoELayer(12, num_experts=4, expert_hidden_size=6)
+    for name in frozen:
+        getattr(layer, name).requires_grad_(False)
+    leaves = [torch.randn(2, 11, 12, requires_grad=True)]
+    leaves += [p for p in layer.parameters() if p.requires_grad]
+    compiled = torch.compile(layer, fullgraph=True, backend=backend)
+    got, wanted = (torch.autograd.grad(f(leaves[0]).square().sum(), leaves) for f in (compiled, layer))
+    torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_compiled_route_dispatch_combine_and_losses_in_one_graph() -> None:

@@ -88,6 +88,21 @@ def test_grad_equals_autograd(name: str, compiled: bool) -> None:
         torch.testing.assert_close(got, wanted)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("argnums", [(0,), (2, 5), (1, 3)])
+def test_grad_and_gradients_by_sample_of_some_arguments_equal_autograd(
+    argnums: tuple[int, ...], compiled: bool
+) -> None:
+    torch.compiler.reset()
+    function, arguments = functions()["moe_mlp"]
+    wanted = by_autograd(function, arguments)
+    one = grad(scalar(function), argnums=argnums)
+    transformed = torch.compile(one, backend="aot_eager", fullgraph=True) if compiled else one
+    torch.testing.assert_close(transformed(*arguments), tuple(wanted[i] for i in argnums))
+    samples = vmap(one)(*(torch.stack([a, a]) for a in arguments))
+    torch.testing.assert_close(samples, tuple(torch.stack([wanted[i]] * 2) for i in argnums))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_vjp_equals_autograd_with_leaves_and_without(name: str) -> None:
     function, arguments = functions()[name]

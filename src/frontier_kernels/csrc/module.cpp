@@ -93,9 +93,13 @@ STABLE_TORCH_LIBRARY(frontier_kernels, m) {
       "moe_mlp_packed(Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor packed_in, Tensor "
       "packed_out, Tensor? b_in, Tensor? b_out, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, str "
       "activation) -> Tensor");
+  // The last arguments have defaults because torch keeps compiled graphs on disk and does not see that a
+  // schema changes: graphs of an earlier version call without them.
   m.def(
       "moe_mlp_backward(Tensor grad, Tensor x, Tensor weights, Tensor w_in, Tensor w_out, Tensor? b_in, "
-      "Tensor? b_out, Tensor pre, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, str activation) "
+      "Tensor? b_out, Tensor pre, Tensor offsets, Tensor slot_to_row, Tensor row_to_slot, str activation, "
+      "bool want_x=True, bool want_w_in=True, bool want_w_out=True, bool want_b_in=True, bool "
+      "want_b_out=True) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   m.def(
       "retention(Tensor q, Tensor k, Tensor v, Tensor log_decay, Tensor? initial_state, Tensor? cu_seqlens, "

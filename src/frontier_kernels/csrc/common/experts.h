@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
 #include <cstdint>
@@ -63,6 +64,29 @@ struct NetworkSizes {
   }
 
   bool gated() const { return is_gated(activation); }
+};
+
+// Which gradients a call is asked for, a bias that there is not being left out. That of the routing weights
+// is always computed: it comes with the pass over the activations, which all others but db_out need.
+struct Wanted {
+  bool x, w_in, w_out, b_in, b_out;
+
+  Wanted(bool x, bool w_in, bool w_out, bool b_in, bool b_out, const Experts& given)
+      : x(x), w_in(w_in), w_out(w_out), b_in(b_in && given.b_in), b_out(b_out && given.b_out) {}
+};
+
+// The gradients of one call, not yet written. One that is not wanted has no rows.
+struct ExpertGradients {
+  torch::stable::Tensor x, weights, w_in, w_out, b_in, b_out;
+
+  ExpertGradients(const torch::stable::Tensor& x, const torch::stable::Tensor& weights, const NetworkSizes& n,
+                  const Wanted& wanted)
+      : x(new_empty(x, {wanted.x ? n.tokens : 0, n.width})),
+        weights(new_empty(weights, {n.tokens, n.top_k})),
+        w_in(new_empty(x, {wanted.w_in ? n.experts : 0, n.inner, n.width})),
+        w_out(new_empty(x, {wanted.w_out ? n.experts : 0, n.width, n.hidden})),
+        b_in(new_empty(x, {wanted.b_in ? n.experts : 0, n.inner})),
+        b_out(new_empty(x, {wanted.b_out ? n.experts : 0, n.width})) {}
 };
 
 }  // namespace frontier

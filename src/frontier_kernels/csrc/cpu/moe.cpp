@@ -5,9 +5,10 @@
 // while it packs them, the activation follows on the pre-activations, and the second product leaves its
 // result in row order; a last pass sums every token's k rows in slot order. No atomics and no index_add, so
 // the same input gives the same bits for any number of threads. Arithmetic: 2 T k D H (1 + gated) + 2 T k H D
-// FLOP forward, twice that backward; kernel_table.h says what does it. Every touched weight is read once for
-// each block (kBlockRows) of its expert's rows, and packed then; with few rows that is most of the time, so
-// inference may pack the weights once (pack_weights) and read the panels (moe_mlp_packed).
+// FLOP forward, twice that backward, half of it for the weights' gradients, which are left out where nobody
+// wants them; kernel_table.h says what does it. Every touched weight is read once for each block (kBlockRows)
+// of its expert's rows, and packed then; with few rows that is most of the time, so inference may pack the
+// weights once (pack_weights) and read the panels (moe_mlp_packed).
 //
 // Saved for backward are the inputs, the pre-activations and the routing, not the experts' outputs: with u =
 // dy W_out and A = act(pre), the gradient of a routing weight is <dy, A W_out^T + b_out> = <u, A> + <dy,
@@ -37,15 +38,16 @@ using frontier::acc_t;
 using frontier::as_contiguous;
 using frontier::data_if;
 using frontier::Element;
+using frontier::ExpertGradients;
 using frontier::Experts;
 using frontier::Factor;
 using frontier::kBlockRows;
 using frontier::Maps;
 using frontier::NetworkSizes;
 using frontier::Scratch;
+using frontier::Wanted;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
-using torch::stable::new_zeros;
 using torch::stable::parallel_for;
 using torch::stable::Tensor;
 
@@ -389,9 +391,10 @@ struct ExpertsBackward {
   using S = acc_t<T>;
 
   const Shape& n;
+  const Wanted& wanted;
   const int64_t *start, *slot_of;
   const T *x, *grad, *pre, *w_in, *w_out;
-  const T* b_out;  // or null, as the biases' gradients
+  const T* b_out;  // or null
   const S* weights;
   S *dweights, *dxs;  // dxs by row
   T *dw_in, *dw_out, *db_in, *db_out;
@@ -421,7 +424,8 @@ struct ExpertsBackward {
   }
 
   void reserve(int64_t from, int64_t rows) {
-    origin = from, kept_a.get(rows * n.hidden), kept_dpre.get(rows * n.inner);
+    origin = from, kept_dpre.get(rows * n.inner);
+    if (wanted.w_out) kept_a.get(rows * n.hidden);
   }
   // dy W_out, the activation's gradient, dx by row and the routing weights' gradient.
   void rows_of(const Part& part) {
@@ -429,7 +433,7 @@ struct ExpertsBackward {
     const int64_t e = part.expert, first = part.first, count = part.count;
     const int64_t* slots = slot_of + first;
     S *u = rows_u.get(count * n.hidden), *g = row_g.get(n.width);
-    P* a = kept_a.get(0) + (first - origin) * n.hidden;
+    P* a = wanted.w_out ? kept_a.get(0) + (first - origin) * n.hidden : nullptr;
     P* dpre = kept_dpre.get(0) + (first - origin) * n.inner;
     kernels.multiply(factor(grad, n.width, true, slots, n.top_k),
                      factor(w_out + e * n.width * n.hidden, n.hidden, false), u, count, n.hidden, n.width,
@@ -444,18 +448,19 @@ struct ExpertsBackward {
         frontier::convert(kept, row_pre.get(n.inner), n.inner);
         pre_row = row_pre.get(n.inner);
       }
-      S* to_a = landing(a + r * n.hidden, row_a, n.hidden);
+      S* to_a = a ? landing(a + r * n.hidden, row_a, n.hidden) : row_a.get(n.hidden);
       S* to_dpre = landing(dpre + r * n.inner, row_dpre, n.inner);
       dweights[s] = kernels.activate_backward(n.activation, pre_row, u + r * n.hidden, weights[s], to_a,
                                               to_dpre, n.hidden);
       if constexpr (!std::is_same_v<P, S>) {
-        frontier::convert(to_a, a + r * n.hidden, n.hidden);
+        if (a) frontier::convert(to_a, a + r * n.hidden, n.hidden);
         frontier::convert(to_dpre, dpre + r * n.inner, n.inner);
       }
       if (!b_out) continue;
       frontier::convert(grad + s / n.top_k * n.width, g, n.width);
       for (int64_t d = 0; d < n.width; ++d) dweights[s] += g[d] * static_cast<S>(b_out[e * n.width + d]);
     }
+    if (!wanted.x) return;
     kernels.multiply(factor(dpre, n.inner, true), factor(w_in + e * n.inner * n.width, n.width, false),
                      dxs + first * n.width, count, n.width, n.inner, false);  // dpre W_in
   }
@@ -463,18 +468,19 @@ struct ExpertsBackward {
   void out_of(const Part& part) {
     static thread_local Scratch<S> sums, row_g;
     const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, d0 = part.first;
-    T* result = dw_out + (e * n.width + d0) * n.hidden;
-    if (count == 0) {
-      std::memset(result, 0, part.count * n.hidden * sizeof(T));
-      if (db_out) std::fill_n(db_out + e * n.width + d0, part.count, T(0));
-      return;
+    if (wanted.w_out) {
+      T* result = dw_out + (e * n.width + d0) * n.hidden;
+      if (count == 0) {
+        std::memset(result, 0, part.count * n.hidden * sizeof(T));
+      } else {
+        S* to = landing(result, sums, part.count * n.hidden);
+        kernels.multiply(factor(grad + d0, n.width, false, slot_of + first, n.top_k),
+                         factor(kept_a.get(0) + (first - origin) * n.hidden, n.hidden, false), to, part.count,
+                         n.hidden, count, false);
+        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.hidden);
+      }
     }
-    S* to = landing(result, sums, part.count * n.hidden);
-    kernels.multiply(factor(grad + d0, n.width, false, slot_of + first, n.top_k),
-                     factor(kept_a.get(0) + (first - origin) * n.hidden, n.hidden, false), to, part.count,
-                     n.hidden, count, false);
-    if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.hidden);
-    if (!db_out) return;
+    if (!wanted.b_out) return;
     S* sum = sums.get(part.count);
     std::fill_n(sum, part.count, S(0));
     S* g = row_g.get(part.count);
@@ -488,18 +494,19 @@ struct ExpertsBackward {
   void in_of(const Part& part) {
     static thread_local Scratch<S> sums, row_p;
     const int64_t e = part.expert, first = start[e], count = start[e + 1] - first, h0 = part.first;
-    T* result = dw_in + (e * n.inner + h0) * n.width;
     const P* dpre = kept_dpre.get(0) + (first - origin) * n.inner + h0;
-    if (count == 0) {
-      std::memset(result, 0, part.count * n.width * sizeof(T));
-      if (db_in) std::fill_n(db_in + e * n.inner + h0, part.count, T(0));
-      return;
+    if (wanted.w_in) {
+      T* result = dw_in + (e * n.inner + h0) * n.width;
+      if (count == 0) {
+        std::memset(result, 0, part.count * n.width * sizeof(T));
+      } else {
+        S* to = landing(result, sums, part.count * n.width);
+        kernels.multiply(factor(dpre, n.inner, false), factor(x, n.width, false, slot_of + first, n.top_k),
+                         to, part.count, n.width, count, false);
+        if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.width);
+      }
     }
-    S* to = landing(result, sums, part.count * n.width);
-    kernels.multiply(factor(dpre, n.inner, false), factor(x, n.width, false, slot_of + first, n.top_k), to,
-                     part.count, n.width, count, false);
-    if constexpr (!std::is_same_v<T, S>) frontier::convert(to, result, part.count * n.width);
-    if (!db_in) return;
+    if (!wanted.b_in) return;
     S* sum = sums.get(part.count);
     std::fill_n(sum, part.count, S(0));
     S* p = row_p.get(part.count);
@@ -520,8 +527,8 @@ struct ExpertsBackward {
     // none there are none.
     const bool cached = !std::is_same_v<T, S> && count > 1 && count <= 8;
     const int64_t limit = cached ? 32 : kBlockRows;
-    cut(parts, e, 0, n.width, limit, n.hidden * count);
-    cut(parts, e, n.width, n.inner, limit, n.width * count);
+    if (wanted.w_out || wanted.b_out) cut(parts, e, 0, n.width, limit, n.hidden * count);
+    if (wanted.w_in || wanted.b_in) cut(parts, e, n.width, n.inner, limit, n.width * count);
   }
 };
 
@@ -529,7 +536,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in,
     const Tensor& w_out, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out,
     const Tensor& pre_in, const Tensor& offsets, const Tensor& slot_to_row, const Tensor& row_to_slot,
-    const std::string& activation) {
+    const std::string& activation, bool want_x, bool want_w_in, bool want_w_out, bool want_b_in,
+    bool want_b_out) {
   const Tensor grad = as_contiguous(grad_in), x = as_contiguous(x_in), weights = as_contiguous(weights_in),
                pre = as_contiguous(pre_in);
   const Experts given(w_in, w_out, b_in, b_out);
@@ -537,19 +545,17 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
   const Shape n(x, weights, given, maps, activation);
   frontier::check_shape("grad", grad, n.tokens, n.width);
   frontier::check_shape("pre", pre, n.rows, n.inner);
-  Tensor dx = new_empty(x, {n.tokens, n.width});
-  Tensor dweights = new_zeros(weights, {n.tokens, n.top_k});
-  Tensor dw_in = new_empty(w_in, {n.experts, n.inner, n.width});
-  Tensor dw_out = new_empty(w_out, {n.experts, n.width, n.hidden});
-  Tensor db_in = new_empty(w_in, {b_in ? n.experts : 0, n.inner});
-  Tensor db_out = new_empty(w_out, {b_out ? n.experts : 0, n.width});
+  const Wanted wanted(want_x, want_w_in, want_w_out, want_b_in, want_b_out, given);
+  ExpertGradients to(x, weights, n, wanted);
+  torch::stable::zero_(to.weights);  // dropped slots have no row that writes one
   frontier::dispatch_floating(x, "moe_mlp_backward", [&](auto zero) {
     using T = decltype(zero);
     using S = acc_t<T>;
-    const auto dxs = std::make_unique_for_overwrite<S[]>(n.rows * n.width);
+    const auto dxs = std::make_unique_for_overwrite<S[]>(wanted.x ? n.rows * n.width : 0);
     for_kept<T>([&](auto kept_zero) {
       ExpertsBackward<T, decltype(kept_zero)>{
           .n = n,
+          .wanted = wanted,
           .start = maps.offsets.const_data_ptr<int64_t>(),
           .slot_of = maps.row_to_slot.const_data_ptr<int64_t>(),
           .x = x.const_data_ptr<T>(),
@@ -559,19 +565,20 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
           .w_out = given.w_out.const_data_ptr<T>(),
           .b_out = data_if<T>(given.b_out),
           .weights = weights.const_data_ptr<S>(),
-          .dweights = dweights.mutable_data_ptr<S>(),
+          .dweights = to.weights.mutable_data_ptr<S>(),
           .dxs = dxs.get(),
-          .dw_in = dw_in.mutable_data_ptr<T>(),
-          .dw_out = dw_out.mutable_data_ptr<T>(),
-          .db_in = b_in ? db_in.mutable_data_ptr<T>() : nullptr,
-          .db_out = b_out ? db_out.mutable_data_ptr<T>() : nullptr,
+          .dw_in = to.w_in.mutable_data_ptr<T>(),
+          .dw_out = to.w_out.mutable_data_ptr<T>(),
+          .db_in = to.b_in.mutable_data_ptr<T>(),
+          .db_out = to.b_out.mutable_data_ptr<T>(),
       }
           .run();
     });
-    sum_slots<S, S, T>(dxs.get(), nullptr, maps.slot_to_row.const_data_ptr<int64_t>(),
-                       dx.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
+    if (wanted.x)
+      sum_slots<S, S, T>(dxs.get(), nullptr, maps.slot_to_row.const_data_ptr<int64_t>(),
+                         to.x.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width);
   });
-  return {dx, dweights, dw_in, dw_out, db_in, db_out};
+  return {to.x, to.weights, to.w_in, to.w_out, to.b_in, to.b_out};
 }
 
 }  // namespace

@@ -145,7 +145,7 @@ std::vector<S> bias_values(const std::optional<Tensor>& bias_in, int64_t num_exp
   return values;
 }
 
-// Where the slots go: see permute_slots.
+// Where the slots go: see permute_slots. A slot whose expert is -1 goes nowhere.
 struct Plan {
   Tensor counts, demand, offsets, slot_to_row, row_to_slot;
 
@@ -164,9 +164,9 @@ struct Plan {
     int64_t* slot_of = row_to_slot.mutable_data_ptr<int64_t>();
     std::fill_n(asked, num_experts, int64_t{0});
     for (int64_t s = 0; s < slots; ++s) {
-      STD_TORCH_CHECK(chosen[s] >= 0 && chosen[s] < num_experts, "experts: got index ", chosen[s],
-                      ", wanted 0 to ", num_experts - 1);
-      ++asked[chosen[s]];
+      STD_TORCH_CHECK(chosen[s] >= -1 && chosen[s] < num_experts, "experts: got index ", chosen[s],
+                      ", wanted 0 to ", num_experts - 1, ", or -1 for none");
+      if (chosen[s] >= 0) ++asked[chosen[s]];
     }
     start[0] = 0;
     for (int64_t e = 0; e < num_experts; ++e) {
@@ -176,8 +176,9 @@ struct Plan {
     std::vector<int64_t> rank(num_experts, 0);
     std::fill_n(slot_of, slots, int64_t{-1});
     for (int64_t s = 0; s < slots; ++s) {
-      const int64_t e = chosen[s], r = rank[e]++;
-      row_of[s] = r < kept[e] ? start[e] + r : -1;
+      const int64_t e = chosen[s];
+      const int64_t r = e < 0 ? -1 : rank[e]++;
+      row_of[s] = r >= 0 && r < kept[e] ? start[e] + r : -1;
       if (row_of[s] >= 0) slot_of[row_of[s]] = s;
     }
   }

@@ -147,8 +147,8 @@ bool torchs_forward(const Network& n, const Tensor& x, const Experts& given, con
 }
 
 bool torchs_backward(const Network& n, const Tensor& grad, const Tensor& x, const Tensor& weights,
-                     const Experts& given, const Maps& maps, const Tensor& pre, Tensor& dxs, Tensor& dpre,
-                     Tensor& partial, Tensor& dw_in, Tensor& dw_out) {
+                     const Experts& given, const Maps& maps, const Tensor& pre, const Wanted& wanted,
+                     Tensor& dxs, Tensor& dpre, Tensor& partial, ExpertGradients& to) {
   const Tensor ends = ends_of(n, maps.offsets), gs = rows_of_tokens(n, grad);
   const std::optional<Tensor> u = grouped_mm(gs, given.w_out, ends);
   if (!u) return false;
@@ -159,13 +159,16 @@ bool torchs_backward(const Network& n, const Tensor& grad, const Tensor& x, cons
                    p, weights.const_data_ptr<float>(), n.row_to_slot, active.mutable_data_ptr<BFloat16>(),
                    dpre.mutable_data_ptr<BFloat16>(), partial.mutable_data_ptr<float>(), n.hidden, n.inner,
                    n.rows, 1, n.activation, can_vectorise<8>(p, n.hidden)});
-  const std::optional<Tensor> back = grouped_mm(dpre, given.w_in, ends);
-  if (!back) return false;
-  float* to = dxs.mutable_data_ptr<float>();
-  launch_apply(n, as_contiguous(*back), n.width, false, false,
-               StoreSum<BFloat16, float, float>{to, nullptr, n.width, 0, can_vectorise<8>(to, n.width)});
-  return weight_gradient(n, dpre, rows_of_tokens(n, x), ends, dw_in) &&
-         weight_gradient(n, gs, active, ends, dw_out);
+  if (wanted.x) {
+    const std::optional<Tensor> back = grouped_mm(dpre, given.w_in, ends);
+    if (!back) return false;
+    float* rows = dxs.mutable_data_ptr<float>();
+    launch_apply(
+        n, as_contiguous(*back), n.width, false, false,
+        StoreSum<BFloat16, float, float>{rows, nullptr, n.width, 0, can_vectorise<8>(rows, n.width)});
+  }
+  return (!wanted.w_in || weight_gradient(n, dpre, rows_of_tokens(n, x), ends, to.w_in)) &&
+         (!wanted.w_out || weight_gradient(n, gs, active, ends, to.w_out));
 }
 
 }  // namespace frontier::cuda

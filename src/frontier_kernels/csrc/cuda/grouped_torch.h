@@ -13,11 +13,11 @@ bool torchs_products(const Network& n, const torch::stable::Tensor& x);
 bool torchs_forward(const Network& n, const torch::stable::Tensor& x, const Experts& given, const Maps& maps,
                     torch::stable::Tensor& pre, torch::stable::Tensor& ys);
 
-// dxs [rows, D] in float, the weights' gradients, dpre, and partial [rows, 1]; false as above.
+// What is wanted of dxs [rows, D], in float, and the weights' gradients; dpre, and partial [rows, 1]; false
+// as above.
 bool torchs_backward(const Network& n, const torch::stable::Tensor& grad, const torch::stable::Tensor& x,
                      const torch::stable::Tensor& weights, const Experts& given, const Maps& maps,
-                     const torch::stable::Tensor& pre, torch::stable::Tensor& dxs,
-                     torch::stable::Tensor& dpre, torch::stable::Tensor& partial,
-                     torch::stable::Tensor& dw_in, torch::stable::Tensor& dw_out);
+                     const torch::stable::Tensor& pre, const Wanted& wanted, torch::stable::Tensor& dxs,
+                     torch::stable::Tensor& dpre, torch::stable::Tensor& partial, ExpertGradients& to);
 
 }  // namespace frontier::cuda

@@ -6,7 +6,8 @@
 // weight, <u, A> + <dy, b_out>, from the parts that the product left. Saved for backward are x, the
 // pre-activations and the routing. Between the products go, each written once and read once: the activations
 // in the tokens' type and the experts' outputs (backward: the gradient by row) in the type of sums.
-// Arithmetic: 2 T k D H (1 + gated) + 2 T k H D FLOP forward, twice that backward.
+// Arithmetic: 2 T k D H (1 + gated) + 2 T k H D FLOP forward, twice that backward, half of it for the
+// weights' gradients, which are left out where nobody wants them.
 //
 // On sm_90, large problems in bfloat16 go through torch's own grouped product, whose tiles are loaded and
 // multiplied by hardware units that `mma.sync` does not reach; see grouped_torch.cu.
@@ -33,9 +34,11 @@ using namespace frontier::cuda;
 using frontier::acc_t;
 using frontier::as_contiguous;
 using frontier::data_if;
+using frontier::ExpertGradients;
 using frontier::Experts;
 using frontier::Maps;
 using frontier::NetworkSizes;
+using frontier::Wanted;
 using torch::headeronly::ScalarType;
 using torch::stable::new_empty;
 using torch::stable::Tensor;
@@ -227,7 +230,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     const Tensor& grad_in, const Tensor& x_in, const Tensor& weights_in, const Tensor& w_in,
     const Tensor& w_out, const std::optional<Tensor>& b_in, const std::optional<Tensor>& b_out,
     const Tensor& pre_in, const Tensor& offsets, const Tensor& slot_to_row, const Tensor& row_to_slot,
-    const std::string& activation) {
+    const std::string& activation, bool want_x, bool want_w_in, bool want_w_out, bool want_b_in,
+    bool want_b_out) {
   const DeviceGuard guard(x_in);
   const Tensor grad = as_contiguous(grad_in), x = as_contiguous(x_in), weights = as_contiguous(weights_in),
                pre = as_contiguous(pre_in);
@@ -239,12 +243,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
   frontier::check_shape("pre", pre, n.rows, n.inner);
   frontier::check_device("grad", grad, "x", x);
   frontier::check_device("pre", pre, "x", x);
-  Tensor dx = new_empty(x, {n.tokens, n.width});
-  Tensor dweights = new_empty(weights, {n.tokens, n.top_k});
-  Tensor dw_in = new_empty(w_in, {n.experts, n.inner, n.width});
-  Tensor dw_out = new_empty(w_out, {n.experts, n.width, n.hidden});
-  Tensor db_in = new_empty(w_in, {b_in ? n.experts : 0, n.inner});
-  Tensor db_out = new_empty(w_out, {b_out ? n.experts : 0, n.width});
+  const Wanted wanted(want_x, want_w_in, want_w_out, want_b_in, want_b_out, given);
+  ExpertGradients to(x, weights, n, wanted);
   frontier::dispatch_floating(x, "moe_mlp_backward", [&](auto zero) {
     using T = decltype(zero);
     using S = acc_t<T>;
@@ -256,28 +256,30 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> moe_mlp_backward(
     plan.write(x, Products<T>::tile_size(n));
     int64_t parts = Products<T>::dots(n);
     Tensor dpre = new_empty(x, {n.rows, n.inner});
-    Tensor partial = new_empty(weights, {n.rows, parts}), dxs = new_empty(weights, {n.rows, n.width});
+    Tensor partial = new_empty(weights, {n.rows, parts});
+    Tensor dxs = new_empty(weights, {wanted.x ? n.rows : 0, n.width});
     T* dp = dpre.mutable_data_ptr<T>();
     S *dots = partial.mutable_data_ptr<S>(), *dr = dxs.mutable_data_ptr<S>();
     if (torchs_products(n, x) &&
-        torchs_backward(n, grad, x, weights, given, maps, pre, dxs, dpre, partial, dw_in, dw_out)) {
+        torchs_backward(n, grad, x, weights, given, maps, pre, wanted, dxs, dpre, partial, to)) {
       parts = 1;
     } else {
       Tensor active = new_empty(x, {n.rows, n.hidden});
       T* a = active.mutable_data_ptr<T>();
       Products<T>::back_down(n, pg, po, pp, w, a, dp, dots);
-      Products<T>::back_up(n, dp, pi, dr);
-      Products<T>::weights_in(n, dp, px, dw_in.mutable_data_ptr<T>());
-      Products<T>::weights_out(n, pg, a, dw_out.mutable_data_ptr<T>());
+      if (wanted.x) Products<T>::back_up(n, dp, pi, dr);
+      if (wanted.w_in) Products<T>::weights_in(n, dp, px, to.w_in.mutable_data_ptr<T>());
+      if (wanted.w_out) Products<T>::weights_out(n, pg, a, to.w_out.mutable_data_ptr<T>());
     }
-    launch_sum_slots<S, S, T>(dr, nullptr, row_of, dx.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width,
-                              n.stream);
+    if (wanted.x)
+      launch_sum_slots<S, S, T>(dr, nullptr, row_of, to.x.mutable_data_ptr<T>(), n.tokens, n.top_k, n.width,
+                                n.stream);
     launch(weight_gradient<T, S>, blocks(n.rows, 8), 256, 0, n.stream, dots, parts, pg, bo, n.offsets, row_of,
-           dweights.mutable_data_ptr<S>(), n.rows, n.top_k, n.width, static_cast<int>(n.experts));
-    if (b_in) launch_column_sums<T, S>(n, dp, false, nullptr, db_in.mutable_data_ptr<T>(), n.inner);
-    if (b_out) launch_column_sums<T, S>(n, pg, true, w, db_out.mutable_data_ptr<T>(), n.width);
+           to.weights.mutable_data_ptr<S>(), n.rows, n.top_k, n.width, static_cast<int>(n.experts));
+    if (wanted.b_in) launch_column_sums<T, S>(n, dp, false, nullptr, to.b_in.mutable_data_ptr<T>(), n.inner);
+    if (wanted.b_out) launch_column_sums<T, S>(n, pg, true, w, to.b_out.mutable_data_ptr<T>(), n.width);
   });
-  return {dx, dweights, dw_in, dw_out, db_in, db_out};
+  return {to.x, to.weights, to.w_in, to.w_out, to.b_in, to.b_out};
 }
 
 }  // namespace
