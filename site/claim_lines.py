@@ -16,8 +16,13 @@ WIDTH, HEIGHT = 320, 84
 LEFT, RIGHT = 14, 306
 AXIS = 40
 WORDS = {
-    "zh": {"zero": "无差别 0", "one": "无差别 1", "baseline": "对照 {}", "claimed": "论断的范围"},
-    "en": {"zero": "no difference 0", "one": "no difference 1", "baseline": "baseline {}", "claimed": "claimed"},
+    "zh": {"none": "{} = 无差别", "origin": "{} = 对照 {}", "level": "对照 {}", "claimed": "论断 {}"},
+    "en": {
+        "none": "{} = no difference",
+        "origin": "{} = baseline {}",
+        "level": "baseline {}",
+        "claimed": "claim {}",
+    },
 }
 ALT = {
     "zh": "估计值 {value}，区间 {low} 到 {high}；论断的范围是{bounds}{reference}。",
@@ -59,9 +64,24 @@ def limits(statement: str) -> tuple[float, float]:
     }[match["sign"]]
 
 
+def bounds(statement: str, language: str) -> list[tuple[float, str]]:
+    """The ends of what a statement claims, and their labels."""
+    lower, upper = limits(statement)
+    if lower == upper:
+        return [(lower, WORDS[language]["claimed"].format(f"= {minus(f'{lower:g}')}"))]
+    ends = [(x, f"{sign} {minus(f'{x:g}')}") for x, sign in ((lower, ">"), (upper, "<")) if math.isfinite(x)]
+    if len(ends) == 1:
+        sign = BOUND.fullmatch(statement)
+        assert sign is not None
+        ends = [(ends[0][0], WORDS[language]["claimed"].format(f"{sign['sign']} {minus(sign['bound'])}"))]
+    return ends
+
+
 def is_difference(claim: Claim) -> bool:
     """Whether the number is a difference from the baseline, so that the baseline stands at 0."""
-    return claim.estimate.method.startswith(DIFFERENCES) and not is_ratio(claim) or "difference" in claim.statement
+    if is_ratio(claim):
+        return False
+    return claim.estimate.method.startswith(DIFFERENCES) or "difference" in claim.statement
 
 
 def is_ratio(claim: Claim) -> bool:
@@ -69,15 +89,19 @@ def is_ratio(claim: Claim) -> bool:
     return claim.estimate.method.endswith("of logs") or "ratio" in claim.statement
 
 
+def minus(text: str) -> str:
+    """A number with a minus in the place of the hyphen."""
+    return text.replace("-", "\u2212")
+
+
 def reference(claim: Claim, language: str) -> tuple[float, str] | None:
     """Where the claim is held against something, and its label."""
     words = WORDS[language]
-    level = "" if claim.baseline is None else f"{claim.baseline:.{claim.digits}f}"
-    if is_ratio(claim):
-        return 1.0, words["baseline"].format(level) if level else words["one"]
-    if is_difference(claim):
-        return 0.0, words["baseline"].format(level) if level else words["zero"]
-    return (claim.baseline, words["baseline"].format(level)) if claim.baseline is not None else None
+    level = "" if claim.baseline is None else minus(f"{claim.baseline:.{claim.digits}f}")
+    if is_ratio(claim) or is_difference(claim):
+        origin = 1 if is_ratio(claim) else 0
+        return origin, words["origin"].format(origin, level) if level else words["none"].format(origin)
+    return (claim.baseline, words["level"].format(level)) if claim.baseline is not None else None
 
 
 def label(x: float, y: float, text: str, kind: str) -> str:
@@ -96,19 +120,23 @@ def drawn(claim: Claim, baseline: str, language: str) -> str:
     """
     found, (lower, upper) = claim.estimate, limits(claim.statement)
     against = reference(claim, language)
-    ends = [x for x in (found.low, found.high, lower, upper, against[0] if against else math.nan) if math.isfinite(x)]
+    held = against[0] if against else math.nan
+    ends = [x for x in (found.low, found.high, lower, upper, held) if math.isfinite(x)]
     room = 0.18 * (max(ends) - min(ends)) or max(abs(ends[0]), 1) * 0.2
     scale = Scale(min(ends) - room, max(ends) + room)
     left = LEFT - 10 if math.isinf(lower) else scale.at(lower)
     right = RIGHT + 10 if math.isinf(upper) else scale.at(upper)
     parts = []
     if left < right:
-        parts.append(f'<rect x="{left:.1f}" y="{AXIS - 13}" width="{right - left:.1f}" height="26" class="claimed"/>')
+        width = right - left
+        parts.append(
+            f'<rect x="{left:.1f}" y="{AXIS - 13}" width="{width:.1f}" height="26" class="claimed"/>'
+        )
     parts.append(f'<path d="M4 {AXIS}H{WIDTH - 4}" class="axis"/>')
-    for bound in (x for x in (lower, upper) if math.isfinite(x)):
+    for bound, text in bounds(claim.statement, language):
         x = scale.at(bound)
         parts.append(f'<path d="M{x:.1f} {AXIS - 13}v26" class="bound"/>')
-        parts.append(label(x, AXIS + 25, f"{bound:g}", "bound-label"))
+        parts.append(label(x, AXIS + 25, text, "bound-label"))
     if against:
         x = scale.at(against[0])
         parts.append(f'<path d="M{x:.1f} {AXIS - 9}v18" class="reference"/>')
@@ -117,7 +145,7 @@ def drawn(claim: Claim, baseline: str, language: str) -> str:
     if found.n:
         parts.append(f'<path d="M{low:.1f} {AXIS}H{max(high, low + 1):.1f}" class="interval"/>')
     parts.append(f'<circle cx="{at:.1f}" cy="{AXIS}" r="4.5" class="value"/>')
-    parts.append(label(at, 18, f"{found.value:.{claim.digits}f}", "value-label"))
+    parts.append(label(at, 18, minus(f"{found.value:.{claim.digits}f}"), "value-label"))
     alt = html.escape(described(claim, baseline, language), quote=True)
     return (
         f'<svg class="claim-svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alt}" '
@@ -130,19 +158,20 @@ def described(claim: Claim, baseline: str, language: str) -> str:
     lower, upper = limits(claim.statement)
     between = {"zh": "{} 到 {}", "en": "{} to {}"}[language]
     open_ended = {"zh": ("{} 以下", "{} 以上"), "en": ("below {}", "above {}")}[language]
+    first, last = minus(f"{lower:g}"), minus(f"{upper:g}")
     if math.isinf(lower):
-        bounds = open_ended[0].format(f"{upper:g}")
+        stretch = open_ended[0].format(last)
     elif math.isinf(upper):
-        bounds = open_ended[1].format(f"{lower:g}")
+        stretch = open_ended[1].format(first)
     else:
-        bounds = f"{lower:g}" if lower == upper else between.format(f"{lower:g}", f"{upper:g}")
+        stretch = first if lower == upper else between.format(first, last)
     held = ""
     if against := reference(claim, language):
         held = {"zh": f"，{against[1]}", "en": f", {against[1]}"}[language]
         if baseline and claim.baseline is not None:
             held += {"zh": f"（{baseline}）", "en": f" ({baseline})"}[language]
     numbers = {
-        key: f"{x:.{claim.digits}f}"
+        key: minus(f"{x:.{claim.digits}f}")
         for key, x in zip(
             ("value", "low", "high"),
             (claim.estimate.value, claim.estimate.low, claim.estimate.high),
@@ -150,4 +179,4 @@ def described(claim: Claim, baseline: str, language: str) -> str:
         )
     }
     alt = ALT if claim.estimate.n else EXACT_ALT
-    return alt[language].format(**numbers, bounds=bounds, reference=held)
+    return alt[language].format(**numbers, bounds=stretch, reference=held)

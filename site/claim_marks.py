@@ -1,28 +1,29 @@
 """The ledger of claims in the pages: a mark in each sentence, and a numbered note with its evidence.
 
-``{claim}`name``` becomes a quiet number that leads to a note in the section "Evidence" at the end of its page,
-``{derived}`check-tag``` a link to the cell that asserts a formula, ``{setting}`reading``` nothing. The notes
-are part of the page: they are searched, printed, and read without scripts; a script shows them as cards
-(``widgets/src/claims``). Their words are the ledger's, in the language of the page, so gettext passes them by.
+``{claim}`name``` becomes a quiet number that leads to a note in the section "Evidence" at the end of its
+page, ``{derived}`check-tag``` a link to the cell that asserts a formula, ``{setting}`reading``` nothing. The
+notes are part of the page: they are searched, printed, and read without scripts; a script shows them as cards
+(``widgets/src/claims``). Their words are the ledger's, in the language of the page: gettext passes them by.
 """
 
 from __future__ import annotations
 
 import functools
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from claim_lines import drawn
+from claim_lines import drawn, minus
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.osutil import relative_uri
 
 from frontier_lab.claims import BETWEEN, BOUND, UNITS, WITHIN, Claim
-from frontier_lab.claims.ledger import PROVING, Cell, Record, Text, proving_cells, read
+from frontier_lab.claims.ledger import PROVING, Cell, Record, Rival, Text, proving_cells, read
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURES = ROOT / "widgets" / "src" / "claims" / "measures.json"
@@ -35,12 +36,13 @@ ROLE = re.compile(r"[ ]?\{(claim|derived|setting)\}`([^`]*)`")
 WORDS = {
     "title": Text("证据", "Evidence"),
     "intro": Text(
-        "句子后面带刻度的小数字通向这里。每条是一个论断：量了什么，95 % 区间有多宽，拿什么作对照，最强的另一种解释怎样排除。"
-        "图上的横条是区间，点是估计值，浅色的一段是论断所说的范围：横条整个落在里面，论断才算成立。",
-        "The small numbers after sentences lead here. Each note is one claim: what was measured, how wide its "
-        "95 % interval is, what it is held against, and how the strongest rival explanation was excluded. "
-        "In the picture the bar is the interval and the dot the estimate; the pale stretch is what is claimed: "
-        "the claim stands only if the whole bar lies within it.",
+        "句子后面带刻度的小数字通向这里。每条是一个论断：量了什么，95 % 区间有多宽，拿什么作对照，"
+        "最强的另一种解释怎样排除。图上的横条是区间，点是估计值，浅色的一段是论断所说的范围："
+        "横条整个落在里面，论断才算成立。",
+        "The small numbers after sentences lead here. Each note is one claim: what was measured, how wide "
+        "its 95 % interval is, what it is held against, and how the strongest rival explanation was "
+        "excluded. In the picture the bar is the interval and the dot the estimate; the pale stretch is "
+        "what is claimed: the claim stands only if the whole bar lies within it.",
     ),
     "mark": Text("证据 {}：{}", "Evidence {}: {}"),
     "derived": Text("推导：看断言它的格子", "Derived: see the cell that asserts it"),
@@ -57,48 +59,65 @@ WORDS = {
     "excluded": Text("已排除：", "Excluded: "),
     "open": Text("未排除。", "Not excluded."),
     "also": Text("同时测得", "Also measured"),
-    "fared": Text("经受的反驳", "Attacks"),
+    "fared": Text("经受的反驳", "How it fared"),
     "cell": Text("看这个格子", "See the cell"),
     "back": Text("回到句子", "Back to the sentence"),
     "backs": Text("回到第 {} 处", "Back to sentence {}"),
 }
 STATED = {
-    ">": Text("大于 {}", "more than {}"),
-    ">=": Text("不小于 {}", "{} or more"),
-    "<": Text("小于 {}", "less than {}"),
-    "<=": Text("不大于 {}", "{} or less"),
+    ">": Text("整个区间大于 {}", "the whole interval above {}"),
+    ">=": Text("整个区间不小于 {}", "the whole interval at {} or more"),
+    "<": Text("整个区间小于 {}", "the whole interval below {}"),
+    "<=": Text("整个区间不大于 {}", "the whole interval at {} or less"),
     "=": Text("正好是 {}", "exactly {}"),
-    "within": Text("相差不到 {}", "no difference of {} or more"),
-    "between": Text("在 {} 与 {} 之间", "between {} and {}"),
+    "within": Text("没有达到 {} 的差别", "no difference as large as {}"),
+    "between": Text("整个区间在 {} 与 {} 之间", "the whole interval between {} and {}"),
 }
 SEES = Text("；真有 {} 的差，这个样本看得出来", "; this sample would have shown one of {}")
+METHODS = {
+    "t": Text("t 区间", "t interval"),
+    "paired t": Text("配对 t 区间", "paired t interval"),
+    "Welch t": Text("韦尔奇 t 区间", "Welch t interval"),
+    "paired t of logs": Text("对数的配对 t 区间", "paired t interval of logarithms"),
+    "Wilson": Text("威尔逊区间", "Wilson interval"),
+    "bootstrap": Text("自助法区间", "bootstrap interval"),
+    "cluster bootstrap": Text("整组自助法区间", "cluster bootstrap interval"),
+}
+"""Words for the methods of ``frontier_lab.claims.estimates``; any other is named as there."""
+
+MORE = ("also", "fared")
+"""Rows that a card leaves to the note."""
+
 logger = logging.getLogger(__name__)
 
 
-class claim_mark(nodes.Inline, nodes.TextElement):  # noqa: N801: docutils names nodes so
-    """Numbers of notes in a sentence; ``names`` of the claims, later ``numbers`` and ``labels``."""
+class claim_mark(nodes.Inline, nodes.TextElement):  # type: ignore[misc]  # docutils names nodes so
+    """Numbers of notes in a sentence; ``names`` of the claims, later ``notes``."""
 
 
-class derived_mark(nodes.Inline, nodes.TextElement):  # noqa: N801
+class derived_mark(nodes.Inline, nodes.TextElement):  # type: ignore[misc]
     """A link to the cell that asserts a sentence; ``tag`` of the cell, later ``uri`` and ``label``."""
 
 
 # ---- roles -------------------------------------------------------------------------------------------------
 
 
-def claim_role(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list[nodes.Node], list[Any]]:
+Made = tuple[list[nodes.Node], list[Any]]
+
+
+def claim_role(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> Made:
     """``{claim}`a,b```: the evidence of a sentence."""
     return [claim_mark(rawtext, names=[part.strip() for part in text.split(",")])], []
 
 
-def derived_role(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list[nodes.Node], list[Any]]:
+def derived_role(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> Made:
     """``{derived}`check-tag```: the cell that asserts a sentence."""
     return [derived_mark(rawtext, tag=text.strip())], []
 
 
-def setting_role(*_: Any, **__: Any) -> tuple[list[nodes.Node], list[Any]]:
+def setting_role(name: str, rawtext: str, *_: Any, **__: Any) -> Made:
     """``{setting}`reading```: a sentence that claims nothing; readers see no mark."""
-    return [], []
+    return [claim_mark(rawtext, names=[])], []
 
 
 def without_roles(source: str) -> str:
@@ -132,8 +151,8 @@ def measures() -> Mapping[str, Mapping[str, Any]]:
 
 
 def shown(claim: Claim, number: float) -> str:
-    """As the cell printed it."""
-    return str(number) if isinstance(number, int) else f"{number:.{claim.digits}f}"
+    """As the cell printed it, with a minus in the place of a hyphen."""
+    return minus(str(number) if isinstance(number, int) else f"{number:.{claim.digits}f}")
 
 
 def said(text: Text, language: str, *values: object) -> str:
@@ -144,13 +163,13 @@ def said(text: Text, language: str, *values: object) -> str:
 def stated(claim: Claim, language: str) -> str:
     """The statement in words."""
     if match := BETWEEN.fullmatch(claim.statement):
-        return said(STATED["between"], language, match["lower"], match["upper"])
+        return said(STATED["between"], language, minus(match["lower"]), minus(match["upper"]))
     if match := WITHIN.fullmatch(claim.statement):
         words = said(STATED["within"], language, match["bound"])
         return words + said(SEES, language, shown(claim, claim.estimate.detectable))
     match = BOUND.fullmatch(claim.statement)
     assert match is not None
-    return said(STATED[match["sign"]], language, match["bound"])
+    return said(STATED[match["sign"]], language, minus(match["bound"]))
 
 
 def result(claim: Claim, language: str) -> str:
@@ -165,8 +184,10 @@ def sample(claim: Claim, language: str) -> str:
     """What the interval is over."""
     found = claim.estimate
     chinese, english = UNITS[found.unit]
-    unit = english if found.n > 1 else found.unit
-    return f"{found.n} {chinese}（{found.method}）" if language == "zh" else f"{found.n} {unit} ({found.method})"
+    method = METHODS.get(found.method, Text(found.method, found.method))
+    if language == "zh":
+        return f"{found.n} {chinese}；{method.zh}"
+    return f"{found.n} {english if found.n > 1 else found.unit}; {method.en}"
 
 
 def trained(record: Record, language: str) -> str:
@@ -199,8 +220,21 @@ def name_cells(doctree: nodes.document) -> None:
 def cell_link(app: Sphinx, page: str, tag: str) -> str:
     """Address of a cell, from a page."""
     place = cells(Path(app.srcdir))[tag].page
-    away = "" if place == page else relative_uri(*(app.builder.get_target_uri(name) for name in (page, place)))
-    return f"{away}#cell-{tag}"
+    here, there = (app.builder.get_target_uri(name) for name in (page, place))
+    return f"{'' if place == page else relative_uri(here, there)}#cell-{tag}"
+
+
+def begun(text: str) -> str:
+    """Words that begin a line."""
+    return text[:1].upper() + text[1:]
+
+
+def close_up(mark: nodes.Node) -> None:
+    """Take away the space between a sentence and its mark, which English has."""
+    siblings = mark.parent.children
+    at = siblings.index(mark)
+    if at and isinstance(siblings[at - 1], nodes.Text):
+        siblings[at - 1] = nodes.Text(siblings[at - 1].astext().rstrip(" "))
 
 
 def mark_page(app: Sphinx, doctree: nodes.document) -> None:
@@ -212,6 +246,7 @@ def mark_page(app: Sphinx, doctree: nodes.document) -> None:
     numbers: dict[str, int] = {}
     places: dict[str, list[str]] = {}
     for derived in doctree.findall(derived_mark):
+        close_up(derived)
         if derived["tag"] not in cells(book):
             logger.warning("no cell of the book is tagged %r", derived["tag"], location=derived)
             derived["tag"] = ""
@@ -219,6 +254,7 @@ def mark_page(app: Sphinx, doctree: nodes.document) -> None:
         derived["uri"] = cell_link(app, page, derived["tag"])
         derived["label"] = said(WORDS["derived"], language)
     for mark in doctree.findall(claim_mark):
+        close_up(mark)
         known = [name for name in mark["names"] if name in ledger(book)]
         for name in set(mark["names"]) - set(known):
             logger.warning("the ledger has no claim %r", name, location=mark)
@@ -241,14 +277,12 @@ def mark_page(app: Sphinx, doctree: nodes.document) -> None:
 
 def put(doctree: nodes.document, section: nodes.section) -> None:
     """Before the page's references, or at its end."""
-    from sphinxcontrib.bibtex.nodes import bibliography  # type: ignore[import-untyped]
-
     top = next(iter(doctree.findall(nodes.section)))
-    for node in doctree.findall(bibliography):
+    for node in doctree.findall(lambda node: getattr(node, "tagname", "") == "bibliography"):
         references = node.parent
-        while references.parent is not None and references.parent is not top:
+        while references is not None and references.parent is not top:
             references = references.parent
-        if references.parent is top:
+        if references is not None:
             top.insert(top.index(references), section)
             return
     top += section
@@ -257,7 +291,9 @@ def put(doctree: nodes.document, section: nodes.section) -> None:
 def note(app: Sphinx, record: Record, places: list[str], language: str) -> nodes.list_item:
     """One claim with its evidence."""
     item = nodes.list_item(ids=[f"evidence-{record.name}"], classes=["claim-note"])
-    heading = nodes.paragraph("", "", nodes.strong("", said(record.of, language)), classes=["claim-of"])
+    heading = nodes.paragraph(
+        "", "", nodes.strong("", begun(said(record.of, language))), classes=["claim-of"]
+    )
     item += [heading, picture(record, language), rows(app, record, language)]
     links = nodes.paragraph(classes=["claim-links"])
     here = app.env.docname
@@ -276,7 +312,7 @@ def picture(record: Record, language: str) -> nodes.raw:
     """The interval on its line, and what the script has to know to add a point."""
     attributes = f' data-claim="{record.name}"'
     if again := measures().get(record.name):
-        fresh = nodes.Text(again[language]).astext().replace("&", "&amp;").replace('"', "&quot;")
+        fresh = html.escape(again[language])
         attributes += f' data-fresh="{fresh}" data-digits="{record.claim.digits}"'
     svg = drawn(record.claim, said(record.baseline, language) if record.baseline else "", language)
     return nodes.raw("", f'<div class="claim-line"{attributes}>{svg}</div>', format="html")
@@ -284,12 +320,13 @@ def picture(record: Record, language: str) -> nodes.raw:
 
 def rows(app: Sphinx, record: Record, language: str) -> nodes.field_list:
     """What is said of a claim, each with its label."""
-    claim, here = record.claim, app.env.docname
+    claim = record.claim
     found = nodes.field_list(classes=["claim-rows"])
 
     def row(key: str, *content: nodes.Node) -> None:
-        label = nodes.field_name("", said(WORDS[key], language))
-        body = nodes.field_body("", nodes.paragraph("", "", *content))
+        classes = ["claim-more"] if key in MORE else []
+        label = nodes.field_name("", said(WORDS[key], language), classes=classes)
+        body = nodes.field_body("", nodes.paragraph("", "", *content), classes=classes)
         found.append(nodes.field("", label, body))
 
     row("result", nodes.Text(result(claim, language)))
@@ -298,25 +335,22 @@ def rows(app: Sphinx, record: Record, language: str) -> nodes.field_list:
         row("over", nodes.Text(sample(claim, language)))
     row("model", nodes.Text(trained(record, language)))
     if record.baseline and claim.baseline is not None:
-        row("baseline", nodes.Text(f"{shown(claim, claim.baseline)} · {said(record.baseline, language)}"))
-    if rival := record.rival:
-        row("rival", *rival_nodes(app, record, language))
-        del rival
+        words = f"{shown(claim, claim.baseline)} · {said(record.baseline, language)}"
+        row("baseline", nodes.Text(words))
+    if record.rival:
+        row("rival", *rival_nodes(app, record.rival, language))
     if claim.values:
         values = ", ".join(f"{name} {shown(claim, value)}" for name, value in claim.values.items())
         row("also", nodes.literal("", values))
     if record.fared:
-        row("fared", nodes.Text(said(record.fared, language)))
-    del here
+        row("fared", nodes.Text(begun(said(record.fared, language))))
     return found
 
 
-def rival_nodes(app: Sphinx, record: Record, language: str) -> Iterator[nodes.Node]:
+def rival_nodes(app: Sphinx, rival: Rival, language: str) -> Iterator[nodes.Node]:
     """The strongest other explanation, and what became of it."""
-    rival = record.rival
-    assert rival is not None
     stop = "。" if language == "zh" else ". "
-    yield nodes.Text(said(rival.text, language).rstrip("。.") + stop)
+    yield nodes.Text(begun(said(rival.text, language)).rstrip("。.") + stop)
     if rival.excluded_by is None:
         yield nodes.strong("", said(WORDS["open"], language))
         return
@@ -335,7 +369,7 @@ def html_claim(writer: Any, node: claim_mark) -> None:
         f'aria-label="{writer.attval(note["label"])}">{note["number"]}</a>'
         for note in node["notes"]
     ]
-    writer.body.append(f'<sup {MARK}>{"<span>,</span>".join(links)}</sup>' if links else "")
+    writer.body.append(f"<sup {MARK}>{'<span>,</span>'.join(links)}</sup>" if links else "")
     raise nodes.SkipNode
 
 

@@ -55,7 +55,7 @@ class Recorder:
 
 
 def needles() -> dict[str, Any]:
-    """Recorded draws, the needles that they make, and what the model says after each with changed positions."""
+    """Recorded draws, the needles that they make, and what the model says after each as positions change."""
     path = str(committed("llama"))
     tokenizer = AutoTokenizer.from_pretrained(path)
     streams = Windows(tokenizer, "validation", short_context.MIXTURE).streams.values()
@@ -85,7 +85,7 @@ def experts() -> dict[str, Any]:
     ids = Windows(tokenizer, "validation", MIXTURE).fixed(3, 128)[0]
     folder = next(s.path for s in hub.snapshots() if (s.run, s.step) == ("unbalanced", 40))
     scores = routing.router_logits(hub.load(folder), ids)  # [L, B T, E]
-    found = routing.effective_experts(routing.load(scores.unflatten(1, ids.shape), 2))  # [L, B]
+    found = routing.effective_experts(routing.load(scores.reshape(-1, *ids.shape, 8), 2))  # [L, B]
     return {"ids": ids.tolist(), "in_use": [[round(x, 5) for x in row] for row in found.tolist()]}
 
 

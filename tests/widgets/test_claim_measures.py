@@ -1,4 +1,4 @@
-"""What a page measures again: golden numbers as they are now, and every measure belongs to a claim of the book."""
+"""What a page measures again: golden numbers as they are now, and a claim of the book for every measure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ CLAIMS = ROOT / "widgets" / "src" / "claims"
 def same(found: object, wanted: object) -> bool:
     """Equal but for rounding of numbers."""
     if isinstance(wanted, dict):
-        return isinstance(found, dict) and found.keys() == wanted.keys() and all(
-            same(found[key], wanted[key]) for key in wanted
+        return (
+            isinstance(found, dict)
+            and found.keys() == wanted.keys()
+            and all(same(found[key], wanted[key]) for key in wanted)
         )
     if isinstance(wanted, list):
         return isinstance(found, list) and len(found) == len(wanted) and all(map(same, found, wanted))
@@ -50,7 +52,8 @@ def test_every_measure_belongs_to_a_claim_whose_metric_it_repeats_and_has_words_
 @pytest.mark.parametrize("name", browser_models.TEXTS)
 def test_a_page_gets_the_held_out_text_of_a_checkpoint(name: str) -> None:
     script = browser_models.texts_script(name)
-    entry = json.loads(script.removeprefix("window.frontierTexts=Object.assign(window.frontierTexts||{},")[:-3])[name]
+    head = "window.frontierTexts=Object.assign(window.frontierTexts||{},"
+    entry = json.loads(script.removeprefix(head)[:-3])[name]
     assert len(script) < 200_000
     if name == "llama":
         values = {token for row in entry["ledger"]["values"] for token in row}

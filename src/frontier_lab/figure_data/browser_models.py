@@ -1,8 +1,8 @@
-"""Checkpoints and texts that a page can use in the reader's browser, by ``widgets/src/reader`` and ``claims``.
+"""Checkpoints and texts that a page can use in the reader's browser: ``widgets/src/reader`` and ``claims``.
 
 A page opened from disk may load scripts and nothing else, so each checkpoint is published as a script that
-registers its files, and so is held-out text to measure claims on; the page adds a script when the reader first
-types or measures, and never before.
+registers its files, and so is held-out text to measure claims on; the page adds a script when the reader
+first types or measures, and never before.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MODELS = ("induction", "llama", "mixtral")
 """Names of the committed checkpoints, in the page and in the manifest."""
 
 SNAPSHOTS = {"mixtral-unbalanced-40": ("mixtral", "snapshots/unbalanced-40")}
-"""Further weights for claims alone: name in the page to checkpoint and folder in it; no figure offers them."""
+"""Further weights for claims alone: name in the page to checkpoint and folder in it; in no figure."""
 
 TEXTS = ("llama", "mixtral")
 """Checkpoints whose held-out text a page can draw from."""

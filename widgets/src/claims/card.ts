@@ -73,7 +73,7 @@ export class Cards {
     this.#life = new AbortController();
     this.#mark = mark;
     this.#reason = reason;
-    const card = this.#build(note);
+    const card = this.#build(note, mark.textContent ?? "");
     this.#card = card;
     (mark.closest<HTMLElement>("article") ?? document.body).append(card);
     card.showPopover?.();
@@ -100,30 +100,32 @@ export class Cards {
     mark.removeAttribute("aria-controls");
   }
 
-  #build(note: HTMLElement): HTMLElement {
+  #build(note: HTMLElement, number: string): HTMLElement {
     const content = h("div", { class: "claim-card-content" });
     for (const child of note.children) content.append(child.cloneNode(true));
     for (const el of content.querySelectorAll(".claim-back")) el.remove();
     for (const el of content.querySelectorAll("[id]")) el.removeAttribute("id");
-    const title = content.querySelector(".claim-of");
-    if (title) title.id = `${ID}-title`;
+    content.querySelector(".claim-of")?.setAttribute("id", `${ID}-of`);
+    content
+      .querySelector(".claim-links")
+      ?.append(" ", h("a", { class: "claim-whole", href: `#${note.id}` }, this.#text.note));
     const close = h("button", { type: "button", class: "claim-close", "aria-label": this.#text.close }, "×");
     close.addEventListener("click", () => this.close(true));
     const line = content.querySelector<HTMLElement>(".claim-line");
     const again = line && againPart(line, this.#text, this.#life.signal, this.#load);
+    if (again) line.after(again);
     const card = h(
       "div",
       {
         id: ID,
         class: "claim-card",
         role: "dialog",
-        "aria-labelledby": `${ID}-title`,
+        "aria-labelledby": `${ID}-title ${ID}-of`,
         tabindex: -1,
         popover: "manual",
       },
-      close,
+      h("div", { class: "claim-card-bar" }, h("p", { id: `${ID}-title` }, this.#text.title(number)), close),
       content,
-      again,
     );
     card.addEventListener("pointerenter", () => clearTimeout(this.#timer));
     card.addEventListener("pointerleave", () => this.#leave());

@@ -2,7 +2,9 @@
 
 export const STRINGS = {
   zh: {
+    title: (number: string) => `证据 ${number}`,
     close: "关闭",
+    note: "全部证据",
     again: "在这里重新量一次",
     more: "再量一次",
     fresh: "新抽的是：",
@@ -14,7 +16,9 @@ export const STRINGS = {
     failed: (why: string) => `没有量成：${why}`,
   },
   en: {
+    title: (number: string) => `Evidence ${number}`,
     close: "Close",
+    note: "All the evidence",
     again: "Measure it again here",
     more: "Measure once more",
     fresh: "Drawn afresh: ",

@@ -61,8 +61,12 @@ describe("a card", () => {
     expect(document.querySelectorAll("[id]").length).toBe(
       new Set([...document.querySelectorAll("[id]")].map((el) => el.id)).size,
     );
-    const named = document.getElementById(card()!.getAttribute("aria-labelledby")!);
-    expect(named!.textContent).toBe("recall of far");
+    const named = card()!.getAttribute("aria-labelledby")!.split(" ");
+    expect(named.map((id) => document.getElementById(id)!.textContent!.trim())).toEqual([
+      "Evidence 1",
+      "recall of far",
+    ]);
+    expect(card()!.querySelector(".claim-whole")!.getAttribute("href")).toBe("#evidence-far");
   });
 
   it("is announced by its mark while it is open, and takes the focus when it is pressed", () => {
