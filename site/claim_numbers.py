@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from frontier_lab.claims import UNITS
+from frontier_lab.claims.estimates import NULLS
 from frontier_lab.claims.ledger import Record
 
 NAMES = (
@@ -216,41 +217,32 @@ def unit_after(number: Number, language: str) -> str | None:
 def _side(number: Number, language: str, before: str, after: str) -> bool:
     """Whether words for more, or for less, stand right before or after a number."""
     filler = r"\s*(?:nats?|nat|个百分点|倍|times)?\s*"
-    start = rf"(?:{before}){ABOUT[language]}"
+    alone = r"(?<!\w)" if language == "en" else ""
+    start = rf"{alone}(?:{before}){ABOUT[language]}"
     flags = re.I if language == "en" else 0
     return bool(
-        re.search(rf"\b{start}" if language == "en" else start, number.before, flags)
+        re.search(start, number.before, flags)
         or (after and re.match(rf"{filler}(?:{after})", number.after, flags))
     )
 
 
-def wrong_direction(number: Number, found: Sequence[Known], words: str, language: str) -> str | None:
+def wrong_direction(number: Number, one: Known, words: str, language: str) -> str | None:
     """What is wrong with the sign of a number, or with the side of a bound that it is said to be on."""
-    kinds = {one.what for one in found}
-    claims = [one.record.claim for one in found]
-    if (
-        kinds <= {"value", "low", "high"}
-        and not number.signed
-        and "paired t of logs" not in {claim.estimate.method for claim in claims}
-    ):
-        estimate = found[0].value
+    claim = one.record.claim
+    method = claim.estimate.method
+    if one.what in ("value", "low", "high") and not number.signed and NULLS[method] == 0:
         more = _side(number, language, MORE[language], MORE_AFTER[language])
         less = _side(number, language, LESS[language], LESS_AFTER[language])
-        difference = claims[0].estimate.method not in ("Wilson", "exact", "t")
-        if estimate < 0 and (more or not NEGATIVE[language].search(words)):
-            return f"{number.shown} reads as more, and the estimate is {estimate:g}"
-        if estimate > 0 and less and not more and difference:
-            return f"{number.shown} reads as less, and the estimate is {estimate:g}"
-    if kinds <= {"bound", "upper bound"}:
-        over = _side(number, language, rf"(?:{OVER[language]})", "以上" if language == "zh" else "")
-        under = _side(
-            number, language, rf"(?:{UNDER[language]})", "以[下内]|之内" if language == "zh" else ""
-        )
-        sides = {"over" if one.what == "bound" else "under" for one in found}
-        if all(claim.bounds.is_absolute for claim in claims):
-            sides = {"under"}
-        if (over and "over" not in sides) or (under and "under" not in sides):
-            return f"{number.shown} is said to be on the other side than in {claims[0].statement!r}"
+        if one.value < 0 and (more or not NEGATIVE[language].search(words)):
+            return f"{number.shown} reads as more, and the estimate is {one.value:g}"
+        if one.value > 0 and less and not more and method != "t":  # a mean may fall to it
+            return f"{number.shown} reads as less, and the estimate is {one.value:g}"
+    if one.what in ("bound", "upper bound"):
+        over = _side(number, language, OVER[language], "以上" if language == "zh" else "")
+        under = _side(number, language, UNDER[language], "以[下内]|之内" if language == "zh" else "")
+        is_upper = one.what == "upper bound" or claim.bounds.is_absolute
+        if over if is_upper else under:
+            return f"{number.shown} is said to be on the other side than in {claim.statement!r}"
     return None
 
 
@@ -269,8 +261,8 @@ def faults(words: str, records: Sequence[Record], language: str) -> list[str]:
         unit = unit_after(number, language)
         if not same:
             found.append(f"{number.shown} is no number of {names}")
-        elif wrong := wrong_direction(number, same, words, language):
-            found.append(wrong)
+        elif all(wrong := [wrong_direction(number, one, words, language) for one in same]):
+            found.append(str(wrong[0]))
         elif unit and not any(
             one.what.startswith("value ") or (one.what == "n" and one.record.claim.estimate.unit == unit)
             for one in same

@@ -22,11 +22,11 @@ NOT_YET = (
     *("28-1-long-context/1-", "28-1-long-context/2-", "28-1-long-context/3-", "28-1-long-context/4-"),
     *("28-2-efficient/", "28-4-interpretability/", "28-7-case-studies/", "appendix/"),
 )
-"""Beginnings of pages whose prose is not yet bound to the ledger; what they do mark is checked all the same."""
+"""Beginnings of pages whose prose is not yet bound to the ledger; what they mark is checked all the same."""
 
 ROLES = ("claim", "derived", "setting")
 EXCUSED = {"claim", "derived"}
-"""Marks of a sentence that asserts something; a citation is as good, and where it asserts nothing a setting."""
+"""Marks of a sentence that asserts something; a citation is as good, a setting where it asserts nothing."""
 READING_TIME = re.compile(r"^(?:读完|阅读)\D{0,6}\d+\s*分钟")
 GOALS = re.compile(r"^(?:你将)?学会")
 QUESTION = re.compile(r"[？?][”」』）)]*$")
@@ -111,7 +111,8 @@ def is_statement(sentence: Sentence, span: str) -> bool:
     rest = sentence.words[len(span) :] if sentence.starts_bold and sentence.words.startswith(span) else None
     if rest is not None and LABEL.match(rest) and not re.search(r"[。！]$", span):
         return False
-    return len(re.sub(r"[\W\d_]", "", span)) >= LEAST_BOLD
+    said = re.sub(r"[（(][^）)]*[）)]", "", span)  # a term's English, for one
+    return len(re.sub(r"[\W\d_]", "", said)) >= LEAST_BOLD and bool(HAN.search(said))
 
 
 def caption(block: Block) -> Iterator[tuple[Sentence, str]]:
@@ -159,8 +160,19 @@ def unmarked(page: Page) -> list[str]:
 # ---- marks and what they lead to ---------------------------------------------------------------------------
 
 
+def not_bold(page: Page) -> list[str]:
+    """Sentences with ``**`` that a parser takes for stars: what stands in them would be no bold statement."""
+    name, cells = page
+    return [
+        f"{name}: cell {number}: {shown(sentence)} has ** that make nothing bold: move punctuation out"
+        for number, block in blocks(cells)
+        for sentence in block.sentences
+        if "**" in sentence.words
+    ]
+
+
 def misplaced(page: Page) -> list[str]:
-    """Marks after the full stop of their sentence or in a heading, and bold that a parser does not see."""
+    """Marks after the full stop of their sentence, or in a heading."""
     name, cells = page
     found = []
     for number, block in blocks(cells):
@@ -172,11 +184,6 @@ def misplaced(page: Page) -> list[str]:
                 targets = ", ".join(target for mark in sentence.marks for target in mark.targets)
                 found.append(
                     f"{name}: cell {number}: the mark {targets} stands after the full stop of its sentence"
-                )
-            if "**" in sentence.words:
-                found.append(
-                    f"{name}: cell {number}: {shown(sentence)} has ** that make nothing bold: move the "
-                    "punctuation out of them"
                 )
     return found
 
@@ -311,7 +318,7 @@ def problems(book: Path, catalogues: Mapping[str, Any], not_yet: Sequence[str] =
     tagged, every = ledger.proving_cells(book), list(pages(book))
     for page in every:
         if is_of_a_chapter(page[0]) and not page[0].startswith(tuple(not_yet)):
-            found += unmarked(page)
+            found += [*unmarked(page), *not_bold(page)]
         found += [*misplaced(page), *leading_nowhere(page, records, tagged), *in_chinese(page, records)]
     found += unused(every, records)
     for name, strings in translations(catalogues).items():
