@@ -9,20 +9,17 @@ import html
 import math
 from dataclasses import dataclass
 
-from frontier_lab.claims import BETWEEN, BOUND, WITHIN, Claim
+from frontier_lab.claims import Claim
+from frontier_lab.claims.estimates import NULLS
+from frontier_lab.claims.statements import Statement
 
 WIDTH, HEIGHT = 320, 84
 """Units of the picture; on a phone one is about a pixel."""
 LEFT, RIGHT = 14, 306
 AXIS = 40
 WORDS = {
-    "zh": {"none": "{} = 无差别", "origin": "{} = 对照 {}", "level": "对照 {}", "claimed": "论断 {}"},
-    "en": {
-        "none": "{} = no difference",
-        "origin": "{} = baseline {}",
-        "level": "baseline {}",
-        "claimed": "claim {}",
-    },
+    "zh": {"none": "{} = 无差别", "level": "对照 {}", "claimed": "论断 {}"},
+    "en": {"none": "{} = no difference", "level": "baseline {}", "claimed": "claim {}"},
 }
 ALT = {
     "zh": "估计值 {value}，区间 {low} 到 {high}；论断的范围是{bounds}{reference}。",
@@ -32,7 +29,8 @@ EXACT_ALT = {
     "zh": "精确值 {value}；论断的范围是{bounds}{reference}。",
     "en": "Exactly {value}; what is claimed is {bounds}{reference}.",
 }
-DIFFERENCES = ("paired t", "Welch t")
+DIFFERENCES = ("paired t", "Welch t", "Agresti Min", "Newcombe")
+"""Methods whose number is a difference, so that what it is held against stands at 0."""
 
 
 @dataclass(frozen=True)
@@ -46,47 +44,9 @@ class Scale:
         return LEFT + (RIGHT - LEFT) * (number - self.low) / (self.high - self.low)
 
 
-def limits(statement: str) -> tuple[float, float]:
-    """The stretch that a statement claims; infinite where it is open."""
-    if match := BETWEEN.fullmatch(statement):
-        return float(match["lower"]), float(match["upper"])
-    if match := WITHIN.fullmatch(statement):
-        return -float(match["bound"]), float(match["bound"])
-    match = BOUND.fullmatch(statement)
-    assert match is not None
-    bound = float(match["bound"])
-    return {
-        ">": (bound, math.inf),
-        ">=": (bound, math.inf),
-        "<": (-math.inf, bound),
-        "<=": (-math.inf, bound),
-        "=": (bound, bound),
-    }[match["sign"]]
-
-
-def bounds(statement: str, language: str) -> list[tuple[float, str]]:
-    """The ends of what a statement claims, and their labels."""
-    lower, upper = limits(statement)
-    if lower == upper:
-        return [(lower, WORDS[language]["claimed"].format(f"= {minus(f'{lower:g}')}"))]
-    ends = [(x, f"{sign} {minus(f'{x:g}')}") for x, sign in ((lower, ">"), (upper, "<")) if math.isfinite(x)]
-    if len(ends) == 1:
-        sign = BOUND.fullmatch(statement)
-        assert sign is not None
-        ends = [(ends[0][0], WORDS[language]["claimed"].format(f"{sign['sign']} {minus(sign['bound'])}"))]
-    return ends
-
-
-def is_difference(claim: Claim) -> bool:
-    """Whether the number is a difference from the baseline, so that the baseline stands at 0."""
-    if is_ratio(claim):
-        return False
-    return claim.estimate.method.startswith(DIFFERENCES) or "difference" in claim.statement
-
-
-def is_ratio(claim: Claim) -> bool:
-    """Whether the number is a ratio to the baseline, so that the baseline stands at 1."""
-    return claim.estimate.method.endswith("of logs") or "ratio" in claim.statement
+def written(value: float) -> str:
+    """A number of a statement."""
+    return minus(f"{value:.10g}")
 
 
 def minus(text: str) -> str:
@@ -94,14 +54,26 @@ def minus(text: str) -> str:
     return text.replace("-", "\u2212")
 
 
+def ends(bounds: Statement, language: str) -> list[tuple[float, str]]:
+    """Where what is claimed ends, and the labels there."""
+    low, high = bounds.low, bounds.high
+    claimed, equal = WORDS[language]["claimed"], "=" if bounds.closed else ""
+    if low == high:
+        return [(low, claimed.format(f"= {written(low)}"))]
+    found = [(x, f"{sign}{equal} {written(x)}") for x, sign in ((low, ">"), (high, "<")) if math.isfinite(x)]
+    return [(x, claimed.format(text)) for x, text in found] if len(found) == 1 else found
+
+
 def reference(claim: Claim, language: str) -> tuple[float, str] | None:
-    """Where the claim is held against something, and its label."""
-    words = WORDS[language]
-    level = "" if claim.baseline is None else minus(f"{claim.baseline:.{claim.digits}f}")
-    if is_ratio(claim) or is_difference(claim):
-        origin = 1 if is_ratio(claim) else 0
-        return origin, words["origin"].format(origin, level) if level else words["none"].format(origin)
-    return (claim.baseline, words["level"].format(level)) if claim.baseline is not None else None
+    """Where the claim is held against something, and its label: no difference, or the baseline's level."""
+    words, found = WORDS[language], claim.estimate
+    if NULLS[found.method] == 1:
+        return 1.0, words["none"].format(1)
+    if found.method in DIFFERENCES or "difference" in claim.statement:
+        return 0.0, words["none"].format(0)
+    if claim.baseline is None:
+        return None
+    return claim.baseline, words["level"].format(minus(f"{claim.baseline:.{claim.digits}f}"))
 
 
 def label(x: float, y: float, text: str, kind: str) -> str:
@@ -118,12 +90,12 @@ def drawn(claim: Claim, baseline: str, language: str) -> str:
         baseline: its words, for the description; empty if there is none.
         language: ``zh`` or ``en``.
     """
-    found, (lower, upper) = claim.estimate, limits(claim.statement)
+    found, lower, upper = claim.estimate, claim.bounds.low, claim.bounds.high
     against = reference(claim, language)
     held = against[0] if against else math.nan
-    ends = [x for x in (found.low, found.high, lower, upper, held) if math.isfinite(x)]
-    room = 0.18 * (max(ends) - min(ends)) or max(abs(ends[0]), 1) * 0.2
-    scale = Scale(min(ends) - room, max(ends) + room)
+    shown = [x for x in (found.low, found.high, lower, upper, held) if math.isfinite(x)]
+    room = 0.18 * (max(shown) - min(shown)) or max(abs(shown[0]), 1) * 0.2
+    scale = Scale(min(shown) - room, max(shown) + room)
     left = LEFT - 10 if math.isinf(lower) else scale.at(lower)
     right = RIGHT + 10 if math.isinf(upper) else scale.at(upper)
     parts = []
@@ -133,7 +105,7 @@ def drawn(claim: Claim, baseline: str, language: str) -> str:
             f'<rect x="{left:.1f}" y="{AXIS - 13}" width="{width:.1f}" height="26" class="claimed"/>'
         )
     parts.append(f'<path d="M4 {AXIS}H{WIDTH - 4}" class="axis"/>')
-    for bound, text in bounds(claim.statement, language):
+    for bound, text in ends(claim.bounds, language):
         x = scale.at(bound)
         parts.append(f'<path d="M{x:.1f} {AXIS - 13}v26" class="bound"/>')
         parts.append(label(x, AXIS + 25, text, "bound-label"))
@@ -155,16 +127,13 @@ def drawn(claim: Claim, baseline: str, language: str) -> str:
 
 def described(claim: Claim, baseline: str, language: str) -> str:
     """The picture in words."""
-    lower, upper = limits(claim.statement)
-    between = {"zh": "{} 到 {}", "en": "{} to {}"}[language]
-    open_ended = {"zh": ("{} 以下", "{} 以上"), "en": ("below {}", "above {}")}[language]
-    first, last = minus(f"{lower:g}"), minus(f"{upper:g}")
-    if math.isinf(lower):
-        stretch = open_ended[0].format(last)
-    elif math.isinf(upper):
-        stretch = open_ended[1].format(first)
-    else:
-        stretch = first if lower == upper else between.format(first, last)
+    low, high = claim.bounds.low, claim.bounds.high
+    words = {
+        "zh": ("{1} 以下", "{0} 以上", "{0} 到 {1}"),
+        "en": ("below {1}", "above {0}", "{0} to {1}"),
+    }[language]
+    form = words[0] if math.isinf(low) else words[1] if math.isinf(high) else words[2]
+    stretch = written(low) if low == high else form.format(written(low), written(high))
     held = ""
     if against := reference(claim, language):
         held = {"zh": f"，{against[1]}", "en": f", {against[1]}"}[language]

@@ -11,18 +11,19 @@ from __future__ import annotations
 import functools
 import html
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from claim_lines import drawn, minus
+from claim_lines import drawn, minus, written
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.osutil import relative_uri
 
-from frontier_lab.claims import BETWEEN, BOUND, UNITS, WITHIN, Claim
+from frontier_lab.claims import UNITS, Claim
 from frontier_lab.claims.ledger import PROVING, Cell, Record, Rival, Text, proving_cells, read
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,9 +82,13 @@ METHODS = {
     "paired t of logs": Text("对数的配对 t 区间", "paired t interval of logarithms"),
     "Wilson": Text("威尔逊区间", "Wilson interval"),
     "bootstrap": Text("自助法区间", "bootstrap interval"),
+    "Agresti Min": Text("阿格雷斯蒂–闵区间", "Agresti–Min interval"),
+    "Newcombe": Text("纽科姆区间", "Newcombe interval"),
+    "Spearman": Text("斯皮尔曼秩相关的区间", "interval of Spearman's rank correlation"),
+    "Pearson": Text("皮尔逊相关的区间", "interval of Pearson's correlation"),
     "cluster bootstrap": Text("整组自助法区间", "cluster bootstrap interval"),
 }
-"""Words for the methods of ``frontier_lab.claims.estimates``; any other is named as there."""
+"""Words for the methods of ``frontier_lab.claims.estimates``."""
 
 MORE = ("also", "fared")
 """Rows that a card leaves to the note."""
@@ -162,14 +167,20 @@ def said(text: Text, language: str, *values: object) -> str:
 
 def stated(claim: Claim, language: str) -> str:
     """The statement in words."""
-    if match := BETWEEN.fullmatch(claim.statement):
-        return said(STATED["between"], language, minus(match["lower"]), minus(match["upper"]))
-    if match := WITHIN.fullmatch(claim.statement):
-        words = said(STATED["within"], language, match["bound"])
-        return words + said(SEES, language, shown(claim, claim.estimate.detectable))
-    match = BOUND.fullmatch(claim.statement)
-    assert match is not None
-    return said(STATED[match["sign"]], language, minus(match["bound"]))
+    bounds = claim.bounds
+    low, high = written(bounds.low), written(bounds.high)
+    if bounds.is_absolute:
+        key = "within"
+    elif math.isinf(bounds.low):
+        key = "<=" if bounds.closed else "<"
+    elif math.isinf(bounds.high):
+        key = ">=" if bounds.closed else ">"
+    else:
+        key = "=" if bounds.low == bounds.high else "between"
+    words = said(STATED[key], language, *((high,) if key in ("within", "<", "<=") else (low, high)))
+    if claim.says_no_difference and claim.estimate.detectable is not None:
+        words += said(SEES, language, shown(claim, claim.estimate.detectable))
+    return words
 
 
 def result(claim: Claim, language: str) -> str:
@@ -184,7 +195,7 @@ def sample(claim: Claim, language: str) -> str:
     """What the interval is over."""
     found = claim.estimate
     chinese, english = UNITS[found.unit]
-    method = METHODS.get(found.method, Text(found.method, found.method))
+    method = METHODS[found.method]
     if language == "zh":
         return f"{found.n} {chinese}；{method.zh}"
     return f"{found.n} {english if found.n > 1 else found.unit}; {method.en}"

@@ -21,6 +21,7 @@ from built_site import ROOT, page_names, tool
 from test_pages import AXE, AXE_RUN, STILL, TOO_WIDE
 
 from frontier_lab.claims import Claim, exact, paired, ratio, share
+from frontier_lab.claims.estimates import NULLS
 from frontier_lab.claims.ledger import read
 
 sys.path.insert(0, str(ROOT / "site"))
@@ -222,7 +223,7 @@ def numbers_of(svg: str, kind: str) -> list[float]:
     ("claim", "held", "bounds"),
     [
         (Claim("a", "difference > 0.1", paired([1, 2, 4], [0.5, 1.2, 3.4], "seed"), 0.7), 0, [0.1]),
-        (Claim("a", "ratio > 1.2", ratio([2, 2.2, 2.1], [1, 1, 1], "seed"), 3.0), 1, [1.2]),
+        (Claim("a", "ratio > 1.2", ratio([2, 2.2, 2.1], [1, 1, 1.1], "seed"), 3.0), 1, [1.2]),
         (Claim("a", "share > 0.5", share([1] * 50 + [0] * 5, "text"), 0.125), 0.125, [0.5]),
         (Claim("a", "0.5 < share < 0.99", share([1] * 50 + [0] * 5, "text")), None, [0.5, 0.99]),
         (Claim("a", "abs(difference) < 2", paired([1, 2, 4.0], [1.1, 2, 3.8], "seed")), 0, [-2, 2]),
@@ -244,6 +245,27 @@ def test_a_line_shows_interval_bounds_and_baseline_where_they_are(
     label = re.search(r'aria-label="([^"]*)"', svg)
     assert label is not None
     assert f"{claim.estimate.value:.2f}" in unescape(label[1])
+
+
+def test_every_method_of_an_estimate_has_its_words() -> None:
+    assert set(claim_marks.METHODS) | {"exact"} == set(NULLS)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("difference > 0.1", "the whole interval above 0.1"),
+        ("difference >= -3", "the whole interval at \u22123 or more"),
+        ("difference < -0.5", "the whole interval below \u22120.5"),
+        ("difference <= 2", "the whole interval at 2 or less"),
+        ("-2 < effect < 5", "the whole interval between \u22122 and 5"),
+        ("abs(difference) < 2", "no difference as large as 2"),
+        ("count = 123456789", "exactly 123456789"),
+    ],
+)
+def test_a_statement_is_said_in_words(statement: str, words: str) -> None:
+    estimate = paired([1, 2, 4.0], [1.1, 2, 3.8], "seed")
+    assert claim_marks.stated(Claim("a", statement, estimate), "en").startswith(words)
 
 
 # ---- the built pages ---------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ export function againPart(
       text.one(print(meanOf(last).value), last.length),
       text.all(print(all.value), print(all.low), print(all.high), presses.flat().length),
     ];
-    setText(status, said.join(" "));
+    setText(status, said.join(text.between));
     setText(button, text.more);
   };
 

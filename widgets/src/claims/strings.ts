@@ -13,6 +13,7 @@ export const STRINGS = {
     one: (value: string, count: number) => `在你的浏览器里量得 ${value}（${count} 个新输入，图上的菱形）。`,
     all: (value: string, low: string, high: string, count: number) =>
       `合计 ${count} 个新输入：${value}，95 % 区间 ${low} 到 ${high}。`,
+    between: "",
     failed: (why: string) => `没有量成：${why}`,
   },
   en: {
@@ -28,6 +29,7 @@ export const STRINGS = {
       `Your browser measured ${value} (${count} fresh inputs; the diamond on the line).`,
     all: (value: string, low: string, high: string, count: number) =>
       `All ${count} fresh inputs together: ${value}, 95 % interval ${low} to ${high}.`,
+    between: " ",
     failed: (why: string) => `It could not be measured: ${why}`,
   },
 };
