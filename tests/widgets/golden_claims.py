@@ -28,7 +28,7 @@ from frontier_lab.texts.windows import MIXTURE, Windows
 from frontier_lab.zoo.families import short_context
 
 FILE = Path(__file__).resolve().parents[2] / "widgets" / "tests" / "golden" / "claims.json"
-LENGTH, DISTANCE = 512, 480
+LENGTH, DISTANCE, OTHER = 512, 480, 350
 NEEDLES = 4
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "original_max_position_embeddings": 64}
 ROPES = {"plain": {"rope_type": "default", "rope_theta": 10000.0}} | {
@@ -62,6 +62,8 @@ def needles() -> dict[str, Any]:
     ledger = Ledger(tokenizer, np.concatenate(list(streams))[:3000])
     recorder = Recorder(0)
     ids = ledger.needles(recorder, NEEDLES, LENGTH, DISTANCE)  # type: ignore[arg-type]
+    other = Recorder(1)
+    further = ledger.needles(other, NEEDLES, LENGTH, OTHER)  # type: ignore[arg-type]
     base = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
     answers = {}
     for name, rope in ROPES.items():
@@ -75,6 +77,7 @@ def needles() -> dict[str, Any]:
         "ledger": {**ledger_words(ledger), "text": packed(ledger.text)},
         "draws": recorder.drawn,
         "needles": ids.tolist(),
+        "other": {"distance": OTHER, "draws": other.drawn, "needles": further.tolist()},
         "answers": answers,
     }
 

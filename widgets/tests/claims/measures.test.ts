@@ -58,6 +58,9 @@ describe("needles", () => {
     for (const wanted of golden.needles.needles)
       expect(needle(LEDGER, draw, LENGTH, DISTANCE)).toEqual(wanted);
     expect(draw.left()).toBe(0);
+    const { distance, draws: recorded, needles } = golden.needles.other;
+    const again = replay(recorded);
+    expect(needles.map(() => needle(LEDGER, again, LENGTH, distance))).toEqual(needles);
   });
 
   it("state every row once, the one that is asked for at its distance", () => {
