@@ -31,6 +31,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from frontier_lab.claims import evidence
+from frontier_lab.claims.ledger import LedgerError
 from tools.notebooks import repository_url
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -332,12 +334,27 @@ def gaps(wanted: dict[str, Catalog], found: dict[str, Catalog], folder: Path = L
 
 
 def known_translations(page: str) -> Mapping[str, str]:
-    """What a page says that has its English elsewhere: the cards of the models, in the lab's catalogue."""
+    """What a page says that has its English elsewhere: the cards of the models, and the ledger of claims."""
+    if page == "evidence":
+        return english_of_claims()
     if page != "appendix/models":
         return {}
     from frontier_lab import catalogue  # here: it loads torch, which building the site does not need
 
     return catalogue.english()
+
+
+def english_of_claims() -> Mapping[str, str]:
+    """English of the page that lists all claims; the titles of pages are those of their own catalogues."""
+    found, titles = read_translations(), {}
+    for name, title in evidence.titles(ROOT / "book").items():
+        own = found.get(name) or found.get(f"{name}/index")
+        if own and (message := own.get(title)) and message.string:
+            titles[name] = str(message.string)
+    try:
+        return evidence.english(ROOT / "book", titles)
+    except LedgerError as error:
+        fail(f"the ledger of claims is not whole:\n{error}")
 
 
 def updated(template: Catalog, old: Catalog, known: Mapping[str, str] | None = None) -> Catalog:
