@@ -98,8 +98,8 @@ serve: book  ## build and serve on http://localhost:8000
 zip: book  ## build and pack the site -> _build/offline.zip
 	@$(PY) -m tools.site zip
 
-claims: setup  ## judge every claim of the book again, from what its cells stored
-	@$(PY) -m frontier_lab.claims --check
+claims: setup  ## judge every claim of the book again, and the prose by them (N=28-1-long-context/1 for all marks of a page)
+	@$(PY) -m tools.site claims $(N)
 
 evidence: setup  ## write the page that lists every claim -> book/evidence.md
 	@$(PY) -m frontier_lab.claims --write
