@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from frontier_widgets.rotary import alibi_slopes, alibi_window
+from frontier_widgets.rotary import WINDOW_NATS, alibi_slopes, alibi_window
 
 from frontier_lab.diagrams.canvas import KNOWN, SMALL, STRANGE, WIDEST, Panel, diagram
 from frontier_lab.plots import Drawing
@@ -13,8 +13,6 @@ from frontier_lab.plots import Drawing
 TOKENS = 8
 CELL = 37.2
 HEIGHT = 352.0
-NATS = 3.0
-"""A head's window ends where the bias is so low; with equal scores 95 % of the weight lies within."""
 
 
 def penalties(*, heads: int = 4, trained: int = 64, read: int = 512) -> Drawing:
@@ -26,7 +24,7 @@ def penalties(*, heads: int = 4, trained: int = 64, read: int = 512) -> Drawing:
         read: tokens that it reads.
     """
     slopes = [float(slope) for slope in alibi_slopes(heads)]
-    windows = [float(window) for window in alibi_window(slopes, NATS)]
+    windows = [float(window) for window in alibi_window(slopes)]
     said = [f"{window:.0f}" for window in windows]
     steep = fraction(slopes[0])
     return diagram(
@@ -79,7 +77,7 @@ def soft_windows(slopes: Sequence[float], windows: Sequence[float], trained: int
     """Each head's weight over the distance, with the width that holds most of it."""
     left, right, top = 92.0, WIDEST - 8.0, 60.0
     end = 2.0 ** math.ceil(math.log2(1.2 * max(*windows, read)))
-    bottom = HEIGHT - 50
+    bottom = HEIGHT - 68
     tall = (bottom - top) / len(slopes)
 
     def place(distance: float) -> float:
@@ -100,6 +98,7 @@ def soft_windows(slopes: Sequence[float], windows: Sequence[float], trained: int
     for distance in (2**power for power in range(0, round(math.log2(end)) + 1, 3)):
         panel.line((place(distance), bottom + 4), (place(distance), bottom + 9), thickness=1)
         panel.label(place(distance), bottom + 23, f"{distance}", size=SMALL, soft=True, room=40)
-    words = f"隔多少个词元（竖线以内占权重的 {1 - math.exp(-NATS):.0%}）"
-    panel.label(WIDEST / 2, bottom + 43, words, size=SMALL, soft=True)
+    panel.label((left + right) / 2, bottom + 42, "往回隔多少个词元", size=SMALL, room=right - left)
+    words = f"分数相同时，{1 - math.exp(-WINDOW_NATS):.0%} 的权重在竖线以内"
+    panel.label(WIDEST / 2, bottom + 61, words, size=SMALL, soft=True)
     return panel
