@@ -89,7 +89,7 @@ function marked({ color, mark }: Style, x: number, y: number): Shape[] {
   ];
 }
 
-/** Narrowest chart that has room for names beside its plane, and the lines' distance from each other there. */
+/** Narrowest chart that has room for names beside its plane, and how far they stand from each other. */
 const NAMES_BESIDE = 480;
 const NAME_STEP = 13;
 

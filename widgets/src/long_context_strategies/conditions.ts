@@ -1,4 +1,4 @@
-// What was measured: which conditions are drawn together, which of them the headline compares, and their names.
+// Measured conditions: which are drawn together, which of them the headline compares, and their names.
 import type { Data } from "./state";
 import type { LongContextStrings } from "./strings";
 
@@ -49,7 +49,7 @@ function wanted(group: Group, factor: number): string[] {
 export const conditions = (data: Data, group: Group): string[] =>
   Object.keys(data.curves).filter((name) => inGroup(name, group, data.factor));
 
-/** Up to three conditions of the group, in the order of the headline; those of the reader's own data in theirs. */
+/** Up to three conditions of the group, in the headline's order; the reader's own ones in theirs. */
 export function leads(data: Data, group: Group): string[] {
   const shown = conditions(data, group);
   const found = wanted(group, data.factor).filter((name) => shown.includes(name));

@@ -123,9 +123,9 @@ describe("measured conditions", () => {
     const at = MEASURED.indexOf("yarn_s8");
     const { recall, loss } = headline(shown("untuned"), STRINGS.zh);
     expect(recall).toContain("隔 480 个词元");
-    expect(recall).toContain(`YaRN（s = 8） ${at + 1}%`);
+    expect(recall).toContain(`YaRN（s = 8）${at + 1}%`);
     expect(loss).toContain("第 64–511 个词元");
-    expect(loss).toContain(`YaRN（s = 8） ${(4.1 + at / 100).toFixed(2)}`);
+    expect(loss).toContain(`YaRN（s = 8）${(4.1 + at / 100).toFixed(2)}`);
     expect(headline(shown("untuned", made([])), STRINGS.en)).toEqual({ recall: "", loss: "" });
   });
 

@@ -48,7 +48,7 @@ export function measured(figure: LongContextFigure): HTMLElement {
     const { trained, buckets, curves } = state.data;
     const found = headline(state, text);
     group.set(GROUPS.indexOf(state.group));
-    setText(first, found.recall || found.loss);
+    setText(first, (found.recall || found.loss).replaceAll(" = ", "\u00a0=\u00a0"));
     setText(second, found.recall && found.loss);
     recall(drawRecall(state, text, width), text.recallLabel(said(state, "recall")));
     loss(drawLoss(state, text, width), text.lossLabel(said(state, "loss")));
@@ -57,7 +57,8 @@ export function measured(figure: LongContextFigure): HTMLElement {
       ...Object.values(curves).map(({ loss, recall }) => [...loss, ...recall][0]?.length),
     );
     const read = buckets.at(-1)?.[1];
-    setText(note, [text.seeds(seeds), read ? text.needed(trained, read) : ""].join(""));
+    const stretched = read && state.group !== "alibi";
+    setText(note, text.seeds(seeds) + (stretched ? text.needed(trained, read) : ""));
   });
   const captions = [text.recall, text.loss];
   return topicPanel(

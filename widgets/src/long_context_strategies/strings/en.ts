@@ -87,8 +87,8 @@ export const en: LongContextStrings = {
   position: "position",
   seeds: (n) => (n > 1 ? `Lines are means of ${n} seeds, bars their range. ` : ""),
   needed: (trained, read) =>
-    `Trained on ${trained} tokens and read up to ${read}, ${Number((read / trained).toPrecision(3))} times as many: s ` +
-    "must be at least that large.",
+    `Trained on ${trained} tokens and read up to ${read}, ${Number((read / trained).toPrecision(3))} times ` +
+    "as many: s must be at least that large.",
   lossLabel: (text) => `Validation loss at each position: ${text}`,
   recallLabel: (text) => `Share recalled at each distance: ${text}`,
   curves: {
@@ -202,7 +202,7 @@ export const en: LongContextStrings = {
       right: 2,
       why:
         "Keys and values beyond the window are never seen again and can go: 4096 / 1048576 = 1/256. The " +
-        "operations of attention fall to 1/128, because causal attention reads half of the text on average.",
+        "operations of attention fall to 1/128: causal attention reads half of the text on average.",
     },
   ],
   correct: "Right.",
@@ -224,8 +224,9 @@ export const en: LongContextStrings = {
       "meet angles they have not seen as soon as more is read.",
     "Linear interpolation slows all pairs, so neighbours are pushed together; YaRN moves the slow ones " +
       "only. Read the resolution.",
-    "So much for theory. This is a small model that we really trained, on 64 tokens, reading 512. Unchanged, " +
-      "RoPE's loss keeps rising and distant ledger rows are lost. YaRN needs s = 8; s = 4 does not reach.",
+    "So much for theory. This is a small model that we really trained, on 64 tokens, reading 512. " +
+      "Unchanged, RoPE's loss keeps rising and distant ledger rows are lost. YaRN needs s = 8; s = 4 does " +
+      "not reach.",
     "And the bill: a million tokens, does the cache fit? Try another pattern, or another way to share " +
       "keys and values.",
   ],

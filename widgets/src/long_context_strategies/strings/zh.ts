@@ -127,7 +127,7 @@ export const zh = {
   after: { _tuned: "＋微调", _at_64_tuned: "＋在 64 个词元上微调" } as Record<string, string>,
   recalled: (distance: number, values: string) => `隔 ${distance} 个词元找回一行账目：${values}`,
   lost: (from: number, to: number, values: string) => `第 ${from}–${to} 个词元的损失：${values}`,
-  isValue: (name: string, value: string) => `${name} ${value}`,
+  isValue: (name: string, value: string) => (name.endsWith("）") ? name + value : `${name} ${value}`),
   semicolon: "；",
   group: "比较",
   groups: {
