@@ -69,11 +69,13 @@ def paths(*, tokens: int = 24, window: int = 9, random: int = 1, seed: int = 0) 
             strict=True,
         )
     ]
-    key = Panel(WIDEST, 24)
+    key = Panel(WIDEST, 46)
     key.dots((22, 12), radius=DOT, tone=KNOWN)
     key.label(32, 16, "已带有它的信息", size=SMALL, anchor="start", room=130)
     key.dots((178, 12), radius=DOT, filled=False)
     key.label(188, 16, "还没有；一行是一层", size=SMALL, anchor="start")
+    drawn = f"{tokens} 个词元，窗口 {window}；随机每个词元 {random} 个，种子 {seed}"
+    key.label(WIDEST / 2, 38, drawn, size=SMALL, soft=True)
     return diagram(
         *panels,
         key,
