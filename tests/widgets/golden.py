@@ -211,7 +211,7 @@ def rotations() -> list[dict[str, Any]]:
                 "resolution": digits(rotary.resolution(speeds))[0],
                 "closest": [place, digits(chord)[0]],
                 "slopes": digits(slopes),
-                "windows": digits(rotary.alibi_window(slopes, 5)),
+                "windows": digits(rotary.alibi_window(slopes)),
             }
         )
     return vectors

@@ -2,6 +2,7 @@
 
 from .long_context_strategies.rotary import (
     METHODS,
+    WINDOW_NATS,
     Method,
     Rotary,
     Vector,
@@ -19,6 +20,7 @@ from .long_context_strategies.rotary import (
 
 __all__ = [
     "METHODS",
+    "WINDOW_NATS",
     "Method",
     "Rotary",
     "Vector",

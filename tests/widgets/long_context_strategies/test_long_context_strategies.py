@@ -15,7 +15,7 @@ import traitlets
 from frontier_widgets import LongContextStrategies, components, slim_state
 from frontier_widgets.attention_cost import MODELS, cost, crossover, recurrent_cost
 from frontier_widgets.attention_masks import Pattern, count
-from frontier_widgets.long_context_strategies import LIMITS, ROPES, SHOWN_METHODS, TOPICS
+from frontier_widgets.long_context_strategies import GROUPS, LIMITS, ROPES, SHOWN_METHODS, TOPICS
 from transformers import LlamaConfig, LlamaForCausalLM
 
 SOURCES = Path(__file__).parents[3] / "widgets" / "src"
@@ -52,6 +52,12 @@ def test_the_initial_choices_are_the_same_in_both_languages() -> None:
     own = set(ours.class_trait_names()) - set(anywidget.AnyWidget.class_trait_names())
     shown = {name for name in own if not name.startswith("_")}
     assert set(theirs) | {"language", "curves", "config", "data_sha256"} == shown
+
+
+def test_both_languages_know_the_same_groups() -> None:
+    source = (SOURCES / "long_context_strategies" / "conditions.ts").read_text("utf8")
+    (body,) = re.findall(r"export const GROUPS = \[(.*?)\]", source, re.S)
+    assert tuple(re.findall(r'"(\w+)"', body)) == GROUPS
 
 
 def test_the_bill_is_the_twins() -> None:

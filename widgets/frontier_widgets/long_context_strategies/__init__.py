@@ -30,7 +30,7 @@ from .rotary import METHODS, Rotary
 
 COMPONENT = component("LongContextStrategies")
 TOPICS = ("mask", "position", "measured", "cost")
-GROUPS = ("untuned", "tuned", "alibi")
+GROUPS = ("untuned", "yarn", "ntk", "linear", "pairs", "dropped", "tuned", "alibi")
 SHOWN_METHODS = tuple(method for method in METHODS if method != "longrope")
 ROPES = {
     "Llama-2-7B": {"head_dim": 128, "base": 10000.0, "trained": 4096},
@@ -102,7 +102,8 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
         curves: ``{name: {"loss": rows, "recall": rows}}``, a row for each of ``buckets`` or ``distances`` and
             in it a number for each seed; either may be missing.
         config: a transformers configuration with ``rope_parameters``, or a mapping with ``trained``,
-            ``head_dim``, ``base``, ``heads``, ``factor``.
+            ``head_dim``, ``base``, ``heads``, ``factor``, the stretch that covers all that is
+            read; the condition ``yarn_s8`` is YaRN with factor 8.
         buckets: first and last + 1 position of each row of losses.
         distances: tokens of each row of recalls.
         **state: initial values of the traits below.
@@ -124,7 +125,9 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
         budget: how many times the operations of retrieval reading everything may take.
         rival: recurrent architecture to compare the cache with: ``"none"`` or one of
             :data:`frontier_widgets.attention_cost.RIVALS`.
-        group: of measured conditions: ``"untuned"``, ``"tuned"`` or ``"alibi"``.
+        group: of measured conditions that are compared: ``"untuned"`` (all methods), ``"yarn"``, ``"ntk"`` or
+            ``"linear"`` (one method's factors), ``"pairs"`` (some pairs of dimensions changed), ``"dropped"``
+            (positions taken away), ``"tuned"`` or ``"alibi"``.
         story: step of the guided tour, -1 for none.
         view: ``"figure"`` or ``"table"``.
         language: ``"zh"``, ``"en"``, or ``""`` for the page's own.
@@ -154,7 +157,7 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
     tokens = t.Int(48).tag(sync=True)
     layers = t.Int(1).tag(sync=True)
     method = t.Enum(SHOWN_METHODS, default_value="linear").tag(sync=True)
-    scale = t.Float(4.0).tag(sync=True)
+    scale = t.Float(8.0).tag(sync=True)
     rope = t.Enum(("measured", *ROPES), default_value="measured").tag(sync=True)
     model = t.Enum(tuple(MODELS), default_value="Llama-3.1-8B").tag(sync=True)
     sharing = t.Enum(("own", *SHARINGS), default_value="own").tag(sync=True)

@@ -204,7 +204,11 @@ def alibi_slopes(heads: int) -> Vector:
     return np.concatenate([slopes, between])
 
 
-def alibi_window(slopes: ArrayLike, nats: float) -> Vector:
+WINDOW_NATS = 3.0
+"""Where the bias is so low, 95 % of the weight lies within, if the scores are equal without it."""
+
+
+def alibi_window(slopes: ArrayLike, nats: float = WINDOW_NATS) -> Vector:
     """Tokens after which each head's bias has taken so many nats, ``[heads]``; what is farther hardly counts.
 
     Raises:

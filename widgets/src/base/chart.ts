@@ -32,6 +32,8 @@ export interface Chart {
   x: Axis;
   y: Axis;
   lines: Line[];
+  /** Where lines are named: in rows over the plane, or at their ends where there is room beside it. */
+  named?: "legend" | "ends";
   /** Parts of the plane that are shaded, in the axes' units. */
   shaded?: { x?: [number, number]; y?: [number, number] }[];
   /** Straight lines across, with a word at their end. */
@@ -87,6 +89,25 @@ function marked({ color, mark }: Style, x: number, y: number): Shape[] {
   ];
 }
 
+/** Narrowest chart that has room for names beside its plane, and how far they stand from each other. */
+const NAMES_BESIDE = 480;
+const NAME_STEP = 13;
+
+/** Heights of names beside the plane: as near to their lines as they can be without touching. */
+export function apart(levels: number[], step: number, top: number, bottom: number): number[] {
+  const order = levels.map((_, i) => i).sort((a, b) => levels[a] - levels[b]);
+  const found = [...levels];
+  order.forEach((i, k) => {
+    found[i] = Math.max(levels[i], k ? found[order[k - 1]] + step : top);
+  });
+  let least = bottom;
+  for (const i of [...order].reverse()) {
+    found[i] = Math.min(found[i], least);
+    least = found[i] - step;
+  }
+  return found;
+}
+
 /** A line's sign in the legend and the gap after its name. */
 const KEY = 30;
 
@@ -131,9 +152,23 @@ function drawLine({ points, color, dash, width = 2, mark, range }: Line, px: Sca
   return [...parts, ...at.flatMap(([a, b]) => marked({ color, mark }, a, b))];
 }
 
-export function chart({ width, height, x, y, lines, shaded = [], rules = [] }: Chart): Plot {
-  const inner = width - ROOM.left - ROOM.right;
-  const legend = legendRows(lines, inner);
+export function chart({
+  width,
+  height,
+  x,
+  y,
+  lines,
+  named = "legend",
+  shaded = [],
+  rules = [],
+}: Chart): Plot {
+  const ending =
+    named === "ends" && width >= NAMES_BESIDE
+      ? lines.filter(({ name, points }) => name && points.length)
+      : [];
+  const beside = Math.max(0, ...ending.map(({ name }) => textWidth(name!, 11) + 14));
+  const inner = width - ROOM.left - ROOM.right - beside;
+  const legend = ending.length ? [] : legendRows(lines, inner);
   const top = ROOM.top + (legend.length ? legend[legend.length - 1].row + 1 : 0) * ROOM.legend;
   const bottom = height - ROOM.bottom;
   const right = ROOM.left + inner;
@@ -176,6 +211,15 @@ export function chart({ width, height, x, y, lines, shaded = [], rules = [] }: C
       );
   }
   parts.push(...lines.flatMap((line) => drawLine(line, px, py)));
+  const ends = ending.map(({ points }) => py(points[points.length - 1][1]));
+  apart(ends, NAME_STEP, top + 4, bottom).forEach((level, i) => {
+    const { points, color, name, width: thick = 2 } = ending[i];
+    const d = `M${px(points[points.length - 1][0]) + 4} ${ends[i]}L${right + 10} ${level}`;
+    parts.push(
+      svg("path", { d, stroke: color, "stroke-width": 0.8, fill: "none" }),
+      label(right + 13, level + 4, name!, { "font-weight": thick > 2 ? 700 : 400 }),
+    );
+  });
   for (const { line, from, row } of legend) {
     const { color, dash, name, width: thick = 2 } = line;
     const level = ROOM.top + row * ROOM.legend + 2;

@@ -120,6 +120,9 @@ export function alibiSlopes(heads: number): Float64Array {
   );
 }
 
+/** Where the bias is so low, 95 % of the weight lies within, if the scores are equal without it. */
+export const WINDOW_NATS = 3;
+
 /** Tokens after which each head's bias has taken so many nats: what lies farther hardly counts. */
-export const alibiWindow = (slopes: Float64Array, nats: number): Float64Array =>
+export const alibiWindow = (slopes: Float64Array, nats = WINDOW_NATS): Float64Array =>
   slopes.map((slope) => nats / slope);

@@ -1,6 +1,7 @@
 // From trait values to what LongContextStrategies shows: data checked once, choices kept within their ranges.
 import type { AnyModel } from "../base/afm";
 import { clamp, isNumber, oneOf } from "../base/traits";
+import { GROUPS, type Group } from "./conditions";
 import { KINDS, layersToSee, meanPathLength, visible, type Kind, type Pattern } from "./masks";
 import { MODELS, RIVALS, SHARINGS, type Retrieval, type Rival, type Sharing } from "./cost";
 import type { LongContextStrings } from "./strings";
@@ -8,18 +9,6 @@ import { METHODS, ROTARY, type Method, type Rotary } from "./rotary";
 
 export const TOPICS = ["mask", "position", "measured", "cost"] as const;
 export type Topic = (typeof TOPICS)[number];
-
-/** What is measured, in groups that are drawn one at a time. */
-export const GROUPS = ["untuned", "tuned", "alibi"] as const;
-export type Group = (typeof GROUPS)[number];
-
-/** The group of a condition by its name; the base stands in both groups of RoPE, to be compared with. */
-export function inGroup(name: string, group: Group): boolean {
-  if (name.startsWith("alibi")) return group === "alibi" || (group === "untuned" && name === "alibi");
-  return name === "base"
-    ? group !== "alibi"
-    : name.endsWith("_tuned") === (group === "tuned") && group !== "alibi";
-}
 
 /**
  * Methods of the figure: LongRoPE's factors come from a search, not from a formula that a slider could move.
@@ -38,7 +27,7 @@ export interface Data {
   headDim: number;
   base: number;
   heads: number;
-  /** How far the scalings without fine-tuning stretch. */
+  /** The stretch that covers all that is read. */
   factor: number;
   /** First and last + 1 position of each bucket. */
   buckets: [number, number][];
@@ -130,7 +119,7 @@ export const INITIAL: Record<string, unknown> = {
   tokens: 48,
   layers: 1,
   method: "linear",
-  scale: 4,
+  scale: 8,
   rope: "measured",
   model: "Llama-3.1-8B",
   sharing: "own",

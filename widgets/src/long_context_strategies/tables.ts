@@ -2,13 +2,14 @@
 import { toCsv } from "../base/save";
 import type { TableData } from "../base/table";
 import { bill } from "./bill";
+import { conditionName } from "./conditions";
 import type { LongContextFigure } from "./figure";
 import { methodRows } from "./methods";
 import { alibiSlopes, alibiWindow, frequencies, turns } from "./rotary";
 import type { State } from "./state";
 
 export function tableData(figure: LongContextFigure, state: State): TableData[] {
-  const { tables, methods, kinds, curves } = figure.text;
+  const { tables, methods, kinds } = figure.text;
   const text = figure.text;
   switch (state.topic) {
     case "mask": {
@@ -30,7 +31,7 @@ export function tableData(figure: LongContextFigure, state: State): TableData[] 
       const now = frequencies(rotary);
       const before = frequencies({ ...rotary, method: "default", factor: 1 });
       const around = turns(now, rotary.trained);
-      const windows = alibiWindow(alibiSlopes(figure.data.heads), 5);
+      const windows = alibiWindow(alibiSlopes(figure.data.heads));
       return [
         {
           caption: `${tables.position} · ${methods[rotary.method]}`,
@@ -70,7 +71,7 @@ export function tableData(figure: LongContextFigure, state: State): TableData[] 
         Object.entries(state.data.curves)
           .filter(([, curve]) => curve[what].length)
           .map(([name, curve]) => [
-            curves[name] ?? name,
+            conditionName(name, text),
             ...curve[what].map((seeds) => seeds.map((value) => value.toFixed(2)).join(" / ")),
           ]);
       return [

@@ -12,7 +12,7 @@ import { visibleCells } from "./figure";
 import { methodRows } from "./methods";
 import { cost } from "./panels/cost";
 import { mask } from "./panels/mask";
-import { measured } from "./panels/measured";
+import { headline, measured } from "./panels/measured";
 import { position } from "./panels/position";
 import { question } from "./panels/question";
 import { shareButtons } from "./panels/share";
@@ -67,7 +67,7 @@ export class LongContextStrategies extends Figure<Data, State, LongContextString
         );
       }
       case "measured":
-        return summary.measured;
+        return Object.values(headline(state, this.text)).join(" ");
       default: {
         const { now } = bill(state);
         return summary.cost(contextOf(state.length), bytes(now.cache), seconds(now.prefill));

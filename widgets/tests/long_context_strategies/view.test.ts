@@ -8,15 +8,8 @@ import { fromAddress, toAddress } from "../../src/long_context_strategies/addres
 import { bill } from "../../src/long_context_strategies/bill";
 import { reached } from "../../src/long_context_strategies/drawings/mask";
 import { bytes, contextOf, percent, seconds, short } from "../../src/long_context_strategies/units";
-import {
-  CHOICES,
-  GROUPS,
-  inGroup,
-  INITIAL,
-  readData,
-  readState,
-  TOPICS,
-} from "../../src/long_context_strategies/state";
+import { conditionName, conditions, GROUPS } from "../../src/long_context_strategies/conditions";
+import { CHOICES, INITIAL, readData, readState, TOPICS } from "../../src/long_context_strategies/state";
 import { STRINGS } from "../../src/long_context_strategies/strings";
 import widget, { defaults } from "../../src/long_context_strategies/index";
 
@@ -113,6 +106,7 @@ describe("LongContextStrategies", () => {
     const { now, causal } = bill(readState(model, readData(model, STRINGS.en)));
     expect(causal.cache / now.cache).toBe(256);
     expect(Number(value(el, "cache"))).toBe(now.cache);
+    expect(causal.attention / now.attention).toBeCloseTo(128, 0);
   });
 
   it("sets the cache against a state that does not grow", async () => {
@@ -254,22 +248,28 @@ describe("LongContextStrategies", () => {
     for (const group of GROUPS) {
       model.set("group", group);
       await settle();
-      const names = Object.keys(data.curves).filter((name) => inGroup(name, group));
-      for (const name of names) expect(el.textContent).toContain(STRINGS.en.curves[name]);
+      const names = conditions(readData(model, STRINGS.en), group);
+      for (const name of names) expect(el.textContent).toContain(conditionName(name, STRINGS.en));
       shown.push(...names);
     }
     expect(new Set(shown)).toEqual(new Set(Object.keys(data.curves)));
-    expect(
-      Object.keys(data.curves)
-        .filter((name) => inGroup(name, "alibi"))
-        .every((name) => name.startsWith("alibi")),
-    ).toBe(true);
     expect(visible(el, ".fw-topic-measured .fw-drawing").length).toBe(2);
+  });
+
+  it("opens what was measured with a headline and at most twelve controls", () => {
+    const { el } = mount({ topic: "measured" });
+    const [headline] = visible(el, ".fw-headline");
+    expect(headline.textContent).toMatch(/480 tokens back: RoPE unchanged \d+%/);
+    expect(el.querySelector("[aria-live]")).not.toBeNull();
+    expect(visible(el, "input, select, button").length).toBeLessThanOrEqual(12);
   });
 
   it("treats names of curves as text", async () => {
     const evil = "<img src=x onerror=alert(1)>";
-    const { el } = mount({ topic: "measured", curves: { base: data.curves.base, [evil]: data.curves.yarn } });
+    const { el } = mount({
+      topic: "measured",
+      curves: { base: data.curves.base, [evil]: data.curves.alibi },
+    });
     await settle();
     expect(el.querySelector("img")).toBeNull();
     expect(el.textContent).toContain(evil);

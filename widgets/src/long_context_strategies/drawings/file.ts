@@ -49,8 +49,8 @@ export function file(figure: LongContextFigure, state: State): Drawing {
         ];
       case "measured":
         return [
-          [`${text.loss} · ${text.groups[state.group]}`, drawLoss(state, text, width)],
           [`${text.recall} · ${text.groups[state.group]}`, drawRecall(state, text, width)],
+          [`${text.loss} · ${text.groups[state.group]}`, drawLoss(state, text, width)],
         ];
       default: {
         const found = bill(state);

@@ -1,41 +1,46 @@
-// Measured curves of trained models.
+// Measured curves of trained models: what the headline compares in colour, the rest of the group in grey.
 import { chart, powers, ticks, type Line } from "../../base/chart";
 import type { Drawing } from "../../base/shapes";
-import { inGroup, type State } from "../state";
+import { conditionName, conditions, leads, mean } from "../conditions";
+import type { State } from "../state";
 import type { LongContextStrings } from "../strings";
-import { DASHES, hue } from "./style";
+import { hue } from "./style";
 
-export const mean = (values: number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** Conditions of the group that is chosen. */
-export function conditions(state: State): string[] {
-  return Object.keys(state.data.curves).filter((name) => inGroup(name, state.group));
-}
+/** How the headline's conditions are told apart, the last one being the finding; and all others. */
+const LEADS: Pick<Line, "color" | "dash" | "mark" | "width">[] = [
+  { color: hue(1), dash: "6 3", mark: "square", width: 2 },
+  { color: hue(2), dash: "2 3", mark: "dot", width: 2 },
+  { color: hue(0), mark: "dot", width: 3 },
+];
+const REST: Pick<Line, "color" | "width"> = { color: "var(--fw-e7)", width: 1 };
 
 function curveLines(state: State, text: LongContextStrings, what: "loss" | "recall", xs: number[]): Line[] {
-  return conditions(state)
-    .map((name, i): Line => {
-      const rows = state.data.curves[name][what];
+  const { data, group } = state;
+  const first = leads(data, group);
+  const lines = conditions(data, group)
+    .filter((name) => data.curves[name][what].length > 0)
+    .map((name): Line & { lead: number } => {
+      const rows = data.curves[name][what];
+      const lead = first.indexOf(name);
       return {
         points: rows.map((row, at) => [xs[at], mean(row)]),
-        range: rows.map((row) => [Math.min(...row), Math.max(...row)]),
-        color: hue(i),
-        dash: DASHES[i % DASHES.length],
-        mark: i % 2 ? "square" : "dot",
-        width: name === "base" ? 2.5 : 1.7,
-        name: text.curves[name] ?? name,
+        range: lead < 0 ? undefined : rows.map((row) => [Math.min(...row), Math.max(...row)]),
+        ...(lead < 0 ? REST : LEADS[lead]),
+        name: conditionName(name, text),
+        lead,
       };
-    })
-    .filter((line) => line.points.length > 0);
+    });
+  return lines.sort((one, other) => one.lead - other.lead); // grey first, the finding on top
 }
 
 export function drawLoss(state: State, text: LongContextStrings, width: number): Drawing {
   const { buckets, trained } = state.data;
   const middles = buckets.map(([from, to]) => Math.sqrt(Math.max(from, to / 4) * to));
   const lines = curveLines(state, text, "loss", middles);
-  const all = Object.values(state.data.curves).flatMap((curve) => curve.loss.flat());
-  const [low, high] = [Math.floor(10 * Math.min(...all)) / 10, Math.ceil(10 * Math.max(...all)) / 10];
+  const all = lines.flatMap(({ points, range = [] }) => [...points.map(([, y]) => y), ...range.flat()]);
+  const [low, high] = all.length
+    ? [Math.floor(10 * Math.min(...all)) / 10, Math.ceil(10 * Math.max(...all)) / 10]
+    : [0, 1];
   const end = buckets.at(-1)?.[1] ?? 2;
   return chart({
     width,
@@ -55,6 +60,7 @@ export function drawLoss(state: State, text: LongContextStrings, width: number):
     shaded: [{ x: [trained, end] }],
     rules: [{ x: trained, name: text.trainedTo(trained) }],
     lines,
+    named: "ends",
   }).drawing;
 }
 
@@ -83,5 +89,6 @@ export function drawRecall(state: State, text: LongContextStrings, width: number
     shaded: [{ x: [trained, end] }],
     rules: [{ x: trained, name: text.trainedTo(trained) }],
     lines: curveLines(state, text, "recall", distances),
+    named: "ends",
   }).drawing;
 }

@@ -124,7 +124,7 @@ export function drawSharpness(
 
 export function drawAlibi(state: State, heads: number, text: LongContextStrings, width: number): Drawing {
   const shown = Math.min(heads, 16);
-  const windows = alibiWindow(alibiSlopes(shown), 5);
+  const windows = alibiWindow(alibiSlopes(shown));
   const most = 10 ** Math.ceil(Math.log10(Math.max(...windows, state.rotary.trained) * 1.01));
   return chart({
     width,

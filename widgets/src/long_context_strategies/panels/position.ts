@@ -63,7 +63,7 @@ export function position(figure: LongContextFigure): HTMLElement {
     alibi(
       drawAlibi(state, heads, text, width),
       text.alibiLabel(
-        Array.from(alibiWindow(alibiSlopes(Math.min(16, heads)), 5), (window) => window.toPrecision(3)).join(
+        Array.from(alibiWindow(alibiSlopes(Math.min(16, heads))), (window) => window.toPrecision(3)).join(
           ", ",
         ),
       ),

@@ -10,7 +10,7 @@ const STORIES: Record<string, unknown>[] = [
   { topic: "mask", kind: "global", causal: false, window: 8, anchors: 1, tokens: 48, layers: 2 },
   { topic: "position", rope: "measured", method: "default", scale: 8 },
   { topic: "position", rope: "measured", method: "yarn", scale: 8 },
-  { topic: "measured" },
+  { topic: "measured", group: "untuned" },
   {
     topic: "cost",
     kind: "window",

@@ -1,0 +1,215 @@
+"""The diagrams of the pages: what they say is so, their texts fit in both languages and do not touch."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from babel.messages.pofile import read_po
+from frontier_widgets.attention_masks import Pattern, visible
+
+from frontier_lab.diagrams.alibi import fraction, penalties
+from frontier_lab.diagrams.canvas import WIDEST
+from frontier_lab.diagrams.lettering import width
+from frontier_lab.diagrams.position_interpolation import clocks
+from frontier_lab.diagrams.rag import pipeline
+from frontier_lab.diagrams.sparse_attention import paths, shortest
+from frontier_lab.plots import Drawing
+from frontier_lab.zoo import bloom, llama
+from frontier_lab.zoo.families.short_context import CONTEXT
+
+ROOT = Path(__file__).resolve().parents[3]
+SECTION = "28-1-long-context"
+SVG = "{http://www.w3.org/2000/svg}"
+HAN = re.compile(r"[\u3400-\u9fff]")
+DRAWN: dict[str, Callable[[], Drawing]] = {
+    "1-position-interpolation": lambda: clocks(pairs=(0, 7)),
+    "2-alibi": penalties,
+    "3-sparse-attention": paths,
+    "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),
+}
+SMALLEST = 11
+"""Units, which are pixels: no letter of a diagram is smaller."""
+every_page = pytest.mark.parametrize("page", DRAWN)
+
+
+def panels(drawing: Drawing) -> list[ElementTree.Element]:
+    return list(ElementTree.fromstring(drawing.svg))
+
+
+def texts(drawing: Drawing) -> Iterator[ElementTree.Element]:
+    for panel in panels(drawing):
+        yield from panel.iter(f"{SVG}text")
+
+
+@cache
+def english(page: str) -> dict[str, str]:
+    """The page's catalogue."""
+    file = ROOT / "site" / "locale" / "en" / "LC_MESSAGES" / SECTION / f"{page}.po"
+    with file.open("rb") as stream:
+        return {str(message.id): str(message.string) for message in read_po(stream) if message.id}
+
+
+def is_on_its_page(page: str) -> bool:
+    return "frontier_lab.diagrams" in (ROOT / "book" / SECTION / f"{page}.ipynb").read_text("utf8")
+
+
+def span(text: ElementTree.Element, words: str) -> tuple[float, float, float, float]:
+    """Left, right, top and bottom of a text, if it reads ``words``."""
+    size, x, y = (float(text.attrib[name]) for name in ("font-size", "x", "y"))
+    wide = width(words, size, bold="font-weight" in text.attrib)
+    left = x - {"start": 0.0, "middle": wide / 2, "end": wide}[text.attrib["text-anchor"]]
+    return left, left + wide, y - 0.75 * size, y + 0.2 * size
+
+
+def readings(page: str) -> Iterator[Callable[[str], str]]:
+    """The languages that the diagram's texts are there in: as drawn, and by the page's catalogue."""
+    yield lambda words: words
+    if is_on_its_page(page):
+        yield lambda words: english(page)[words] if HAN.search(words) else words
+
+
+@every_page
+def test_every_text_is_translated_once_the_page_shows_the_diagram(page: str) -> None:
+    if is_on_its_page(page):
+        wanted = {text.text or "" for text in texts(DRAWN[page]()) if HAN.search(text.text or "")}
+        assert [words for words in sorted(wanted) if not english(page).get(words)] == []
+
+
+@every_page
+def test_every_text_fits_its_room_in_both_languages(page: str) -> None:
+    for read in readings(page):
+        for text in texts(DRAWN[page]()):
+            words, size = read(text.text or ""), float(text.attrib["font-size"])
+            wide = width(words, size, bold="font-weight" in text.attrib)
+            assert wide <= float(text.attrib["data-room"]) + 0.01, words
+
+
+@every_page
+def test_no_text_touches_another_or_the_edge(page: str) -> None:
+    for read in readings(page):
+        for panel in panels(DRAWN[page]()):
+            _, _, across, down = (float(side) for side in panel.attrib["viewBox"].split())
+            found = [(read(text.text or ""), text) for text in panel.iter(f"{SVG}text")]
+            spans = [(words, span(text, words)) for words, text in found]
+            for words, (left, right, top, bottom) in spans:
+                assert left >= -0.5, words
+                assert right <= across + 0.5, words
+                assert top >= 0, words
+                assert bottom <= down, words
+            for (one, a), (other, b) in itertools.combinations(spans, 2):
+                apart = a[1] <= b[0] or b[1] <= a[0] or a[3] <= b[2] or b[3] <= a[2]
+                assert apart, f"{one!r} touches {other!r}"
+
+
+@every_page
+def test_a_phone_shows_every_panel_at_its_full_size(page: str) -> None:
+    drawing = DRAWN[page]()
+    assert all(float(panel.attrib["width"]) <= WIDEST for panel in panels(drawing))
+    assert min(float(text.attrib["font-size"]) for text in texts(drawing)) >= SMALLEST
+
+
+@every_page
+def test_the_same_settings_give_the_same_bytes(page: str) -> None:
+    assert DRAWN[page]().svg == DRAWN[page]().svg
+
+
+def test_ids_of_all_diagrams_differ() -> None:
+    ids = [name for draw in DRAWN.values() for name in re.findall(r'\bid="([^"]+)"', draw().svg)]
+    assert len(ids) == len(set(ids)) > 0
+
+
+def test_settings_are_those_of_the_measured_models() -> None:
+    rope, alibi = llama.config(), bloom.config()
+    settings = {name: one.default for name, one in inspect.signature(clocks).parameters.items()}
+    assert settings["head_dim"] == rope.head_dim
+    assert settings["base"] == llama.THETA
+    assert settings["trained"] == CONTEXT
+    settings = {name: one.default for name, one in inspect.signature(penalties).parameters.items()}
+    assert (settings["heads"], settings["trained"]) == (alibi.n_head, CONTEXT)
+
+
+# ---- what they say -----------------------------------------------------------------------------------------
+
+
+def said(drawing: Drawing) -> list[str]:
+    return [text.text or "" for text in texts(drawing)]
+
+
+def test_the_clocks_say_how_far_each_pair_turns() -> None:
+    words = said(clocks(pairs=(0, 7)))
+    turn = 2 * np.pi * 10000 ** (2 * 7 / 28)  # tokens that pair 7 takes to go round
+    assert {"10 圈", "81 圈", "÷ 1", "÷ 8"} <= set(words)
+    assert {f"{turn:.0f} 个词元转一圈", f"{360 * 64 / turn:.0f}°", f"{360 * 512 / turn:.0f}°"} <= set(words)
+
+
+@pytest.mark.parametrize("pairs", [(7, 0), (0, 6), (0, 1)])
+def test_clocks_of_pairs_that_do_not_show_it_are_refused(pairs: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="wanted one that goes round and one that never does"):
+        clocks(pairs=pairs)
+
+
+def test_the_triangle_has_what_transformers_adds_to_the_scores() -> None:
+    import torch
+    from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+
+    bias = build_alibi_tensor(torch.ones(1, 8, dtype=torch.long), 4, torch.float32)[0, 0]  # head 0: m · key
+    drawn = said(penalties())
+    numbers = [-float(text.replace("−", "")) for text in drawn if re.fullmatch(r"0|−[\d.]+", text)]
+    wanted = [float(bias[key] - bias[query]) for query in range(8) for key in range(query + 1)]
+    assert numbers == wanted
+
+
+def test_the_windows_hold_95_percent_of_the_weight() -> None:
+    words = said(penalties())
+    windows = [int(text.split()[0]) for text in words if re.fullmatch(r"\d+ 个词元", text)]
+    slopes = [2.0 ** (-2 * (head + 1)) for head in range(4)]
+    assert len(windows) == 4
+    for slope, window in zip(slopes, windows, strict=True):
+        weights = np.exp(-slope * np.arange(20000))
+        assert weights[: window + 1].sum() / weights.sum() == pytest.approx(0.95, abs=0.012)
+    assert [fraction(slope) for slope in slopes] == ["1/4", "1/16", "1/64", "1/256"]
+    assert fraction(0.3) == "0.3"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "layers"),
+    [(Pattern("window", causal=False, window=9), 6), (Pattern("global", causal=False, window=9), 2)],
+)
+def test_the_shortest_way_is_one_and_none_is_shorter(pattern: Pattern, layers: int) -> None:
+    mask = visible(pattern, 24)
+    way = shortest(mask, 1, 23)
+    assert way[0] == 1
+    assert way[-1] == 23
+    assert all(mask[to, seen] for seen, to in itertools.pairwise(way))
+    assert len(way) - 1 == layers
+    reached = np.linalg.matrix_power(mask.astype(np.int64), layers - 1)[23, 1]
+    assert reached == 0
+
+
+def test_a_way_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="target: got 3, which 0 cannot reach"):
+        shortest(np.eye(4, dtype=bool), 0, 3)
+
+
+def test_the_lattice_counts_layers_by_the_masks_of_the_live_figure() -> None:
+    words = said(paths())
+    lucky = visible(Pattern("random", causal=False, window=9, anchors=0, random=1, seed=0), 24)
+    layers = len(shortest(lucky, 1, 23)) - 1
+    assert {"只有窗口：6 层", "一个全局词元：2 层", f"窗口加随机：{layers} 层"} <= set(words)
+
+
+def test_the_two_ways_to_an_answer_differ_in_the_passage_alone() -> None:
+    true, false = (
+        [(text.text or "").replace("Velin", "…").replace("Morsu", "…") for text in panel.iter(f"{SVG}text")]
+        for panel in panels(DRAWN["4-rag"]())
+    )
+    differing = [pair for pair in zip(true, false, strict=True) if pair[0] != pair[1]]
+    assert len(differing) == 2  # the title, and what enters the library
