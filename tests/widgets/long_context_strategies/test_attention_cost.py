@@ -203,7 +203,8 @@ def test_the_longest_text_within_a_budget_is_the_longest() -> None:
 
 def test_the_rarer_the_right_passage_is_found_the_longer_a_text_is_worth_reading_whole() -> None:
     model, pattern = MODELS["Llama-3.1-8B"], Pattern("causal")
-    lengths = [break_even(model, pattern, Retrieval(found=found), budget=8) for found in (1.0, 0.9, 0.5, 0.05)]
+    found = (1.0, 0.9, 0.5, 0.05)
+    lengths = [break_even(model, pattern, Retrieval(found=share), budget=8) for share in found]
     assert lengths == sorted(set(lengths))
     assert lengths[-1] > 5 * lengths[0]
     assert break_even(model, pattern, Retrieval(found=0), budget=1, longest=7000) == 7000

@@ -332,7 +332,7 @@ def break_even(
     longest: int = 1 << 20,
     machine: Machine = H100,
 ) -> int:
-    """Longest text, in tokens, that may be read whole at ``budget`` times the operations of a successful search.
+    """Longest text, in tokens, that may be read whole at ``budget`` times the operations of one hit.
 
     Retrieval reads ``retrieval.read`` tokens for a question and has the right passage with probability
     ``found``: ``1 / found`` readings for each time that it has it. Reading whole always has it. With a budget
