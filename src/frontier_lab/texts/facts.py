@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -96,14 +97,40 @@ class Case:
     answer: str
 
 
-def cases(count: int, part: Part, seed: int | Sequence[int]) -> Iterator[Case]:
-    """So many questions, each about a place of its own: a function of the seed alone."""
+def _endless(part: Part, seed: int | Sequence[int]) -> Iterator[Case]:
     generator = np.random.default_rng(seed)
-    for _ in range(count):
+    while True:
         found = place(generator, part)
         attribute = str(generator.choice(list(found.facts)))
         text, asked = passage(found, generator), question(found.name, attribute, generator)
         yield Case(found.name, asked, text, found.facts[attribute])
+
+
+def cases(count: int, part: Part, seed: int | Sequence[int]) -> Iterator[Case]:
+    """So many questions with their passages: a function of the seed alone.
+
+    Names are drawn independently: of a thousand test places some 90 share their name with another, and a
+    question about such a name has two passages. ``distinct_cases`` has none of those.
+    """
+    return islice(_endless(part, seed), count)
+
+
+def distinct_cases(count: int, part: Part, seed: int | Sequence[int]) -> Iterator[Case]:
+    """So many questions, each about a place of its own: ``cases`` without those whose place came before.
+
+    Raises:
+        ValueError: ``count`` is more than half of the names of ``part``; drawing them would take long.
+    """
+    names = sum(is_held_out((a + b).capitalize()) is (part == "test") for a in SYLLABLES for b in SYLLABLES)
+    if count > names // 2:
+        raise ValueError(f"count: got {count}, wanted at most {names // 2}, half of the names")
+    seen: set[str] = set()
+    for case in _endless(part, seed):
+        if len(seen) == count:
+            return
+        if case.place not in seen:
+            seen.add(case.place)
+            yield case
 
 
 def with_context(question: str, passage: str, title: str = "") -> str:

@@ -33,6 +33,20 @@ def test_cases_are_a_function_of_the_seed() -> None:
     assert list(facts.cases(20, "test", (1, 2, 3))) != list(facts.cases(20, "test", (1, 2, 4)))
 
 
+def test_distinct_cases_are_the_cases_without_places_that_came_before() -> None:
+    drawn = list(facts.cases(1000, "test", (3, 0, 0)))
+    assert len({case.place for case in drawn}) < 1000
+    distinct = list(facts.distinct_cases(1000, "test", (3, 0, 0)))
+    assert len({case.place for case in distinct}) == 1000
+    first = {case.place: case for case in reversed(drawn)}
+    assert distinct[: len(first)] == [case for case in drawn if first[case.place] is case]
+
+
+def test_more_distinct_places_than_there_are_names_are_refused() -> None:
+    with pytest.raises(ValueError, match="count: got 6000, wanted at most"):
+        next(facts.distinct_cases(6000, "test", 0))
+
+
 def test_the_passage_holds_the_answer_and_the_question_only_the_place() -> None:
     for case in facts.cases(200, "train", 5):
         assert case.answer in case.passage

@@ -196,10 +196,34 @@ def test_the_longest_text_within_a_budget_is_the_longest() -> None:
             found = cost(model, pattern, n)
             return found.attention + found.others
 
-        allowed = budget * operations(retrieval.read)
+        allowed = budget * operations(retrieval.read) / retrieval.found
         assert operations(longest) <= allowed < operations(longest + 1)
-    assert break_even(model, pattern, retrieval, budget=1) == retrieval.read
+    assert break_even(model, pattern, replace(retrieval, found=1.0), budget=1) == retrieval.read
     assert break_even(model, pattern, retrieval, budget=1e9, longest=5000) == 5000
+
+
+def test_the_rarer_the_right_passage_is_found_the_longer_a_text_is_worth_reading_whole() -> None:
+    model, pattern = MODELS["Llama-3.1-8B"], Pattern("causal")
+    found = (1.0, 0.9, 0.5, 0.05)
+    lengths = [break_even(model, pattern, Retrieval(found=share), budget=8) for share in found]
+    assert lengths == sorted(set(lengths))
+    assert lengths[-1] > 5 * lengths[0]
+    assert break_even(model, pattern, Retrieval(found=0), budget=1, longest=7000) == 7000
+
+
+def test_break_even_is_where_falling_back_after_a_miss_costs_as_much_as_reading_whole() -> None:
+    model, pattern, retrieval = MODELS["Llama-3.1-8B"], Pattern("causal"), Retrieval(found=0.25)
+
+    def operations(n: int) -> int:
+        found = cost(model, pattern, n)
+        return found.attention + found.others
+
+    def falling_back(n: int) -> float:
+        return operations(retrieval.read) + (1 - retrieval.found) * operations(n)
+
+    longest = break_even(model, pattern, retrieval, budget=1)
+    assert operations(longest) <= falling_back(longest)
+    assert operations(longest + 1) > falling_back(longest + 1)
 
 
 def recurrent(rival: Rival, width: int) -> PreTrainedModel:

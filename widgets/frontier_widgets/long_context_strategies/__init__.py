@@ -272,7 +272,7 @@ class LongContextStrategies(Records, anywidget.AnyWidget):  # type: ignore[misc]
         return crossover(self._priced, self._wide_pattern, self.rival)
 
     def break_even(self) -> int:
-        """Longest text, in tokens, that ``budget`` times the operations of retrieval allow to read whole."""
+        """Longest text, in tokens, that is worth reading whole; see ``attention_cost.break_even``."""
         retrieval = Retrieval(self.chunk, self.passages, found=self.found)
         return break_even(self._priced, self._wide_pattern, retrieval, budget=self.budget)
 

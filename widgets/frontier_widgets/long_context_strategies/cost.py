@@ -8,6 +8,7 @@ languages to the same numbers.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -338,7 +339,15 @@ def break_even(
     longest: int = 1 << 20,
     machine: Machine = H100,
 ) -> int:
-    """Longest text, in tokens, that may be read whole at ``budget`` times the operations of retrieval.
+    """Longest text, in tokens, that may be read whole at ``budget`` times the operations of one hit.
+
+    Retrieval reads ``retrieval.read`` tokens for a question and has the right passage with probability
+    ``found``: ``1 / found`` readings for each time that it has it. Reading whole always has it. With a budget
+    of 1 this is also where answering from passages first, and reading whole only after a miss that is
+    noticed, costs as much as reading whole at once: ``C + (1 - found) * whole == whole``.
+
+    Returns:
+        ``longest`` at most, and ``longest`` where nothing is ever found; no less than ``retrieval.read``.
 
     Raises:
         ValueError: ``budget`` is below 1.
@@ -350,7 +359,7 @@ def break_even(
         one = cost(model, pattern, n, machine=machine)
         return one.attention + one.others
 
-    allowed = budget * operations(retrieval.read)
+    allowed = budget * operations(retrieval.read) / retrieval.found if retrieval.found else math.inf
     low, high = retrieval.read, max(retrieval.read, longest)
     while low < high:  # the most tokens that are allowed, by halving
         middle = (low + high + 1) // 2

@@ -184,7 +184,10 @@ export const read = ({ passages, chunk, question }: Retrieval): number => passag
 /** Probability of a right answer with retrieval; without the passage there is none. */
 export const right = ({ found, answered }: Retrieval): number => found * answered;
 
-/** Longest text, in tokens, that may be read whole at `budget` times the operations of retrieval. */
+/**
+ * Longest text, in tokens, that may be read whole at `budget` times the operations of a successful search:
+ * retrieval has the right passage with probability `found`, reading whole always.
+ */
 export function breakEven(
   model: Model,
   pattern: Pattern,
@@ -197,7 +200,7 @@ export function breakEven(
     const one = cost(model, pattern, n, 2, machine);
     return one.attention + one.others;
   };
-  const allowed = budget * operations(read(retrieval));
+  const allowed = (budget * operations(read(retrieval))) / retrieval.found; // Infinity if nothing is found
   let low = read(retrieval);
   let high = Math.max(low, longest);
   while (low < high) {

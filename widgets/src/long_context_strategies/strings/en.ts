@@ -158,9 +158,10 @@ export const en: LongContextStrings = {
   found: "Right one found",
   budget: "Operations allowed",
   retrieved: (tokens, right, budget) => [
-    `Retrieval reads ${tokens} tokens and is right at most ${right} of the time (supposing that nine ` +
-      `in ten are answered once the passage is there). At ${budget}× its operations a text of up to `,
-    " tokens can be read whole, which misses no passage; longer ones need retrieval.",
+    `Retrieval reads ${tokens} tokens and is right at most ${right} of the time (supposing that 90% are ` +
+      `answered once the passage is there). A miss is searched again: one hit takes 1 ÷ “Right one found” ` +
+      `readings on average. At ${budget}× those operations a text of up to `,
+    " tokens can be read whole; for longer ones retrieval costs less. The rarer a hit, the longer that text.",
   ],
   growth: "Least time to read a context: solid with the pattern, dashed with causal attention",
   growthLabel: (text) => `Prefill time at each length: ${text}`,
