@@ -27,7 +27,7 @@ export function inGroup(name: string, group: Group, factor: number): boolean {
   return found.has(group);
 }
 
-/** What the headline compares: the old way first, then s too small, then what helps. */
+/** What the headline compares, in this order. */
 function wanted(group: Group, factor: number): string[] {
   const scales = [factor / 2, factor, 2 * factor];
   switch (group) {
@@ -54,6 +54,13 @@ export function leads(data: Data, group: Group): string[] {
   const shown = conditions(data, group);
   const found = wanted(group, data.factor).filter((name) => shown.includes(name));
   return found.length > 1 ? found : shown.slice(0, 3);
+}
+
+/** The same with the one that is drawn as the finding at the end: the stretch that fits, or the last named. */
+export function drawnLeads(data: Data, group: Group): string[] {
+  const found = leads(data, group);
+  const fits = `${group}_s${data.factor}`;
+  return found.includes(fits) ? [...found.filter((name) => name !== fits), fits] : found;
 }
 
 /** A condition in words; what stretches says by how much. */
