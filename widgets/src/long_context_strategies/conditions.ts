@@ -56,7 +56,7 @@ export function leads(data: Data, group: Group): string[] {
   return found.length > 1 ? found : shown.slice(0, 3);
 }
 
-/** The same with the one that is drawn as the finding at the end: the stretch that fits, or the last named. */
+/** The same with the one that is drawn as the finding at the end: the stretch that fits, if it is there. */
 export function drawnLeads(data: Data, group: Group): string[] {
   const found = leads(data, group);
   const fits = `${group}_s${data.factor}`;
@@ -74,7 +74,7 @@ export function conditionName(name: string, text: LongContextStrings): string {
 export const mean = (values: number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** What the headline compares at the greatest distance and in the last positions, as means over the seeds. */
+/** What the headline compares farthest away and in the last positions, as means over the seeds. */
 export function compared(
   data: Data,
   group: Group,
