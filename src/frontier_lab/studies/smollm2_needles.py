@@ -8,6 +8,8 @@ method), so it is measured by a command and kept:
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,14 +21,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from frontier_lab import hub
 from frontier_lab.methods.long_context import with_rope
-from frontier_lab.storage import results
+from frontier_lab.storage import cache, results
+from frontier_lab.storage.files import write_json
 from frontier_lab.studies.smollm2_extrapolation import BOOKS, FACTOR, HUB_ID, rope_parameters
 from frontier_lab.texts import corpus
 
 LENGTHS = (2048, 4096, 8192, 12288, 16384)
 """Tokens read before all facts so far are asked for; the model was trained on 8192."""
 
-TEXTS = 2
+TEXTS = 1
+TRAINED = 8192
+METHODS = ("base", "linear", "ntk", "yarn")
 THINGS = (
     "The phone number of the bakery",
     "The weight of the iron anchor",
@@ -102,27 +107,27 @@ def answers(
         facts: where each begins, thing and digits, in order.
         lengths: tokens read before the questions, rising.
     """
-    cache = None
-    read, found = 0, []
+    past, read, found = None, 0, []
     for length in lengths:
         for start in range(read, length, 1024):
             part = torch.tensor([ids[start : min(start + 1024, length)]])
-            cache = model(
-                input_ids=part, past_key_values=cache, use_cache=True, logits_to_keep=1
+            past = model(
+                input_ids=part, past_key_values=past, use_cache=True, logits_to_keep=1
             ).past_key_values
         read = length
         asked = [(thing, number) for place, thing, number in facts if place + 32 <= length]
-        found.append([_answered(model, tokenizer, cache, thing, number) for thing, number in asked])
+        found.append([_answered(model, tokenizer, past, thing, number) for thing, number in asked])
     return found
 
 
 def _answered(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, cache: Any, thing: str, number: str
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, past: Any, thing: str, number: str
 ) -> bool:
     question = tokenizer(f"{QUESTION.format(thing)} {number}").input_ids
-    choices: Tensor = model(input_ids=torch.tensor([question]), past_key_values=cache).logits[0].argmax(-1)
-    cache.crop(-len(question))
-    return choices[-5:-1].tolist() == question[-4:]
+    choices: Tensor = model(input_ids=torch.tensor([question]), past_key_values=past).logits[0].argmax(-1)
+    past.crop(-len(question))
+    said: list[int] = choices[-5:-1].tolist()
+    return bool(said == question[-4:])
 
 
 def stored() -> dict[str, Any]:
@@ -130,8 +135,8 @@ def stored() -> dict[str, Any]:
     return results.stored(__file__)
 
 
-def measure() -> Mapping[str, Any]:
-    """The data set, in bfloat16, the model's own precision.
+def measure_one(text: int, method: str) -> list[list[int]]:
+    """Hits of one text by one method, ``[length][fact]``, in bfloat16, the model's own precision.
 
     Raises:
         RuntimeError: SmolLM2 is not installed.
@@ -139,30 +144,38 @@ def measure() -> Mapping[str, Any]:
     if not hub.is_real(HUB_ID):
         raise RuntimeError(f"{HUB_ID}: not installed; `make models` brings it")
     path = hub.path(HUB_ID)
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(path)
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    scaled = with_rope(model, rope_parameters(model.config)[method])
+    frequencies = scaled.model.rotary_emb.inv_freq
+    scaled.bfloat16().model.rotary_emb.inv_freq = frequencies  # angles of thousands need all digits
+    ids, places, numbers = haystack(tokenizer, text)
+    facts = list(zip(places, ordered(text), numbers, strict=True))
+    return [[int(hit) for hit in row] for row in answers(scaled, tokenizer, ids, facts)]
+
+
+def measure() -> Mapping[str, Any]:
+    """The data set; what is measured of a text and method is kept, so that a killed run goes on."""
+    work = cache.folder("smollm2_needles")
+    work.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[list[list[int]]]] = {}
-    places = []
     for text in range(TEXTS):
-        ids, starts, numbers = haystack(tokenizer, text)
-        places.append(starts)
-        facts = list(zip(starts, ordered(text), numbers, strict=True))
-        for name, rope in rope_parameters(model.config).items():
-            scaled = with_rope(model, rope)
-            frequencies = scaled.model.rotary_emb.inv_freq
-            scaled.bfloat16().model.rotary_emb.inv_freq = frequencies  # angles of thousands need all digits
-            right = answers(scaled, tokenizer, ids, facts)
-            found.setdefault(name, []).append([[int(hit) for hit in row] for row in right])
-            print(
-                text, name, *["".join(map(str, row)) for row in found[name][-1]], file=sys.stderr, flush=True
-            )
+        for method in METHODS:
+            kept = work / f"{text}-{method}.json"
+            if not kept.exists():
+                write_json(kept, measure_one(text, method))
+            found.setdefault(method, []).append(json.loads(kept.read_text("utf8")))
+            rows = ["".join(map(str, row)) for row in found[method][-1]]
+            print(text, method, *rows, file=sys.stderr, flush=True)
+    tokenizer = AutoTokenizer.from_pretrained(hub.path(HUB_ID))
+    shutil.rmtree(work)
     return {
         "format": 1,
         "hub_id": HUB_ID,
-        "trained": model.config.max_position_embeddings,
+        "trained": TRAINED,
         "factor": FACTOR,
         "lengths": list(LENGTHS),
-        "places": places,
+        "places": [haystack(tokenizer, text)[1] for text in range(TEXTS)],
         "right": found,
     }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ DOCUMENTS = ("CONTRIBUTING.md", "docs/architecture.md", "src/frontier_kernels/RE
 def passages(tokenizer: PreTrainedTokenizerBase) -> dict[str, list[str]]:
     """``TEXTS`` texts of each kind, each of ``LENGTH`` tokens or a little more."""
 
-    def spaced(documents: list[str]) -> list[str]:
+    def spaced(documents: Sequence[str]) -> list[str]:
         long = [text for text in documents if len(tokenizer(text).input_ids) >= LENGTH]
         if len(long) < TEXTS:
             raise ValueError(f"documents: got {len(long)} of {LENGTH} tokens or more, wanted {TEXTS}")
