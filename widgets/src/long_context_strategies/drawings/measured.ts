@@ -18,15 +18,16 @@ const DASHES = [undefined, "7 3", "1 2", "4 2 1 2", "2 4", "9 2 2 2"];
 function curveLines(state: State, text: LongContextStrings, what: "loss" | "recall", xs: number[]): Line[] {
   const { data, group } = state;
   const first = drawnLeads(data, group);
-  const lines = conditions(data, group)
+  const all = conditions(data, group);
+  const lines = all
     .filter((name) => data.curves[name][what].length > 0)
-    .map((name, i): Line & { lead: number } => {
+    .map((name): Line & { lead: number } => {
       const rows = data.curves[name][what];
       const lead = first.indexOf(name);
       return {
         points: rows.map((row, at) => [xs[at], mean(row)]),
         range: lead < 0 ? undefined : rows.map((row) => [Math.min(...row), Math.max(...row)]),
-        ...(lead < 0 ? { ...REST, dash: DASHES[i % DASHES.length] } : LEADS[lead]),
+        ...(lead < 0 ? { ...REST, dash: DASHES[all.indexOf(name) % DASHES.length] } : LEADS[lead]),
         name: conditionName(name, text),
         lead,
       };
