@@ -1,4 +1,4 @@
-"""28.1.3: how what the first token says gets to the last, layer by layer, through three patterns."""
+"""28.1.3: how what a token on the left says gets to the last, layer by layer, through three patterns."""
 
 from __future__ import annotations
 

@@ -11,8 +11,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 
-def _batches(ids: Tensor, tokens: int = 16384) -> Iterator[Tensor]:
-    yield from torch.split(ids, max(1, tokens // ids.shape[1]))
+def _batch_size(ids: Tensor, tokens: int = 16384) -> int:
+    return max(1, tokens // ids.shape[1])
+
+
+def _batches(ids: Tensor) -> Iterator[Tensor]:
+    yield from torch.split(ids, _batch_size(ids))
 
 
 @torch.no_grad()
@@ -35,13 +39,20 @@ def token_losses(model: PreTrainedModel, ids: Tensor) -> Tensor:
     return torch.cat(losses)
 
 
-def loss_by_position(model: PreTrainedModel, ids: Tensor, buckets: Sequence[tuple[int, int]]) -> list[float]:
-    """Mean loss of the tokens whose position lies in each bucket, in nats a token.
+def text_losses(
+    model: PreTrainedModel, ids: Tensor, buckets: Sequence[tuple[int, int]], *, leave_out: int | None = None
+) -> Tensor:
+    """Mean loss of each text in each bucket of positions, in nats a token.
 
     Args:
         model: a causal language model, in eval mode.
         ids: windows ``[B, T]``, each read from position 0 in one pass.
         buckets: ``(first, last + 1)`` positions; the token at position 0 is never predicted.
+        leave_out: tokens at multiples of this position are not scored: read in pieces of that length, each
+            would be the first of its piece and predicted from nothing.
+
+    Returns:
+        ``[B, len(buckets)]``, float32.
 
     Raises:
         ValueError: a bucket is empty or reaches beyond the windows.
@@ -49,20 +60,68 @@ def loss_by_position(model: PreTrainedModel, ids: Tensor, buckets: Sequence[tupl
     for first, end in buckets:
         if not 0 <= first < end <= ids.shape[1]:
             raise ValueError(f"buckets: got ({first}, {end}), wanted 0 <= first < end <= {ids.shape[1]}")
-    losses = token_losses(model, ids)
-    return [losses[:, max(first, 1) - 1 : end - 1].mean().item() for first, end in buckets]
+    losses = token_losses(model, ids)  # [B, T - 1]
+    positions = torch.arange(1, ids.shape[1])
+    scored = torch.ones_like(positions, dtype=torch.bool) if leave_out is None else positions % leave_out != 0
+    inside = [scored & (positions >= first) & (positions < end) for first, end in buckets]
+    return torch.stack([losses[:, chosen].mean(1) for chosen in inside], 1)
+
+
+def loss_by_position(
+    model: PreTrainedModel, ids: Tensor, buckets: Sequence[tuple[int, int]], *, leave_out: int | None = None
+) -> list[float]:
+    """Mean of ``text_losses`` over the texts: one loss for each bucket, in nats a token."""
+    means: list[float] = text_losses(model, ids, buckets, leave_out=leave_out).mean(0).tolist()
+    return means
 
 
 @torch.no_grad()
-def recall(model: PreTrainedModel, ids: Tensor) -> float:
-    """Share of sequences whose last token is the model's first choice.
+def recalled(model: PreTrainedModel, ids: Tensor) -> Tensor:
+    """Which sequences' last token is the model's first choice.
 
     Args:
         model: a causal language model, in eval mode.
         ids: sequences ``[B, T]`` that end in the answer, such as ``texts.ledgers.Ledger.needles`` gives.
+
+    Returns:
+        ``[B]``, bool.
     """
-    right = [model(input_ids=part[:, :-1]).logits[:, -1].argmax(-1) == part[:, -1] for part in _batches(ids)]
-    return torch.cat(right).float().mean().item()
+    right = [
+        model(input_ids=part[:, :-1], logits_to_keep=1).logits[:, -1].argmax(-1) == part[:, -1]
+        for part in _batches(ids)
+    ]
+    return torch.cat(right)
+
+
+def recall(model: PreTrainedModel, ids: Tensor) -> float:
+    """Share of ``recalled`` sequences."""
+    return recalled(model, ids).float().mean().item()
+
+
+@torch.no_grad()
+def recalled_at(model: PreTrainedModel, ids: Tensor, questions: Tensor) -> Tensor:
+    """Which questions about each text are answered by the model's first choice.
+
+    Each text is read once, and asked by its key-value cache.
+
+    Args:
+        model: a causal language model, in eval mode.
+        ids: texts ``[B, T]``.
+        questions: a label and its value for each question, ``[B, Q, 2]``, as
+            ``texts.ledgers.Ledger.haystacks`` gives them.
+
+    Returns:
+        ``[B, Q]``, bool.
+    """
+    found = []
+    for part, asked in zip(_batches(ids), torch.split(questions, _batch_size(ids)), strict=True):
+        cache = model(input_ids=part, use_cache=True, logits_to_keep=1).past_key_values
+        answers = []
+        for label in asked[:, :, 0].T:  # [B]
+            answers.append(model(input_ids=label[:, None], past_key_values=cache).logits[:, -1].argmax(-1))
+            cache.crop(-1)
+        found.append(torch.stack(answers, 1) == asked[:, :, 1])
+    return torch.cat(found)
 
 
 def ntk_theta(theta: float, factor: float, head_dim: int) -> float:

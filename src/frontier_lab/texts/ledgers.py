@@ -6,6 +6,7 @@ its values a label has can only be known from the first statement, at whatever d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -100,35 +101,51 @@ class Ledger:
         pairs = [self.window(generator, length) for _ in range(count)]
         return torch.tensor([ids for ids, _ in pairs]), torch.tensor([asked for _, asked in pairs])
 
-    def needles(self, generator: np.random.Generator, count: int, length: int, distance: int) -> Tensor:
-        """Text with every row stated once, at random places, and the value of one asked for at the end.
+    def haystacks(
+        self, generator: np.random.Generator, count: int, length: int, distances: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Text with every row stated once, and a question for the row at each of the distances.
 
         Args:
             generator: draws facts, places and text.
             count: sequences.
-            length: tokens of a sequence, the asked label and its value, the last token, among them.
-            distance: tokens from the value in its row to the same value at the end.
+            length: tokens of a sequence and one question with its answer, two tokens, together.
+            distances: tokens from the value in its row to the same value as the answer.
 
         Returns:
-            Token ids ``[count, length]``, int64.
+            Token ids ``[count, length - 2]``, and labels with their values, ``[count, len(distances), 2]``.
 
         Raises:
-            ValueError: the rows do not fit into ``length``, or ``distance`` is not within it.
+            ValueError: the rows do not fit into ``length``, a distance is not within it, or two overlap.
         """
         places = (length - 2) // 3  # of three tokens
         if places < len(self.labels) + 1:
             raise ValueError(f"length: got {length}, wanted at least {3 * len(self.labels) + 5}")
-        if not 3 <= distance <= length - 2:
-            raise ValueError(f"distance: got {distance}, wanted 3 to {length - 2}")
-        label = length - 2 - distance  # where the asked row stands
-        free = [place for place in range(places) if abs(3 * place - label) >= 3]
-        sequences = []
+        for distance in distances:
+            if not 3 <= distance <= length - 2:
+                raise ValueError(f"distance: got {distance}, wanted 3 to {length - 2}")
+        asked = [length - 2 - distance for distance in distances]  # where their rows stand
+        if len(asked) > len(self.labels) or min(np.diff(sorted(asked)), default=3) < 3:
+            raise ValueError(
+                f"distances: got {tuple(distances)}, wanted at most {len(self.labels)}, 3 or more apart"
+            )
+        free = [place for place in range(places) if all(abs(3 * place - start) >= 3 for start in asked)]
+        sequences, questions = [], []
         for _ in range(count):
             ids = self.passage(generator, length)
             facts = self.facts(generator, len(self.labels))
-            others = generator.permutation(free)[: len(facts) - 1].tolist()
-            for start, fact in zip([label, *(3 * place for place in others)], facts, strict=True):
+            others = generator.permutation(free)[: len(facts) - len(asked)].tolist()
+            for start, fact in zip([*asked, *(3 * place for place in others)], facts, strict=True):
                 ids[start : start + 3] = [*fact, self.comma]
-            ids[-2:] = facts[0]
-            sequences.append(ids)
-        return torch.tensor(sequences)
+            sequences.append(ids[: length - 2])
+            questions.append(facts[: len(asked)])
+        return torch.tensor(sequences), torch.tensor(questions)
+
+    def needles(self, generator: np.random.Generator, count: int, length: int, distance: int) -> Tensor:
+        """One question a text, with its answer as the last token: ``haystacks`` of one distance, joined.
+
+        Returns:
+            Token ids ``[count, length]``, int64.
+        """
+        ids, questions = self.haystacks(generator, count, length, (distance,))
+        return torch.cat([ids, questions[:, 0]], 1)

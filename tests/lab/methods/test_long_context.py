@@ -48,6 +48,35 @@ def test_recall_counts_the_last_tokens_that_are_the_first_choice() -> None:
     ids[:, -1] = best
     ids[::4, -1] = (best[::4] + 1) % 1024
     assert lc.recall(model, ids) == 0.75
+    assert (~lc.recalled(model, ids)).nonzero().flatten().tolist() == [0, 4]
+
+
+def test_tokens_left_out_are_the_first_of_each_piece() -> None:
+    model, ids = tiny(), torch.randint(0, 1024, (3, 64))
+    losses = lc.token_losses(model, ids)  # [3, 63], of tokens 1 to 63
+    kept = [t for t in range(1, 64) if t % 16]
+    found = lc.text_losses(model, ids, [(0, 64), (20, 40)], leave_out=16)
+    torch.testing.assert_close(found[:, 0], losses[:, [t - 1 for t in kept]].mean(1))
+    torch.testing.assert_close(found[:, 1], losses[:, [t - 1 for t in kept if 20 <= t < 40]].mean(1))
+    assert lc.loss_by_position(model, ids, [(0, 64)], leave_out=16) == pytest.approx(
+        [found[:, 0].mean().item()]
+    )
+    pieces = lc.text_losses(model, ids.reshape(-1, 16), [(0, 16)])
+    assert pieces.numel() * 15 == found.shape[0] * len(kept)  # as many tokens as when cut into pieces
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["rope", "alibi", "windowed alibi"])
+def test_questions_asked_by_the_cache_are_the_questions_read_with_the_text(kind: str) -> None:
+    model = {"rope": tiny, "alibi": alibi, "windowed alibi": lambda: lc.with_alibi(alibi(), window=8)}[kind]()
+    ids, labels = torch.randint(0, 1024, (5, 40)), torch.randint(0, 1024, (5, 3))
+    right = [
+        model(input_ids=torch.cat([ids, labels[:, q : q + 1]], 1)).logits[:, -1].argmax(-1) for q in range(3)
+    ]
+    questions = torch.stack([labels, torch.stack(right, 1)], 2)  # [5, 3, 2]
+    assert lc.recalled_at(model, ids, questions).all()
+    questions[2, 1, 1] = (questions[2, 1, 1] + 1) % 1024
+    assert (~lc.recalled_at(model, ids, questions)).nonzero().tolist() == [[2, 1]]
 
 
 def test_linear_scaling_is_default_rope_at_divided_positions() -> None:

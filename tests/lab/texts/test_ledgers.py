@@ -55,6 +55,33 @@ def test_a_needle_lies_where_it_should_and_nowhere_else(
         )
 
 
+def test_every_question_of_a_haystack_has_its_row_at_its_distance_and_no_other(
+    ledger: ledgers.Ledger,
+) -> None:
+    distances = (480, 30, 240, 60, 120)
+    ids, questions = ledger.haystacks(np.random.default_rng(3), 20, 512, distances)
+    assert ids.shape == (20, 510)
+    assert questions.shape == (20, 5, 2)
+    for row, asked in zip(ids.tolist(), questions.tolist(), strict=True):
+        assert sum(token in np.ravel(ledger.values) for token in row) == len(ledger.labels)
+        for distance, (label, value) in zip(distances, asked, strict=True):
+            place = 511 - distance  # the answer would be token 511
+            assert row[place - 1 : place + 1] == [label, value]
+            assert row.count(value) == 1
+
+
+def test_a_needle_is_a_haystack_of_one_question(ledger: ledgers.Ledger) -> None:
+    ids, questions = ledger.haystacks(np.random.default_rng(4), 6, 100, (50,))
+    needles = ledger.needles(np.random.default_rng(4), 6, 100, 50)
+    assert needles[:, :-2].equal(ids)
+    assert needles[:, -2:].equal(questions[:, 0])
+
+
+def test_distances_that_overlap_are_refused(ledger: ledgers.Ledger) -> None:
+    with pytest.raises(ValueError, match=r"distances: got \(30, 32\), wanted at most 8, 3 or more apart"):
+        ledger.haystacks(np.random.default_rng(0), 1, 512, (30, 32))
+
+
 def test_a_needle_that_does_not_fit_is_named(ledger: ledgers.Ledger) -> None:
     with pytest.raises(ValueError, match="distance: got 63, wanted 3 to 62"):
         ledger.needles(np.random.default_rng(0), 1, 64, 63)

@@ -43,6 +43,16 @@ def test_records_have_every_measurement_once() -> None:
     assert alibi["value"].max() < rope["value"].max() - 0.4
 
 
+def test_the_first_view_shows_what_the_tour_says_of_it() -> None:
+    widget = LongContextStrategies()
+    assert widget.config["factor"] * widget.config["trained"] == widget.config["buckets"][-1][1]
+    farthest = {
+        name: np.array(widget.curves[name]["recall"][-1]) for name in ("base", "yarn_s4", "yarn_s8")
+    }  # [seeds]
+    assert (farthest["yarn_s4"] > farthest["base"]).all()
+    assert (farthest["yarn_s8"] > farthest["yarn_s4"] + 0.1).all()
+
+
 def test_the_initial_choices_are_the_same_in_both_languages() -> None:
     source = (SOURCES / "long_context_strategies" / "state.ts").read_text("utf8")
     (body,) = re.findall(r"export const INITIAL[^{]*\{(.*?)\};", source, re.S)

@@ -27,7 +27,7 @@ export function inGroup(name: string, group: Group, factor: number): boolean {
   return found.has(group);
 }
 
-/** What the headline compares: the old way first, then s too small, then what helps. */
+/** What the headline compares, in this order. */
 function wanted(group: Group, factor: number): string[] {
   const scales = [factor / 2, factor, 2 * factor];
   switch (group) {
@@ -56,6 +56,13 @@ export function leads(data: Data, group: Group): string[] {
   return found.length > 1 ? found : shown.slice(0, 3);
 }
 
+/** The same with the one that is drawn as the finding at the end: the stretch that fits, if it is there. */
+export function drawnLeads(data: Data, group: Group): string[] {
+  const found = leads(data, group);
+  const fits = `${group}_s${data.factor}`;
+  return found.includes(fits) ? [...found.filter((name) => name !== fits), fits] : found;
+}
+
 /** A condition in words; what stretches says by how much. */
 export function conditionName(name: string, text: LongContextStrings): string {
   if (text.curves[name]) return text.curves[name];
@@ -67,7 +74,7 @@ export function conditionName(name: string, text: LongContextStrings): string {
 export const mean = (values: number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** What the headline compares at the greatest distance and in the last positions, as means over the seeds. */
+/** What the headline compares farthest away and in the last positions, as means over the seeds. */
 export function compared(
   data: Data,
   group: Group,

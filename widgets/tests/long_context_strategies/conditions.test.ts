@@ -6,6 +6,7 @@ import {
   compared,
   conditionName,
   conditions,
+  drawnLeads,
   GROUPS,
   inGroup,
   leads,
@@ -105,9 +106,12 @@ describe("measured conditions", () => {
     expect(leads(made(["base", "yarn_s2", "yarn_s4"], 4), "untuned")).toEqual(["base", "yarn_s2", "yarn_s4"]);
   });
 
-  it("a method's own group has s too small, right and too large", () => {
-    for (const method of ["linear", "ntk", "yarn"] as const)
+  it("a method is compared at half, once and twice the stretch that covers what is read", () => {
+    for (const method of ["linear", "ntk", "yarn"] as const) {
       expect(leads(all, method)).toEqual([4, 8, 16].map((s) => `${method}_s${s}`));
+      expect(drawnLeads(all, method).at(-1)).toBe(`${method}_s8`);
+    }
+    expect(drawnLeads(all, "alibi")).toEqual(leads(all, "alibi"));
   });
 
   it("curves of the reader's own are shown, and compared in their order", () => {

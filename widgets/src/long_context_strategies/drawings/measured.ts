@@ -1,23 +1,25 @@
 // Measured curves of trained models: what the headline compares in colour, the rest of the group in grey.
 import { chart, powers, ticks, type Line } from "../../base/chart";
 import type { Drawing } from "../../base/shapes";
-import { conditionName, conditions, leads, mean } from "../conditions";
+import { conditionName, conditions, drawnLeads, mean } from "../conditions";
 import type { State } from "../state";
 import type { LongContextStrings } from "../strings";
 import { hue } from "./style";
 
-/** How the headline's conditions are told apart, the last one being the finding; and all others. */
+/** How the headline's conditions are told apart, the finding last; and all others. */
 const LEADS: Pick<Line, "color" | "dash" | "mark" | "width">[] = [
   { color: hue(1), dash: "6 3", mark: "square", width: 2 },
   { color: hue(2), dash: "2 3", mark: "dot", width: 2 },
   { color: hue(0), mark: "dot", width: 3 },
 ];
-const REST: Pick<Line, "color" | "width"> = { color: "var(--fw-e7)", width: 1 };
+const REST = { color: "var(--fw-e7)", width: 1 };
+const DASHES = [undefined, "7 3", "1 2", "4 2 1 2", "2 4", "9 2 2 2"];
 
 function curveLines(state: State, text: LongContextStrings, what: "loss" | "recall", xs: number[]): Line[] {
   const { data, group } = state;
-  const first = leads(data, group);
-  const lines = conditions(data, group)
+  const first = drawnLeads(data, group);
+  const all = conditions(data, group);
+  const lines = all
     .filter((name) => data.curves[name][what].length > 0)
     .map((name): Line & { lead: number } => {
       const rows = data.curves[name][what];
@@ -25,7 +27,7 @@ function curveLines(state: State, text: LongContextStrings, what: "loss" | "reca
       return {
         points: rows.map((row, at) => [xs[at], mean(row)]),
         range: lead < 0 ? undefined : rows.map((row) => [Math.min(...row), Math.max(...row)]),
-        ...(lead < 0 ? REST : LEADS[lead]),
+        ...(lead < 0 ? { ...REST, dash: DASHES[all.indexOf(name) % DASHES.length] } : LEADS[lead]),
         name: conditionName(name, text),
         lead,
       };

@@ -24,6 +24,10 @@ export function headline({ data, group }: State, text: LongContextStrings): { re
   };
 }
 
+/** A sentence whose lines do not break before a bracket or within `s = 8`. */
+const unbroken = (sentence: string): string =>
+  sentence.replaceAll(" = ", "\u00a0=\u00a0").replaceAll("（", "\u2060（").replaceAll(" (", "\u00a0(");
+
 export function measured(figure: LongContextFigure): HTMLElement {
   const text = figure.text;
   const group = select(
@@ -48,7 +52,7 @@ export function measured(figure: LongContextFigure): HTMLElement {
     const { trained, buckets, curves } = state.data;
     const found = headline(state, text);
     group.set(GROUPS.indexOf(state.group));
-    setText(first, (found.recall || found.loss).replaceAll(" = ", "\u00a0=\u00a0"));
+    setText(first, unbroken(found.recall || found.loss));
     setText(second, found.recall && found.loss);
     recall(drawRecall(state, text, width), text.recallLabel(said(state, "recall")));
     loss(drawLoss(state, text, width), text.lossLabel(said(state, "loss")));

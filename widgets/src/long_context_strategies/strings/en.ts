@@ -130,9 +130,9 @@ export const en: LongContextStrings = {
   group: "Compare",
   groups: {
     untuned: "all methods, not tuned",
-    yarn: "YaRN's s: too small, right, too large",
-    ntk: "NTK's s: too small, right, too large",
-    linear: "linear PI's s: too small, right, too large",
+    yarn: "YaRN at different s",
+    ntk: "NTK at different s",
+    linear: "linear PI at different s",
     pairs: "only some of the pairs changed",
     dropped: "positions dropped",
     tuned: "after fine-tuning",

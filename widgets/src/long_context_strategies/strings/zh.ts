@@ -132,9 +132,9 @@ export const zh = {
   group: "比较",
   groups: {
     untuned: "各种办法，不微调",
-    yarn: "YaRN 的 s：太小、正好、太大",
-    ntk: "NTK 的 s：太小、正好、太大",
-    linear: "线性插值的 s：太小、正好、太大",
+    yarn: "YaRN：s 取多大",
+    ntk: "NTK：s 取多大",
+    linear: "线性插值：s 取多大",
     pairs: "只动一部分维度对",
     dropped: "去掉位置",
     tuned: "微调之后",
