@@ -431,8 +431,21 @@ def share(site: Path) -> None:
         page.write_text(reference.sub(point, page.read_text("utf8")), "utf8")
 
 
+def hold_to_claims() -> None:
+    """Stop where the prose says other than the ledger of claims."""
+    sys.path.append(str(ROOT / "site"))  # the modules of the Sphinx extension
+    import claims_in_prose
+
+    if problems := claims_in_prose.problems(ROOT / "book", read_translations()):
+        print("\n".join(problems[:20]), file=sys.stderr)
+        more = f" (20 of {len(problems)} are shown)" if len(problems) > 20 else ""
+        fail(f"the prose and the ledger of claims part: mend what is named above{more} and run again")
+
+
 def make(target: Path) -> None:
     """Build both languages into ``target``, which is replaced when both are there."""
+    print("==> the ledger of claims", flush=True)
+    hold_to_claims()
     print("==> the Chinese site, and the strings of the English one", flush=True)
     with ThreadPoolExecutor(2) as pool:
         chinese_pages, english_pages = pool.submit(sphinx, "zh"), pool.submit(english)

@@ -3,27 +3,33 @@
 A cell tagged ``claim-<name>`` ends in ``claim(<name>, ...)``. What it prints is one line, which nbval
 compares, the site draws on a card, and ``python -m frontier_lab.claims --check`` judges again. The words of a
 claim (what is measured, against what, the strongest rival explanation and what excludes it) stand in
-``book/claims.yml`` in both languages.
+``book/claims/<section>/<page>.yml`` in both languages; ``ledger`` joins the two.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 
 from frontier_lab.claims.estimates import (
+    NULLS,
     UNITS,
     Estimate,
     correlation,
     exact,
     mean,
     paired,
+    paired_shares,
     ratio,
     resampled,
     share,
     unpaired,
+    unpaired_shares,
 )
+from frontier_lab.claims.statements import NUMBER, Statement, read_statement
 
 __all__ = [
     "UNITS",
@@ -34,19 +40,16 @@ __all__ = [
     "exact",
     "mean",
     "paired",
+    "paired_shares",
     "parse",
     "ratio",
     "resampled",
     "share",
     "unpaired",
+    "unpaired_shares",
 ]
 
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-NUMBER = r"-?\d+(?:\.\d+)?"
-WORDS = r"[a-z][a-z ]*?"
-BOUND = re.compile(rf"(?P<what>{WORDS}) (?P<sign>>=|<=|>|<|=) (?P<bound>{NUMBER})")
-WITHIN = re.compile(rf"abs\((?P<what>{WORDS})\) < (?P<bound>{NUMBER})")
-BETWEEN = re.compile(rf"(?P<lower>{NUMBER}) < (?P<what>{WORDS}) < (?P<upper>{NUMBER})")
 LINE = re.compile(
     rf"✓ (?P<name>{NAME.pattern}) \| (?P<statement>[^|]+) \| "
     rf"(?P<value>{NUMBER})(?: \[(?P<low>{NUMBER}), (?P<high>{NUMBER})\]| exact)"
@@ -62,9 +65,11 @@ class RefutedError(AssertionError):
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement and its evidence, as they stand in the cell's output.
+    """A statement and its evidence: as they were computed, or as they stand in a cell's output.
 
-    All numbers are rounded as printed, and judged so: what is stored is what was judged.
+    Raises:
+        ValueError: the name or the statement cannot be read, a value is not finite, or the statement has no
+            meaning for such an estimate.
     """
 
     name: str
@@ -77,68 +82,73 @@ class Claim:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"name: got {self.name!r}, wanted lower-case words joined by '-'")
-        if not any(form.fullmatch(self.statement) for form in (BOUND, WITHIN, BETWEEN)):
+        found = self.estimate
+        if self.bounds.is_absolute and found.n and NULLS[found.method] != 0:
             raise ValueError(
-                f"statement: got {self.statement!r}, wanted 'effect > 0.1' (or >=, <, <=, =), "
-                "'abs(difference) < 0.1' or '0.1 < share < 0.2'"
+                f"statement: got {self.statement!r} of an estimate by {found.method}, no difference; "
+                "wanted both bounds, such as '0.9 < ratio < 1.1' or '0.05 < share < 0.2'"
             )
+        for name, value in self.values.items():
+            if isinstance(value, bool) or not math.isfinite(value):
+                raise ValueError(f"{name}: got {value!r}, wanted a finite number")
+
+    @property
+    def bounds(self) -> Statement:
+        """Where the statement says that the interval lies."""
+        return read_statement(self.statement)
+
+    @property
+    def says_no_difference(self) -> bool:
+        """Whether it is claimed that something is as good as nothing: its null lies within both bounds."""
+        null = NULLS[self.estimate.method]
+        bounds = self.bounds
+        bounded = math.isfinite(bounds.low) and math.isfinite(bounds.high)
+        return bounded and null is not None and bounds.low < null < bounds.high
 
     def judge(self) -> None:
-        """Hold the statement against the interval.
+        """Hold the statement against the whole interval: on one side, an error of 2.5 % is the level.
 
         Raises:
-            RefutedError: the interval reaches beyond what is stated, or ``abs(...) <`` states that there is
-                no difference and the sample could not have shown one of that size.
+            RefutedError: the interval reaches beyond what is stated, or it is stated that there is no
+                difference and the sample could not have shown one of the size of the bound.
         """
-        found = self.estimate
-        if match := BETWEEN.fullmatch(self.statement):
-            holds = float(match["lower"]) < found.low and found.high < float(match["upper"])
-        elif match := WITHIN.fullmatch(self.statement):
-            bound = float(match["bound"])
-            holds = -bound < found.low and found.high < bound
-            if holds and found.n and not found.detectable <= bound:
-                raise RefutedError(
-                    f"{self.name}: {found.n} {UNITS[found.unit][1]} would have shown a difference of "
-                    f"{found.detectable:g} or more, wanted one of {bound:g}: take more of them, or claim less"
-                )
-        else:
-            match = BOUND.fullmatch(self.statement)
-            assert match is not None
-            bound = float(match["bound"])
-            holds = {
-                ">": found.low > bound,
-                ">=": found.low >= bound,
-                "<": found.high < bound,
-                "<=": found.high <= bound,
-                "=": found.low == bound == found.high,
-            }[match["sign"]]
-        if not holds:
+        found, bounds = self.estimate, self.bounds
+        if not bounds.holds(found.low, found.high):
             raise RefutedError(
                 f"{self.name}: got {found.value:g}, interval {found.low:g} to {found.high:g}, "
                 f"wanted {self.statement!r} of the whole interval"
             )
+        if self.says_no_difference:
+            least = math.inf if found.detectable is None else found.detectable
+            below = 1 / least if NULLS[found.method] == 1 else -least
+            if least > bounds.high or below < bounds.low:
+                raise RefutedError(
+                    f"{self.name}: {found.n} {UNITS[found.unit][1]} would have shown {least:g} or more, "
+                    f"wanted {self.statement!r} to be seen: take more of them, or claim less"
+                )
 
     def line(self) -> str:
         """What the cell prints, such as ``✓ far-recall | difference > 0.1 | 0.25 [0.18, 0.31] | ...``."""
-        found = self.estimate
-
-        def shown(number: float) -> str:
-            return str(number) if isinstance(number, int) else f"{number:.{self.digits}f}"
-
+        found, shown = self.estimate, self._shown
+        parts = [f"✓ {self.name}", self.statement]
         if found.n:
-            evidence = f"{shown(found.value)} [{shown(found.low)}, {shown(found.high)}]"
             unit = UNITS[found.unit][1] if found.n > 1 else found.unit
             over = f"n = {found.n} {unit}, {found.method}"
-            if WITHIN.fullmatch(self.statement):
+            if self.says_no_difference and found.detectable is not None:
                 over += f", sees {shown(found.detectable)}"
-            parts = [f"✓ {self.name}", self.statement, evidence, over]
+            parts += [f"{shown(found.value)} [{shown(found.low)}, {shown(found.high)}]", over]
         else:
-            parts = [f"✓ {self.name}", self.statement, f"{shown(found.value)} exact"]
+            parts.append(f"{shown(found.value)} exact")
         if self.baseline is not None:
             parts.append(f"baseline {shown(self.baseline)}")
         if self.values:
             parts.append(", ".join(f"{name} {shown(value)}" for name, value in self.values.items()))
         return " | ".join(parts)
+
+    def _shown(self, number: float) -> str:
+        if isinstance(number, Integral):
+            return str(int(number))
+        return f"{round(float(number), self.digits) + 0.0:.{self.digits}f}"  # + 0.0: no minus before zero
 
 
 def claim(
@@ -152,8 +162,11 @@ def claim(
 ) -> None:
     """Judge a claim of the page and print it on one line.
 
+    It is judged as computed and as printed, so that neither rounding nor what it hides makes it true; ``=``
+    means equal as printed.
+
     Args:
-        name: unique in the book; the cell is tagged ``claim-<name>``, ``book/claims.yml`` has its words.
+        name: unique in the book; the cell is tagged ``claim-<name>``, ``book/claims`` has its words.
         statement: what is claimed of the estimate, on its whole interval: ``"difference > 0.1"``,
             ``"0.1 < share < 0.2"``, or ``"abs(difference) < 0.05"`` for "no difference larger than".
         estimate: from this module: ``paired``, ``share``, ``correlation``, …; ``exact`` if nothing is random.
@@ -167,8 +180,9 @@ def claim(
         ValueError: the name or the statement cannot be read.
     """
     made = Claim(name, statement, estimate, baseline, values, digits)
-    kept = parse(made.line())  # judged as it is printed
-    kept.judge()
+    parse(made.line()).judge()
+    if made.bounds.low < made.bounds.high:
+        made.judge()
     print(made.line())
 
 
@@ -181,20 +195,30 @@ def parse(line: str) -> Claim:
     match = LINE.fullmatch(line.strip())
     if match is None:
         raise ValueError(f"line: got {line!r}, wanted one that `claim` printed")
-    value = float(match["value"])
-    low, high = float(match["low"] or value), float(match["high"] or value)
     units = {name: key for key, (_, plural) in UNITS.items() for name in (key, plural)}
+    unit, method = match["unit"], match["method"]
+    if unit and unit not in units:
+        raise ValueError(f"line: got the unit {unit!r}, wanted one of {', '.join(units)}")
+    if method and method not in NULLS:
+        raise ValueError(f"line: got the method {method!r}, wanted one of {', '.join(NULLS)}")
+    if (match["low"] is None) != (unit is None):
+        raise ValueError(f"line: got {line!r}, wanted an interval with what it is over, or `exact`")
+    value = float(match["value"])
     found = Estimate(
         value,
-        low,
-        high,
+        float(match["low"] or value),
+        float(match["high"] or value),
         int(match["n"] or 0),
-        units[match["unit"]] if match["unit"] else "",
-        match["method"] or "exact",
-        float(match["detectable"] or "nan"),
+        units[unit] if unit else "",
+        method or "exact",
+        float(match["detectable"]) if match["detectable"] else None,
     )
     pairs = [part.split(" ") for part in (match["values"] or "").split(", ") if part]
-    values = {name: float(number) if "." in number else int(number) for name, number in pairs}
+    values = {name: _number(number) for name, number in pairs}
+    baseline = _number(match["baseline"]) if match["baseline"] else None
     digits = len(match["value"].partition(".")[2])
-    baseline = float(match["baseline"]) if match["baseline"] else None
     return Claim(match["name"], match["statement"], found, baseline, values, digits)
+
+
+def _number(text: str) -> float:
+    return float(text) if "." in text else int(text)
