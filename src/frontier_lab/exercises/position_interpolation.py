@@ -7,22 +7,51 @@ from numbers import Real
 
 import torch
 
+from frontier_lab import hub, zoo
+from frontier_lab.methods.long_context import loss_by_position, recall, with_rope
+from frontier_lab.zoo.families import short_context
+
 from .checking import Function, answer, register, wrong
+
+RECALL = 0.9
+PRICE = 0.015
+"""Loss within the trained length that each multiple of it may cost, in nats a token."""
 
 
 @register("28.1.1-1")
-def _unfinished(function: Function) -> None:
-    """``unfinished(d, base, trained)``: how many pairs turn less than once within the trained length."""
-    for d, base, trained in ((28, 1e4, 64), (128, 1e4, 4096), (128, 5e5, 8192), (8, 10.0, 1000)):
-        found = answer(function, d, base, trained)
-        turns = [trained * base ** (-2 * i / d) / (2 * math.pi) for i in range(d // 2)]
-        wanted = sum(turn < 1 for turn in turns)
-        if found != wanted:
+@torch.random.fork_rng()
+def _stretched(function: Function) -> None:
+    """``stretched(length)``: the RoPE parameters with which the model of seed 0 reads ``length`` tokens.
+
+    A row near the beginning must be recalled, and the trained length must cost no more than it has to.
+    """
+    base = hub.load(str(zoo.CHECKPOINTS / "llama")).float()
+    near = short_context.held_out_text(32, short_context.CONTEXT)
+    plain = loss_by_position(base, near, [(0, short_context.CONTEXT)])[0]
+    for length in (128, 512):
+        rope = answer(function, length)
+        if not isinstance(rope, dict) or not {"rope_type", "rope_theta"} <= rope.keys():
             raise wrong(
-                f"d = {d}、b = {base:g}、训练 {trained} 个词元时应为 {wanted}，得到 {found}。"
-                "转了几圈 = 词元数 × θ ÷ 2π。",
-                f"For d = {d}, b = {base:g} and {trained} trained tokens it is {wanted}, not {found}. "
-                "Turns are tokens times θ over 2π.",
+                "应返回 rope_parameters：一个字典，至少有 rope_type 与 rope_theta。",
+                "Return rope_parameters: a dictionary with rope_type and rope_theta at least.",
+            )
+        model = with_rope(base, rope, max_position_embeddings=short_context.CONTEXT)
+        found = recall(model, short_context.held_out_needles(length, length - 32))
+        if found < RECALL:
+            raise wrong(
+                f"读 {length} 个词元，隔 {length - 32} 个只找回 {found:.0%}，应到 {RECALL:.0%}："
+                "s 太小，或慢钟没有慢下来。",
+                f"Reading {length} tokens, {found:.0%} is recalled {length - 32} back, wanted {RECALL:.0%}: "
+                "s is too small, or the slow clocks were not slowed.",
+            )
+        price = loss_by_position(model, near, [(0, short_context.CONTEXT)])[0] - plain
+        allowed = PRICE * length / short_context.CONTEXT
+        if price > allowed:
+            raise wrong(
+                f"读 {length} 个词元，头 64 个的损失高了 {price:.3f} nat，最多可高 {allowed:.3f}："
+                "s 太大，或快钟也慢了。",
+                f"Reading {length} tokens, the loss of the first 64 rose by {price:.3f} nats, at most "
+                f"{allowed:.3f} is allowed: s is too large, or fast clocks were slowed too.",
             )
 
 

@@ -13,11 +13,11 @@ from frontier_lab.storage.results import write
 from frontier_lab.zoo import llama
 from frontier_lab.zoo.families.short_context import BUCKETS, CONTEXT, DISTANCES
 
-ALIBI = ("cut", "window_32", "slopes_4", "slopes_16")
+ALIBI = ("cut", "window_32", "slopes_4", "slopes_16", "plain_tuned", "slopes_4_tuned")
 """What was changed of the ALiBi model, as far as the figure shows it."""
 
-COINCIDING = ("by_parts", "llama3")
-"""What lies on YaRN's curves, and would hide them."""
+COINCIDING = ("by_parts", "llama3", "longrope_free")
+"""What lies on the curves of YaRN or of the search, and would hide them."""
 
 
 def build() -> dict[str, Any]:
@@ -44,7 +44,7 @@ def build() -> dict[str, Any]:
         }
 
     measured = found["llama"]["findings"][f"loss_{BUCKETS[0][0]}_{BUCKETS[0][1]}"]
-    conditions = [name for name in measured if name.removesuffix("_tuned") not in COINCIDING]
+    conditions = [name for name in measured if not name.startswith(COINCIDING)]
     config = llama.config()
     return {
         "format": 1,

@@ -100,8 +100,14 @@ def _gpt2_tuned(task: str, work: Path, *, lora: bool = False) -> Log:
 
 
 def _llama_tuned(name: str, work: Path) -> Log:
-    rope = llama.longrope(zoo.manifest()["llama"]["longrope_factors"][SEED]) if name == "longrope" else None
-    return llama.tune(_committed("llama"), name, SEED, work, **first(llama.TUNING), rope=rope)[1]
+    tables = zoo.manifest()["llama"]["longrope_factors"]
+    ropes = {**llama.TUNED, **llama.RECALIBRATED, "longrope": llama.slowed(tables["longrope"][SEED])}
+    schedule = llama.RECALIBRATION if name in llama.RECALIBRATED else short_context.TUNING
+    return llama.tune(_committed("llama"), name, SEED, work, **first(schedule), rope=ropes[name])[1]
+
+
+def _bloom_tuned(name: str, work: Path) -> Log:
+    return bloom.tune(_committed("bloom"), name, SEED, work, **first(short_context.TUNING))[1]
 
 
 def _mixtral(name: str, work: Path) -> Log:
@@ -113,12 +119,15 @@ def _recipes() -> dict[str, Run]:
     runs: dict[str, Run] = {
         "bert": lambda work: bert.run(SEED, work / "weights", work, **first(bert.SCHEDULE)),
         "bigbird": partial(_sparse, bigbird.ENCODER),
-        "bloom": lambda work: bloom.run(SEED, work, **first(short_context.SCHEDULE))[1],
+        "bloom:bloom": lambda work: bloom.run(SEED, work, **first(short_context.SCHEDULE))[1],
         "dpr": lambda work: dpr.run(SEED, work, **first(dpr.SCHEDULE))[1],
         "gpt2:base": _gpt2_base,
         "gpt2:medium": partial(_gpt2_base, medium=True),
         "induction": lambda work: induction.run(SEED, work / "weights", work, **first(induction.SCHEDULE)),
         "llama:base": lambda work: llama.run(SEED, work, **first(short_context.SCHEDULE))[1],
+        "llama:never": lambda work: llama.run(SEED, work, **first(short_context.SCHEDULE), positions=False)[
+            1
+        ],
         "longformer": partial(_sparse, longformer.ENCODER),
         "reader": lambda work: reader.run(SEED, work, **first(reader.SCHEDULE))[1],
         "sentiment": partial(_multi_label, sentiment.TASK),
@@ -127,7 +136,9 @@ def _recipes() -> dict[str, Run]:
     runs |= {f"classifiers:{name}": partial(_classifier, name) for name in classifiers.VOCABULARIES}
     runs |= {f"gpt2:{task}": partial(_gpt2_tuned, task) for task in prompt_tasks.TASKS}
     runs |= {f"gpt2:lora-{task}": partial(_gpt2_tuned, task, lora=True) for task in prompt_tasks.TASKS}
-    runs |= {f"llama:{name}": partial(_llama_tuned, name) for name in (*llama.TUNED, "longrope")}
+    tuned = (*llama.TUNED, "longrope", *llama.RECALIBRATED)
+    runs |= {f"llama:{name}": partial(_llama_tuned, name) for name in tuned}
+    runs |= {f"bloom:{name}": partial(_bloom_tuned, name) for name in bloom.TUNED}
     runs |= {f"mixtral:{name}": partial(_mixtral, name) for name in mixtral.RUNS}
     for module in (llama_peer, mamba, retnet, rwkv, s4d):
         runs |= {f"{module.NAME}:{task}": partial(_peer, module.PEER, task) for task in peers.TASKS}

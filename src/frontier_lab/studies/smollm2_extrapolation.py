@@ -46,16 +46,16 @@ def texts(tokenizer: PreTrainedTokenizerBase, length: int = BUCKETS[-1][1]) -> T
     return torch.stack(rows)
 
 
-def rope_parameters(config: PretrainedConfig) -> dict[str, dict[str, Any]]:
+def rope_parameters(config: PretrainedConfig, factor: float = FACTOR) -> dict[str, dict[str, Any]]:
     """The methods that are compared, by name, as ``long_context.with_rope`` takes them."""
     own = {"rope_theta": config.rope_parameters["rope_theta"]}
     head_dim = config.hidden_size // config.num_attention_heads
     trained = {"original_max_position_embeddings": config.max_position_embeddings}
     return {
         "base": own | {"rope_type": "default"},
-        "linear": own | {"rope_type": "linear", "factor": float(FACTOR)},
-        "ntk": {"rope_type": "default", "rope_theta": ntk_theta(own["rope_theta"], FACTOR, head_dim)},
-        "yarn": own | {"rope_type": "yarn", "factor": float(FACTOR)} | trained,
+        "linear": own | {"rope_type": "linear", "factor": float(factor)},
+        "ntk": {"rope_type": "default", "rope_theta": ntk_theta(own["rope_theta"], factor, head_dim)},
+        "yarn": own | {"rope_type": "yarn", "factor": float(factor)} | trained,
     }
 
 

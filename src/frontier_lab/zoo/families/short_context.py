@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import multiprocessing
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from frontier_lab.methods.long_context import loss_by_position, recall, token_losses
+from frontier_lab.methods.long_context import loss_by_position, recall, recalled_at, text_losses, token_losses
 from frontier_lab.texts import corpus
 from frontier_lab.texts.ledgers import ROWS, Ledger, row
 from frontier_lab.texts.windows import Windows
 from frontier_lab.zoo.training.loop import Schedule
-from frontier_lab.zoo.training.recipe import Log, train_seed
+from frontier_lab.zoo.training.recipe import SEEDS, Log, train_seed
 from frontier_lab.zoo.training.tokenizers import byte_fallback_bpe, fingerprint
+
+T = TypeVar("T")
 
 VOCABULARY = 1024
 CHARACTERS = 128
@@ -36,6 +40,19 @@ BUCKETS = ((0, 64), (64, 128), (128, 256), (256, 512))
 DISTANCES = (30, 60, 120, 240, 480)
 LONG_WINDOWS = 64
 NEEDLES = 64
+HAYSTACKS = 128
+"""Texts for the recall at every distance in them."""
+
+TUNING = Schedule(
+    steps=SCHEDULE.steps // 10,
+    batch_size=8,
+    context=4 * CONTEXT,
+    learning_rate=1e-3,
+    warmup=6,
+    log_every=20,
+)
+"""A short fine-tuning at four times the length, with as many tokens a step as the training."""
+
 TEXT = "King James Bible, Jargon File (frontier_lab.texts.corpus); ledgers (frontier_lab.texts.ledgers)"
 
 
@@ -87,6 +104,20 @@ def held_out_needles(length: int, distance: int, count: int = NEEDLES) -> Tensor
     """Needles in held-out text, always the same, ``[count, length]``."""
     generator = np.random.default_rng((length, distance))
     return _text_and_ledger("validation")[1].needles(generator, count, length, distance)
+
+
+@functools.cache
+def held_out_haystacks(
+    distances: tuple[int, ...] = DISTANCES, count: int = HAYSTACKS
+) -> tuple[Tensor, Tensor]:
+    """Held-out texts of the longest windows with a question for every distance, always the same.
+
+    Returns:
+        Token ids ``[count, LONGEST - 2]``, and labels with their values, ``[count, len(distances), 2]``.
+    """
+    return _text_and_ledger("validation")[1].haystacks(
+        np.random.default_rng(LONGEST), count, LONGEST, distances
+    )
 
 
 def fit(
@@ -141,24 +172,42 @@ def fit(
     return log
 
 
+def each_seed(work: Path, measured: Callable[[int, Path], T]) -> list[T]:
+    """What ``measured(seed, work)`` gives for every seed, in order; each in a process of one thread."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(SEEDS), spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return list(pool.map(measured, SEEDS, [work] * len(SEEDS)))
+
+
 def extrapolation(model: PreTrainedModel) -> dict[str, float]:
-    """Loss in every bucket of windows of 512 tokens, and recall at every distance within 512 tokens."""
-    losses = loss_by_position(model, held_out_text(LONG_WINDOWS, LONGEST), BUCKETS)
+    """Loss in every bucket of windows of 512 tokens, and recall at every distance within 512 tokens.
+
+    Tokens at multiples of 64 are not scored: ``cut`` predicts them from nothing, so both leave them out.
+    """
+    text = held_out_text(LONG_WINDOWS, LONGEST)
+    losses = loss_by_position(model, text, BUCKETS, leave_out=CONTEXT)
     found = {f"loss_{first}_{end}": loss for (first, end), loss in zip(BUCKETS, losses, strict=True)}
-    for distance in DISTANCES:
-        found[f"recall_{distance}"] = recall(model, held_out_needles(LONGEST, distance))
-    return found
+    recalls = recalled_at(model, *held_out_haystacks()).float().mean(0).tolist()
+    return found | {f"recall_{distance}": share for distance, share in zip(DISTANCES, recalls, strict=True)}
+
+
+def cut_losses(model: PreTrainedModel) -> Tensor:
+    """Loss of the tokens that ``extrapolation`` scores, each window read in pieces of 64 from position 0.
+
+    What reading on must beat. Nothing is charged for the first token of a piece, which is read blind.
+
+    Returns:
+        ``[LONG_WINDOWS, len(BUCKETS)]``, in nats a token.
+    """
+    ids = held_out_text(LONG_WINDOWS, LONGEST)
+    pieces = text_losses(model, ids.reshape(-1, CONTEXT), [(0, CONTEXT)]).reshape(LONG_WINDOWS, -1)
+    return torch.stack([pieces[:, first // CONTEXT : end // CONTEXT].mean(1) for first, end in BUCKETS], 1)
 
 
 def cut(model: PreTrainedModel) -> dict[str, float]:
-    """Loss of the same tokens when the windows are cut to the trained length: what reading on must beat."""
-    ids = held_out_text(LONG_WINDOWS, LONGEST)
-    return {
-        f"loss_{first}_{end}": loss_by_position(
-            model, ids[:, first:end].reshape(-1, CONTEXT), [(0, CONTEXT)]
-        )[0]
-        for first, end in BUCKETS
-    }
+    """Means of ``cut_losses`` over the windows, by the names of ``extrapolation``."""
+    means = cut_losses(model).mean(0).tolist()
+    return {f"loss_{first}_{end}": loss for (first, end), loss in zip(BUCKETS, means, strict=True)}
 
 
 def inside(model: PreTrainedModel) -> dict[str, float]:

@@ -1,0 +1,36 @@
+"""What is kept of the price of stretching SmolLM2 is what the command measures, on the texts kept with it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from frontier_lab import hub
+from frontier_lab.methods.long_context import text_losses, with_rope
+from frontier_lab.studies import smollm2_extrapolation, smollm2_price
+
+STORED = smollm2_price.stored()
+
+
+def test_every_method_has_every_text_of_every_kind() -> None:
+    assert set(STORED["loss"]) == {"base", "linear", "ntk", "yarn"}
+    for found in STORED["loss"].values():
+        assert list(found) == list(STORED["texts"]) == ["bible", "jargon", "unseen"]
+        assert all(len(losses) == smollm2_price.TEXTS for losses in found.values())
+
+
+def test_texts_differ() -> None:
+    texts = [text for kind in STORED["texts"].values() for text in kind]
+    assert len({text[:60] for text in texts}) == len(texts) == 3 * smollm2_price.TEXTS
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize("method", ["base", "linear"])
+def test_a_text_that_it_cannot_have_read_is_measured_again(method: str) -> None:
+    path = hub.path(smollm2_price.HUB_ID)
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    ropes = smollm2_extrapolation.rope_parameters(model.config, smollm2_price.FACTOR)
+    ids = AutoTokenizer.from_pretrained(path)(STORED["texts"]["unseen"][0]).input_ids[: STORED["length"]]
+    losses = text_losses(with_rope(model, ropes[method]), torch.tensor([ids]), [(0, STORED["length"])])
+    assert losses.item() == pytest.approx(STORED["loss"][method]["unseen"][0], abs=2e-3)
