@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from .checking import Function, answer, register, wrong
 
+LAYERS, HEADS = 2, 4
+BUDGET = 740
+"""Of positions that all heads together see."""
+
+ASKED = 32
+"""Texts of the question."""
+
 
 @register("28.1.2-1")
-def _window(function: Function) -> None:
-    """``window(m, share)``: fewest tokens, the query's own among them, that hold ``share`` of the weight."""
-    for m, share in ((1 / 2, 0.95), (1 / 4, 0.95), (1 / 16, 0.5), (1 / 256, 0.99), (1.0, 0.1)):
-        found = answer(function, m, share)
-        wanted, held = 0, 0.0
-        while held < share:
-            held += (1 - math.exp(-m)) * math.exp(-m * wanted)
-            wanted += 1
-        if not isinstance(found, Real):
-            raise wrong("应返回一个整数。", "Return a whole number.")
-        if found != wanted:
-            raise wrong(
-                f"m = {m:g}、占 {share:.0%} 时应为 {wanted}，得到 {found}。"
-                "往回数 w 个词元占去 1 − exp(−m w)，向上取整。",
-                f"For m = {m:g} and {share:.0%} it is {wanted}, not {found}. "
-                "The last w tokens hold 1 − exp(−m w); round up.",
-            )
+def _windows(function: Function) -> None:
+    """``windows()``: positions that each head of each layer sees, ``[2][4]``; the far row is still found."""
+    found = answer(function)
+    shaped = isinstance(found, Sequence) and len(found) == LAYERS
+    if not shaped or any(not isinstance(layer, Sequence) or len(layer) != HEADS for layer in found):
+        raise wrong("应返回 2 层、每层 4 个数。", "Return 2 layers of 4 numbers each.")
+    if any(not isinstance(window, int) or window < 1 for layer in found for window in layer):
+        raise wrong("每个窗口是至少为 1 的整数。", "Every window is a whole number of at least 1.")
+    if (total := sum(map(sum, found))) > BUDGET:
+        raise wrong(
+            f"总数是 {total}，不能超过 {BUDGET}：只有一个头放得下 480 个词元以外。",
+            f"They add up to {total}, over {BUDGET}: one head alone can reach 480 tokens back.",
+        )
+    from transformers import AutoModelForCausalLM
+
+    from frontier_lab import hub
+    from frontier_lab.methods.long_context import recalled_at, with_alibi
+    from frontier_lab.zoo.families.short_context import held_out_haystacks
+
+    path = hub.path("bigscience/bloom-560m")
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    texts, questions = (part[:ASKED] for part in held_out_haystacks())
+    farthest = questions[:, -1:]
+    before = recalled_at(model, texts, farthest).float().mean().item()
+    after = recalled_at(with_alibi(model, window=found), texts, farthest).float().mean().item()
+    if after < before - 0.1:
+        raise wrong(
+            f"隔 480 个词元只找回 {after:.0%}，不设窗口时是 {before:.0%}。"
+            "要看得远的是斜率最缓的头，再想想是哪一层的。",
+            f"Only {after:.0%} is found 480 tokens back, and {before:.0%} without windows. "
+            "It takes the head with the gentlest slope to see that far; think again which layer's.",
+        )
 
 
 @register("28.1.2-2")

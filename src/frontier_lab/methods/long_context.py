@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -161,7 +161,9 @@ def with_rope(
     return scaled.eval()
 
 
-def with_alibi(model: PreTrainedModel, *, divide: float = 1.0, window: int | None = None) -> PreTrainedModel:
+def with_alibi(
+    model: PreTrainedModel, *, divide: float = 1.0, window: int | Sequence[Sequence[int]] | None = None
+) -> PreTrainedModel:
     """A copy of an ALiBi model, same weights, with flatter slopes or an end to what it sees.
 
     transformers computes Bloom's biases on the way, and no config holds them: they are changed where each
@@ -170,13 +172,15 @@ def with_alibi(model: PreTrainedModel, *, divide: float = 1.0, window: int | Non
     Args:
         model: a ``BloomForCausalLM``.
         divide: every slope by this; ``math.inf`` leaves no bias at all.
-        window: positions that a query sees, itself among them; all of the past if ``None``.
+        window: positions that a query sees, itself among them; one for all, or one for each layer and head,
+            ``[layers][heads]``; all of the past if ``None``.
 
     Returns:
         A new model in eval mode; the given one is unchanged.
 
     Raises:
-        ValueError: the model is no Bloom, ``divide`` is not positive, or ``window`` is not at least 1.
+        ValueError: the model is no Bloom, ``divide`` is not positive, or ``window`` is not at least 1, or not
+            one for each layer and head.
 
     Source of ``divide``: Al-Khateeb et al., "Position Interpolation Improves ALiBi Extrapolation" (2023).
     """
@@ -184,19 +188,30 @@ def with_alibi(model: PreTrainedModel, *, divide: float = 1.0, window: int | Non
         raise ValueError(f"model: got {type(model).__name__}, wanted a BloomForCausalLM")
     if not divide > 0:
         raise ValueError(f"divide: got {divide}, wanted more than 0")
-    if window is not None and window < 1:
-        raise ValueError(f"window: got {window}, wanted at least 1")
+    layers, heads = model.config.n_layer, model.config.n_head
+    limits = None if window is None else torch.as_tensor(window)
+    if limits is not None:
+        if limits.ndim and limits.shape != (layers, heads):
+            raise ValueError(f"window: got {list(limits.shape)} numbers, wanted one or {[layers, heads]}")
+        if limits.min() < 1:
+            raise ValueError(f"window: got {int(limits.min())}, wanted at least 1")
+        limits = limits.expand(layers, heads)
 
-    def change(_: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        bias = named["alibi"] / divide  # [B * H, 1, keys]
-        if window is not None:
-            keys = torch.arange(bias.shape[-1], device=bias.device)
-            queries = keys[-positional[0].shape[1] :]
-            gone = queries[:, None] - keys >= window  # [queries, keys]
-            bias = bias.masked_fill(gone, torch.finfo(bias.dtype).min)
-        return positional, named | {"alibi": bias}
+    def changing(limit: Tensor | None) -> Callable[..., tuple[Any, dict[str, Any]]]:
+        def change(_: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            bias = named["alibi"] / divide  # [B * H, 1, keys]
+            if limit is not None:
+                keys = torch.arange(bias.shape[-1], device=bias.device)
+                queries = keys[-positional[0].shape[1] :]
+                gone = queries[:, None] - keys >= limit.to(bias.device)[:, None, None]  # [H, queries, keys]
+                gone = gone.repeat(len(bias) // heads, 1, 1)
+                bias = bias.masked_fill(gone, torch.finfo(bias.dtype).min)
+            return positional, named | {"alibi": bias}
+
+        return change
 
     changed = copy.deepcopy(model).eval()
-    for block in changed.transformer.h:
-        block.self_attention.register_forward_pre_hook(change, with_kwargs=True)
+    for layer, block in enumerate(changed.transformer.h):
+        limit = None if limits is None else limits[layer]
+        block.self_attention.register_forward_pre_hook(changing(limit), with_kwargs=True)
     return changed

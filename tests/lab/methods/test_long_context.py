@@ -150,6 +150,22 @@ def test_a_window_holds_for_padded_rows_and_token_by_token() -> None:
 
 
 @torch.no_grad()
+def test_a_window_of_its_own_for_every_head_reaches_as_far_as_the_widest() -> None:
+    model, ids = alibi(), torch.randint(0, 1024, (2, 40))
+    same = lc.with_alibi(model, window=[[8] * 4])
+    torch.testing.assert_close(
+        same(input_ids=ids).logits, lc.with_alibi(model, window=8)(input_ids=ids).logits
+    )
+    wide = lc.with_alibi(model, window=[[2, 12, 2, 2]])
+    other = ids.clone()
+    other[:, 10] = (other[:, 10] + 1) % 1024
+    changed = (wide(input_ids=ids).logits != wide(input_ids=other).logits).any(-1)
+    assert [row.nonzero().flatten().tolist() for row in changed] == [list(range(10, 22))] * 2
+    with pytest.raises(ValueError, match=r"window: got \[1, 3\] numbers, wanted one or \[1, 4\]"):
+        lc.with_alibi(model, window=[[8] * 3])
+
+
+@torch.no_grad()
 def test_divided_slopes_are_distances_divided_and_infinity_is_no_bias() -> None:
     model, ids = alibi(), torch.randint(0, 1024, (1, 40))
     attention = model.transformer.h[0].self_attention
