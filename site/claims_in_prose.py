@@ -133,9 +133,10 @@ def errata(block: Block) -> Iterator[tuple[Sentence, str]]:
 
 
 def summary(block: Block) -> Iterator[tuple[Sentence, str]]:
-    """Sentences of the summary."""
-    if block.section.startswith("小结") and block.kind in ("paragraph", "item"):
-        for sentence in block.sentences:
+    """Sentences of the summary; of a table there, the rows."""
+    if block.section.startswith("小结") and block.kind in ("paragraph", "item", "row"):
+        whole = [Sentence(block.words, block.marks)]
+        for sentence in whole if block.kind == "row" else block.sentences:
             if not is_excused(sentence):
                 yield sentence, "a sentence of 小结"
 

@@ -113,6 +113,11 @@ def test_the_sound_book_is_sound(book: Path) -> None:
             "is a row of 原文勘误 and carries no mark",
         ),
         ("百分点{claim}`far-recall`", "百分点", "is a sentence of 小结 and carries no mark"),
+        (
+            "是一回事{derived}`check-untuned`。\n",
+            "。\n\n| 甲 |\n|---|\n| 乙好 |\n",
+            "乙好」 is a sentence of 小结",
+        ),
         ("全页执行一分钟。\n", "全页执行一分钟。\n\n它总是更好。\n", "is a sentence of the opening"),
         # marks lead nowhere, or stand where they do not belong
         ("高 0.25{claim}`far-recall`", "高 0.25{claim}`near-recall`", "there is no claim 'near-recall'"),

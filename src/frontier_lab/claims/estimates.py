@@ -131,6 +131,11 @@ def _are_hits(*samples: NDArray[np.float64]) -> bool:
     return all(bool(np.isin(sample, (0, 1)).all()) for sample in samples)
 
 
+def _fewest(hits: NDArray[np.float64]) -> int:
+    """Hits or misses, whichever are fewer."""
+    return int(min(hits.sum(), len(hits) - hits.sum()))
+
+
 def _hits(values: ArrayLike, name: str) -> NDArray[np.float64]:
     found = _numbers(values, name, 1)
     if not _are_hits(found):
@@ -149,8 +154,14 @@ def mean(values: ArrayLike, unit: str) -> Estimate:
     Args:
         values: one for each unit, ``[n]``.
         unit: a key of ``UNITS``.
+
+    Raises:
+        ValueError: of hits (0 or 1), there are fewer than ten, or fewer than ten misses: see ``share``.
     """
-    return _t(_numbers(values, "values"), unit, "t")
+    found = _numbers(values, "values")
+    if _are_hits(found) and (fewest := _fewest(found)) < FEW_DISCORDANT:
+        raise ValueError(f"values: got {fewest} hits or misses, wanted {FEW_DISCORDANT} or more; use `share`")
+    return _t(found, unit, "t")
 
 
 def paired(after: ArrayLike, before: ArrayLike, unit: str) -> Estimate:
@@ -181,10 +192,10 @@ def unpaired(one: ArrayLike, other: ArrayLike, unit: str) -> Estimate:
     """
     first, second = _numbers(one, "one"), _numbers(other, "other")
     if _are_hits(first, second):
-        fewest = min(min(hits.sum(), len(hits) - hits.sum()) for hits in (first, second))
+        fewest = min(_fewest(first), _fewest(second))
         if fewest < FEW_DISCORDANT:
             raise ValueError(
-                f"one, other: got {fewest:.0f} hits or misses in one of them, wanted {FEW_DISCORDANT} or "
+                f"one, other: got {fewest} hits or misses in one of them, wanted {FEW_DISCORDANT} or "
                 "more for a t-distribution; use `unpaired_shares`"
             )
     compared = CompareMeans(DescrStatsW(first), DescrStatsW(second))
@@ -282,6 +293,11 @@ def resampled(values: ArrayLike, unit: str, clusters: Sequence[object] | ArrayLi
         if labels.shape != found.shape:
             raise ValueError(f"clusters: got shape {labels.shape}, wanted {found.shape}, one for each value")
         found = np.array([found[labels == label].mean() for label in np.unique(labels)])
+    elif np.isin(found, (-1, 0, 1)).all() and (differ := np.count_nonzero(found)) < FEW_DISCORDANT:
+        raise ValueError(
+            f"values: got {differ} differences of hits that are not 0, wanted {FEW_DISCORDANT} or more; "
+            "use `paired_shares`"
+        )
     n = len(found)
     if n < 10:
         raise ValueError(f"values: got {n} units, wanted 10 or more to resample; use `mean`")

@@ -227,6 +227,8 @@ ONES = np.ones(20)
         (lambda: mean([1.0, math.nan], "seed"), "wanted 2 or more finite numbers"),
         (lambda: mean([[1.0, 2.0]], "seed"), "in a row"),
         (lambda: mean([1.0, 2.0], "token"), "unit: got 'token', wanted one of seed"),
+        (lambda: mean(hits(55, 64), "needle"), "got 9 hits or misses, wanted 10 or more; use `share`"),
+        (lambda: resampled(hits(9, 64), "needle"), "got 9 differences of hits that are not 0"),
         (lambda: paired([1, 2, 3], [1, 2], "seed"), "got 2 numbers, wanted 3"),
         (lambda: paired(hits(9, 50), hits(0, 50), "needle"), "got 9 pairs of hits that differ"),
         (lambda: unpaired(ONES * 2, ONES * 3, "word"), "20 equal numbers"),
