@@ -56,7 +56,7 @@ WORDS = {
     "seeds": Text("，种子 {}", ", seed {}"),
     "many": Text("，种子 {}", ", seeds {}"),
     "baseline": Text("对照", "Baseline"),
-    "rival": Text("另一种解释", "Rival explanation"),
+    "rival": Text("另一种解释", "Rival"),
     "excluded": Text("已排除：", "Excluded: "),
     "open": Text("未排除。", "Not excluded."),
     "also": Text("同时测得", "Also measured"),
