@@ -19,6 +19,7 @@ import frontier_widgets
 import inputs
 import nbformat
 from babel.messages.mofile import read_mo
+from claim_marks import MARK, setup_claims, without_roles
 from docutils import nodes
 from downloads import HAN, SEGMENT, in_english, translated_html, translated_lines, with_live_figures
 from formulas import setup_formulas
@@ -158,6 +159,8 @@ def write_scripts(app: Sphinx, env: Any) -> None:
         script = frontier_widgets.registry_script([name])
         (static / f"frontier-component-{name}.js").write_text(script, "utf8")
     shutil.copyfile(frontier_widgets.HOST, static / "frontier-host.js")
+    shutil.copyfile(frontier_widgets.CLAIMS, static / "frontier-claims.js")
+    shutil.copyfile(frontier_widgets.MEASURES, static / "frontier-measures.js")
 
 
 def page_context(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -183,8 +186,10 @@ def page_context(app: Sphinx, pagename: str, template: str, context: dict[str, A
     context["body"] = body
     for files in (context["script_files"], context["css_files"]):
         files[:] = [file for file in files if is_used(str(file.filename or ""), body)]
-    if pagename == "search":
-        app.add_js_file("search.js")
+    if pagename in ("search", "evidence"):
+        app.add_js_file(f"{pagename}.js")
+    if MARK in body:
+        app.add_js_file("frontier-claims.js", loading_method="defer")
     if COMPONENT.search(body):
         saved = saved_widgets(app.env, pagename).get("body", "")
         for name in frontier_widgets.components():
@@ -208,6 +213,9 @@ def write_notebooks(app: Sphinx) -> None:
         notebook = nbformat.read(file, as_version=4)
         if app.config.language == "en":
             notebook = in_english(notebook, catalogue(app, page.as_posix()))
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = without_roles(cell.source)
         file.write_text(nbformat.writes(with_live_figures(notebook), version=4) + "\n", "utf8")
 
 
@@ -227,8 +235,10 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         return
     write_notebooks(app)
     static = Path(app.outdir, "_static")
-    for name in browser_models.MODELS:
+    for name in (*browser_models.MODELS, *browser_models.SNAPSHOTS):
         (static / f"frontier-checkpoint-{name}.js").write_text(browser_models.script(name), "utf8")
+    for name in browser_models.TEXTS:
+        (static / f"frontier-texts-{name}.js").write_text(browser_models.texts_script(name), "utf8")
     for name in UNUSED:
         place = static / name
         if place.is_dir():
@@ -244,6 +254,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     inputs.record()
     setup_formulas()
+    setup_claims(app)
     app.add_config_value("frontier_repository", "", "html")
     app.add_config_value("frontier_branch", "main", "html")
     app.add_post_transform(TranslateLiterals)

@@ -1,4 +1,5 @@
-// Bundles: one ES module for each component, one classic script for the host. The results are committed, so
+// Bundles: one ES module for each component, classic scripts for the host, for the cards of claims and for what
+// measures a claim again. The results are committed, so
 // that the package installs from git without Node; a test builds again and compares the bytes.
 import { build } from "esbuild";
 import { readFileSync } from "node:fs";
@@ -65,5 +66,17 @@ await Promise.all([
     loader: { ".css": "text" },
     entryPoints: [join(here, "src/host/index.ts")],
     outfile: join(outdir, "host.js"),
+  }),
+  build({
+    ...shared,
+    format: "iife",
+    entryPoints: [join(here, "src/claims/index.ts")],
+    outfile: join(outdir, "claims.js"),
+  }),
+  build({
+    ...shared,
+    format: "iife",
+    entryPoints: [join(here, "src/claims/measures/index.ts")],
+    outfile: join(outdir, "measures.js"),
   }),
 ]);

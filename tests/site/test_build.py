@@ -16,7 +16,7 @@ import pytest
 import yaml
 from built_site import ROOT, load_tool, tool
 
-from frontier_lab.figure_data.browser_models import MODELS
+from frontier_lab.figure_data.browser_models import MODELS, SNAPSHOTS, TEXTS
 
 MEGABYTE = 1_000_000
 ATTENTION_PAGE = "28-4-interpretability/1-attention-visualization"
@@ -200,9 +200,9 @@ def test_the_address_of_a_figures_script_changes_with_it(site: Path) -> None:
     found = set()
     for page in site.rglob("*.html"):
         found |= set(re.findall(r'src="[^"]*(frontier-[^"]*)"', page.read_text("utf8")))
-    assert len(found) == 4, found
+    assert len(found) == 5, found
     for address in found:
-        assert re.fullmatch(r"frontier-(host|component-\w+)\.js\?v=[0-9a-f]{8}", address)
+        assert re.fullmatch(r"frontier-(host|claims|component-\w+)\.js\?v=[0-9a-f]{8}", address)
 
 
 def test_english_pages_share_the_files_of_the_chinese_ones(site: Path) -> None:
@@ -214,9 +214,9 @@ def test_what_a_site_adds_to_its_pages_is_small(site: Path) -> None:
     """The files that pages share, the search, and each page and its notebook in both languages."""
     names = digests(site)
     size = {name: (site / name).stat().st_size for name in names}
-    # Checkpoints are loaded when a reader types a sentence, and by no page before.
-    weights = [name for name in names if name.startswith("_static/frontier-checkpoint-")]
-    assert len(weights) == len(MODELS)
+    # What is loaded when a reader types a sentence or measures a claim, and by no page before.
+    weights = [name for name in names if re.match("_static/frontier-(checkpoint-|texts-|measures)", name)]
+    assert len(weights) == len(MODELS) + len(SNAPSHOTS) + len(TEXTS) + 1
     assert max(size[name] for name in weights) < 1.7 * MEGABYTE
     static = sum(size[name] for name in names if name.startswith("_static/") and name not in weights)
     assert static < 1.5 * MEGABYTE

@@ -1,7 +1,7 @@
 """Live figures that run in Jupyter, Colab and VS Code, and without a kernel in a static page."""
 
 from .attention_pattern_analyzer import AttentionPatternAnalyzer, example_of
-from .components import HOST, Component, components, registry_script, slim_state
+from .components import CLAIMS, HOST, MEASURES, Component, components, registry_script, slim_state
 from .long_context_strategies import LongContextStrategies
 from .moe_routing import MoERouting
 from .moe_routing.math import (
@@ -18,7 +18,9 @@ from .moe_routing.routers import Routed, compare_routers
 from .moe_routing.sizes import MIXTURES, Mixture, Sizes, sizes
 
 __all__ = [
+    "CLAIMS",
     "HOST",
+    "MEASURES",
     "MIXTURES",
     "AttentionPatternAnalyzer",
     "Component",

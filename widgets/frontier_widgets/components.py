@@ -14,6 +14,12 @@ HERE = Path(__file__).parent
 HOST = HERE / "static" / "host.js"
 """The classic script that mounts components in a page without a kernel."""
 
+CLAIMS = HERE / "static" / "claims.js"
+"""The classic script that shows the evidence of a page's claims as cards."""
+
+MEASURES = HERE / "static" / "measures.js"
+"""The classic script that measures a claim again, which the cards add when a reader asks for it."""
+
 NOT_RUN = {"zh": "运行本单元格，就能看到这张图。", "en": "Run this cell to see the figure."}
 """What stands in the place of a figure in a notebook that is opened and not run."""
 

@@ -1,7 +1,8 @@
-"""Checkpoints that a page can run in the reader's browser, by ``widgets/src/reader/model.ts``.
+"""Checkpoints and texts that a page can use in the reader's browser: ``widgets/src/reader`` and ``claims``.
 
 A page opened from disk may load scripts and nothing else, so each checkpoint is published as a script that
-registers its files; the page adds the script when the reader first types, and never before.
+registers its files, and so is held-out text to measure claims on; the page adds a script when the reader
+first types or measures, and never before.
 """
 
 from __future__ import annotations
@@ -9,27 +10,48 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from frontier_lab.storage.checkpoints import committed
+from frontier_lab.texts.ledgers import Ledger
+from frontier_lab.texts.windows import MIXTURE, Windows
+from frontier_lab.zoo.families import short_context
 
 MODELS = ("induction", "llama", "mixtral")
 """Names of the committed checkpoints, in the page and in the manifest."""
 
+SNAPSHOTS = {"mixtral-unbalanced-40": ("mixtral", "snapshots/unbalanced-40")}
+"""Further weights for claims alone: name in the page to checkpoint and folder in it; in no figure."""
+
+TEXTS = ("llama", "mixtral")
+"""Checkpoints whose held-out text a page can draw from."""
+
 
 def files(name: str) -> dict[str, Path]:
-    """``config``, ``tokenizer`` and ``weights`` of a committed checkpoint.
+    """``config``, ``tokenizer`` and ``weights`` of a committed checkpoint or snapshot.
 
     Raises:
-        ValueError: the name is none of ``MODELS``.
+        ValueError: the name is none of ``MODELS`` and ``SNAPSHOTS``.
     """
-    if name not in MODELS:
-        raise ValueError(f"name: got {name!r}, wanted one of {sorted(MODELS)}")
-    folder = committed(name)  # whatever FRONTIER_MODELS says: a page runs this size, not the real one
+    if name not in MODELS and name not in SNAPSHOTS:
+        raise ValueError(f"name: got {name!r}, wanted one of {sorted([*MODELS, *SNAPSHOTS])}")
+    recipe, inside = SNAPSHOTS.get(name, (name, ""))
+    folder = committed(recipe)  # whatever FRONTIER_MODELS says: a page runs this size, not the real one
     return {
-        "config": folder / "config.json",
+        "config": folder / inside / "config.json",
         "tokenizer": folder / "tokenizer.json",
-        "weights": folder / "model.safetensors",
+        "weights": folder / inside / "model.safetensors",
     }
+
+
+def _registered(place: str, name: str, entry: dict[str, Any]) -> str:
+    """A script that puts an entry into ``window[place][name]``."""
+    text = json.dumps({name: entry}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f"window.{place}=Object.assign(window.{place}||{{}},{text});\n"
 
 
 def script(name: str) -> str:
@@ -37,5 +59,35 @@ def script(name: str) -> str:
     found = files(name)
     entry = {key: json.loads(found[key].read_text("utf8")) for key in ("config", "tokenizer")}
     entry["weights"] = base64.b64encode(found["weights"].read_bytes()).decode()
-    text = json.dumps({name: entry}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return f"window.frontierCheckpoints=Object.assign(window.frontierCheckpoints||{{}},{text});\n"
+    return _registered("frontierCheckpoints", name, entry)
+
+
+def packed(ids: NDArray[np.int64]) -> str:
+    """Token ids as two bytes each, the lower first, in base64."""
+    return base64.b64encode(ids.astype("<u2").tobytes()).decode()
+
+
+def ledger_words(ledger: Ledger) -> dict[str, Any]:
+    """Token ids of a ledger's words, as the page's own needles need them."""
+    return {"labels": ledger.labels, "values": ledger.values, "comma": ledger.comma}
+
+
+def texts_script(name: str) -> str:
+    """The script that puts held-out text into ``window.frontierTexts[name]``.
+
+    ``streams``: of each kind of text; for the model that knows ledgers the one text that stands between their
+    rows, and ``ledger``, the token ids of their words.
+
+    Raises:
+        ValueError: the name is none of ``TEXTS``.
+    """
+    if name not in TEXTS:
+        raise ValueError(f"name: got {name!r}, wanted one of {sorted(TEXTS)}")
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(committed(name)))
+    mixture = short_context.MIXTURE if name == "llama" else MIXTURE
+    streams = list(Windows(tokenizer, "validation", mixture).streams.values())
+    entry: dict[str, Any] = {"streams": [packed(stream) for stream in streams]}
+    if name == "llama":
+        ledger = Ledger(tokenizer, np.concatenate(streams))
+        entry = {"streams": [packed(ledger.text)], "ledger": ledger_words(ledger)}
+    return _registered("frontierTexts", name, entry)

@@ -2,6 +2,7 @@
 // beside the page, or the kernel. Never before it is asked.
 import type { AnyModel } from "../base/afm";
 import { fromBase64 } from "../base/bytes";
+import { addScript } from "../base/scripts";
 import { TinyModel, type Checkpoint } from "./model";
 
 declare global {
@@ -25,13 +26,17 @@ const loaded = new Map<string, Promise<TinyModel>>();
 /**
  * The model by its name, loaded once for a page; a failure
  * is not remembered, so that the reader can try again.
+ *
+ * @param from - asks the kernel where there is no static page; null on pages that are always static.
  */
-export function loadModel(name: string, from: AnyModel, text: LoadStrings): Promise<TinyModel> {
+export function loadModel(name: string, from: AnyModel | null, text: LoadStrings): Promise<TinyModel> {
   let model = loaded.get(name);
   if (!model) {
     model = (async () =>
       new TinyModel(
-        await (window.frontierStatic === undefined ? fromKernel(name, from, text) : fromPage(name, text)),
+        await (window.frontierStatic === undefined && from
+          ? fromKernel(name, from, text)
+          : fromPage(name, text)),
       ))();
     loaded.set(name, model);
     model.catch(() => loaded.delete(name));
@@ -39,21 +44,12 @@ export function loadModel(name: string, from: AnyModel, text: LoadStrings): Prom
   return model;
 }
 
-/** A page on file:// may run scripts, where it may not fetch. */
 async function fromPage(name: string, text: LoadStrings): Promise<Checkpoint> {
   const file = `frontier-checkpoint-${name}.js`;
-  if (!window.frontierCheckpoints?.[name]) {
-    await new Promise<void>((resolve, reject) => {
-      const script = document.createElement("script");
-      script.src = new URL(file, window.frontierStatic).href;
-      script.onload = () => resolve();
-      script.onerror = () => {
-        script.remove();
-        reject(new Error(text.noScript(file)));
-      };
-      document.head.append(script);
+  if (!window.frontierCheckpoints?.[name])
+    await addScript(file, window.frontierStatic).catch(() => {
+      throw new Error(text.noScript(file));
     });
-  }
   const entry = window.frontierCheckpoints?.[name];
   if (!entry) throw new Error(text.noScript(file));
   return { ...entry, weights: fromBase64(entry.weights) };

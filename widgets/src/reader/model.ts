@@ -4,52 +4,11 @@
 // widgets/tests/golden/tiny_model.json holds PyTorch's numbers.
 import { draws } from "../base/draws";
 import { largest, product, softmax } from "./arithmetic";
+import type { Checkpoint, Config, Off, Pass, Rope } from "./formats";
 import { readTensors } from "./safetensors";
-import { Tokenizer, type TokenizerFile } from "./tokenizer";
+import { Tokenizer } from "./tokenizer";
 
-export interface Config {
-  model_type: string;
-  hidden_size: number;
-  intermediate_size: number;
-  num_hidden_layers: number;
-  num_attention_heads: number;
-  num_key_value_heads: number;
-  head_dim: number | null;
-  num_local_experts?: number;
-  num_experts_per_tok?: number;
-  rms_norm_eps: number;
-  rope_parameters: { rope_theta: number; rope_type: string };
-  max_position_embeddings: number;
-  vocab_size: number;
-  tie_word_embeddings: boolean;
-  sliding_window?: number | null;
-}
-
-/** Files of a checkpoint as they come with the page. */
-export interface Checkpoint {
-  config: Config;
-  tokenizer: TokenizerFile;
-  /** Bytes of model.safetensors. */
-  weights: DataView;
-}
-
-export interface Pass {
-  ids: number[];
-  /** Next-token scores of every position, [T · V]. */
-  logits: Float32Array;
-  /** Router scores before softmax of each layer, [T · E]; none for a dense model. */
-  routers: Float32Array[];
-  /** Attention probabilities of each layer, [H · T · T], zero above the diagonal. */
-  attentions: Float32Array[];
-  /** What each layer's tokens bring to those that look at them, [T · KV heads · head width]. */
-  values: Float32Array[];
-}
-
-/**
- * An expert that no token may choose, or a head whose
- * result is zero or its mean over the tokens that are read.
- */
-export type Off = { layer: number; expert: number } | { layer: number; head: number; kind: "zero" | "mean" };
+export type { Checkpoint, Config, Off, Pass, Rope } from "./formats";
 
 /**
  * Keys and values of the tokens read so far, one array for each layer, [positions · KV heads · head width].
@@ -98,7 +57,7 @@ export class TinyModel {
   readonly #embedding: Float32Array; // [V · D]
   readonly #norm: Float32Array; // [D]
   readonly #layers: Layer[];
-  readonly #frequencies: Float64Array; // [dh / 2]
+  readonly #rope: Rope;
 
   constructor({ config, tokenizer, weights }: Checkpoint) {
     if (!["llama", "mixtral"].includes(config.model_type))
@@ -158,10 +117,12 @@ export class TinyModel {
     this.parameters = read;
     if (tensors.size !== 2 + config.num_hidden_layers * (6 + (E ? 1 + 3 * E : 3)))
       throw new Error(`weights: ${tensors.size} tensors, some of which config does not name`);
-    this.#frequencies = Float64Array.from(
-      { length: this.#head / 2 },
-      (_, i) => config.rope_parameters.rope_theta ** ((-2 * i) / this.#head),
-    );
+    const { rope_theta: base } = config.rope_parameters;
+    this.#rope = {
+      frequencies: Float64Array.from({ length: this.#head / 2 }, (_, i) => base ** ((-2 * i) / this.#head)),
+      temperature: 1,
+      longest: config.max_position_embeddings,
+    };
   }
 
   get layers(): number {
@@ -180,6 +141,19 @@ export class TinyModel {
     return this.#read(ids, this.#cache(ids.length), off);
   }
 
+  /**
+   * Next-token scores after the last token alone, [V], a fraction of the work of `forward`: in the last
+   * layer nothing but keys and values is computed of the others.
+   */
+  last(ids: readonly number[], rope: Rope = this.#rope): Float32Array {
+    return this.#read(ids, this.#cache(ids.length), undefined, rope, true).logits;
+  }
+
+  /** Width of a head, which a `Rope` has to fit. */
+  get headWidth(): number {
+    return this.#head;
+  }
+
   /** Mean next-token cross-entropy in nats; NaN for a single token. */
   loss({ ids, logits }: Pass): number {
     const V = this.config.vocab_size;
@@ -194,7 +168,7 @@ export class TinyModel {
    */
   generate(ids: readonly number[], count: number, { temperature = 0.8, topK = 40, seed = 0 } = {}): number[] {
     const draw = draws(seed, 0);
-    const room = Math.min(count, this.config.max_position_embeddings - ids.length);
+    const room = Math.min(count, this.#rope.longest - ids.length);
     const cache = this.#cache(ids.length + Math.max(0, room));
     const end = this.tokenizer.end;
     const found: number[] = [];
@@ -223,12 +197,13 @@ export class TinyModel {
     return { keys: room(), values: room(), length: 0 };
   }
 
-  #read(ids: readonly number[], cache: Cache, off?: Off): Pass {
+  #read(ids: readonly number[], cache: Cache, off?: Off, rope = this.#rope, lastOnly = false): Pass {
     const D = this.#width;
-    const { vocab_size: V, max_position_embeddings: longest } = this.config;
+    const { vocab_size: V } = this.config;
     const T = ids.length;
     const past = cache.length;
-    if (past + T > longest) throw new Error(`ids: got ${past + T} tokens, wanted ${longest} at most`);
+    if (past + T > rope.longest)
+      throw new Error(`ids: got ${past + T} tokens, wanted ${rope.longest} at most`);
     const wrong = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < V));
     if (wrong !== undefined) throw new Error(`ids: got ${wrong}, wanted integers from 0 to ${V - 1}`);
     const x = new Float32Array(T * D);
@@ -237,6 +212,7 @@ export class TinyModel {
     const attentions: Float32Array[] = [];
     this.#layers.forEach((layer, l) => {
       const here = off?.layer === l ? off : undefined;
+      const first = lastOnly && l === this.layers - 1 ? T - 1 : 0;
       attentions.push(
         this.#attend(
           layer,
@@ -245,16 +221,19 @@ export class TinyModel {
           past,
           cache.keys[l],
           cache.values[l],
+          rope,
+          first,
           here && "head" in here ? here : undefined,
         ),
       );
-      const scores = this.#mix(layer, x, T, here && "expert" in here ? here.expert : -1);
+      const scores = this.#mix(layer, x, T, first, here && "expert" in here ? here.expert : -1);
       if (scores) routers.push(scores);
     });
     cache.length += T;
     const normed = this.#normalise(x, this.#norm);
-    const logits = new Float32Array(T * V);
-    for (let t = 0; t < T; t++) product(this.#embedding, normed, t * D, D, logits, t * V);
+    const from = lastOnly ? T - 1 : 0;
+    const logits = new Float32Array((T - from) * V);
+    for (let t = from; t < T; t++) product(this.#embedding, normed, t * D, D, logits, (t - from) * V);
     return { ids: [...ids], logits, routers, attentions, values: cache.values };
   }
 
@@ -271,11 +250,17 @@ export class TinyModel {
   }
 
   /** Turns the pairs (i, i + dh/2) of each head by position · frequency, in place. */
-  #rotate(x: Float32Array, start: number, heads: number, position: number): void {
-    const pairs = this.#frequencies.length;
+  #rotate(
+    x: Float32Array,
+    start: number,
+    heads: number,
+    position: number,
+    { frequencies, temperature }: Rope,
+  ): void {
+    const pairs = frequencies.length;
     for (let i = 0; i < pairs; i++) {
-      const cos = Math.cos(position * this.#frequencies[i]);
-      const sin = Math.sin(position * this.#frequencies[i]);
+      const cos = temperature * Math.cos(position * frequencies[i]);
+      const sin = temperature * Math.sin(position * frequencies[i]);
       for (let head = 0; head < heads; head++) {
         const at = start + head * this.#head + i;
         const [a, b] = [x[at], x[at + pairs]];
@@ -316,6 +301,8 @@ export class TinyModel {
     past: number,
     keys: Float32Array,
     values: Float32Array,
+    rope: Rope,
+    first: number,
     off?: { head: number; kind: "zero" | "mean" },
   ): Float32Array {
     const D = this.#width;
@@ -331,9 +318,10 @@ export class TinyModel {
       const position = past + t;
       product(layer.key, normed, t * D, D, keys, position * row);
       product(layer.value, normed, t * D, D, values, position * row);
-      this.#rotate(keys, position * row, KV, position);
+      this.#rotate(keys, position * row, KV, position, rope);
+      if (t < first) continue;
       product(layer.query, normed, t * D, D, query);
-      this.#rotate(query, 0, H, position);
+      this.#rotate(query, 0, H, position, rope);
       for (let head = 0; head < H; head++) {
         const group = Math.floor(head / (H / KV)) * width;
         const scores = new Float64Array(position + 1);
@@ -356,7 +344,7 @@ export class TinyModel {
         for (let t = 0; t < T; t++) mixed[t * H * width + i] = mean;
       }
     }
-    for (let t = 0; t < T; t++) {
+    for (let t = first; t < T; t++) {
       product(layer.output, mixed, t * H * width, H * width, added);
       for (let i = 0; i < D; i++) x[t * D + i] += added[i];
     }
@@ -364,7 +352,7 @@ export class TinyModel {
   }
 
   /** Adds the network's answer, a mixture of experts or a dense one, and returns the router's scores. */
-  #mix(layer: Layer, x: Float32Array, T: number, off: number): Float32Array | null {
+  #mix(layer: Layer, x: Float32Array, T: number, first: number, off: number): Float32Array | null {
     const D = this.#width;
     const F = this.config.intermediate_size;
     const E = this.experts;
@@ -373,7 +361,7 @@ export class TinyModel {
     const gate = new Float32Array(F);
     const up = new Float32Array(F);
     const out = new Float32Array(D);
-    for (let t = 0; t < T; t++) {
+    for (let t = first; t < T; t++) {
       let chosen = [0];
       let weights = [1];
       if (layer.router && scores) {
