@@ -41,27 +41,29 @@ def _layers_needed(function: Function) -> None:
 
 
 @register("28.1.3-2")
-def _streaming_mask(function: Function) -> None:
-    """``streaming_mask(n, window, sinks)``: causal, the last ``window`` tokens and the first ``sinks``."""
-    for n, window, sinks in ((12, 4, 2), (9, 3, 0), (5, 8, 4), (20, 1, 4)):
-        found = _table(answer(function, n, window, sinks), n, n)
-        for i in range(n):
-            seen = found[i].nonzero().flatten().tolist()
-            if seen and seen[-1] > i:
-                raise wrong(
-                    f"第 {i} 个词元看见了后面的第 {seen[-1]} 个。", f"Token {i} sees {seen[-1]}, a later one."
-                )
-            recent = {j for j in range(i + 1) if i - j < window}
-            if not recent <= set(seen):
-                raise wrong(
-                    f"第 {i} 个词元应看见最近 {window} 个，含自己。",
-                    f"Token {i} sees the last {window} tokens, itself among them.",
-                )
-            if set(seen) != recent | set(range(min(sinks, i + 1))):
-                raise wrong(
-                    f"除了窗口，第 {i} 个词元还应看见最前面 {sinks} 个，别的都不看。",
-                    f"Beside the window, token {i} sees the first {sinks} tokens and nothing else.",
-                )
+def _cached_tokens(function: Function) -> None:
+    """``cached_tokens(kinds, window, n)``: tokens that all layers keep, counted layer by layer."""
+    near, whole = "sliding_attention", "full_attention"
+    for kinds, window, n in (
+        ([whole] * 3, 8, 100),
+        ([near] * 3, 8, 100),
+        ([near, near, whole], 8, 5),
+        ([near] * 5 + [whole], 1024, 131072),
+    ):
+        found = answer(function, list(kinds), window, n)
+        if not isinstance(found, Real):
+            raise wrong("应返回一个整数。", "Return a whole number.")
+        wanted = 0
+        for kind in kinds:
+            wanted += n if kind == whole or n < window else window
+        if found != wanted:
+            raise wrong(
+                f"{kinds.count(near)} 层窗口（{window}）、{kinds.count(whole)} 层全局，读 {n} 个词元，"
+                f"应为 {wanted}，得到 {found}。窗口层最多留 window 个，读得还少时有几个留几个。",
+                f"{kinds.count(near)} window layers ({window}) and {kinds.count(whole)} full ones "
+                f"keep {wanted} after {n} tokens, not {found}. A window layer keeps at most window tokens, "
+                "and no more than there are.",
+            )
 
 
 @register("28.1.3-3")
@@ -81,3 +83,33 @@ def _visible_blocks(function: Function) -> None:
                         f"Block ({i}, {j}) has {int(tile.sum())} visible cells: one is enough for true, "
                         "none is false.",
                     )
+
+
+@register("28.1.3-4")
+def _keep_top(function: Function) -> None:
+    """``keep_top(scores, k)``: the ``k`` highest of each row of ``[..., n]`` as they are, all others -inf."""
+    generator = torch.Generator().manual_seed(5)
+    for shape, k in (((6,), 2), ((3, 5), 1), ((2, 3, 4, 7), 7), ((2, 2, 9), 4)):
+        scores = torch.randn(shape, generator=generator)
+        found = answer(function, scores.clone(), k)
+        if not isinstance(found, Tensor) or found.shape != scores.shape:
+            raise wrong(
+                f"应返回形状 {list(scores.shape)} 的张量，与 scores 相同。",
+                f"Return a tensor of the shape of scores, {list(scores.shape)}.",
+            )
+        kept = found > -torch.inf
+        numbers = sorted(set(kept.sum(-1).flatten().tolist()))
+        if not (kept.sum(-1) == k).all():
+            raise wrong(
+                f"每行应恰好留 {k} 个，其余是 −∞；得到的各行留了 {numbers} 个。",
+                f"Each row keeps exactly {k}, the rest is −∞; yours keep {numbers}.",
+            )
+        if not torch.equal(found[kept], scores[kept]):
+            raise wrong("留下的分数应与原来一样。", "Scores that are kept stay as they are.")
+        if k < scores.shape[-1]:
+            lowest = found.masked_fill(~kept, torch.inf).amin(-1)
+            if (scores.masked_fill(kept, -torch.inf).amax(-1) > lowest).any():
+                raise wrong("留下的应是每行最大的，不是最小的或最前面的。", "Keep the highest of each row.")
+    tied = answer(function, torch.zeros(2, 6), 3)
+    if (tied > -torch.inf).sum() != 6:
+        raise wrong("并列时也恰好留 k 个。", "Exactly k stay where scores tie.")

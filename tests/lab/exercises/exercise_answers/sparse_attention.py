@@ -14,21 +14,25 @@ def layers_needed(window: int, distance: int) -> int:
     return math.ceil(distance / (window - 1))
 
 
-def streaming_mask(n: int, window: int, sinks: int) -> Tensor:
-    seen = torch.ones(n, n, dtype=torch.bool).tril()
-    recent = seen & torch.ones(n, n, dtype=torch.bool).triu(1 - window)
-    seen[:, sinks:] = False
-    return seen | recent
+def cached_tokens(kinds: list[str], window: int, n: int) -> int:
+    full = kinds.count("full_attention")
+    return full * n + (len(kinds) - full) * min(n, window)
 
 
 def visible_blocks(mask: Tensor, block: int) -> Tensor:
     return torch.nn.functional.max_pool2d(mask[None].float(), block)[0] > 0
 
 
+def keep_top(scores: Tensor, k: int) -> Tensor:
+    rank = torch.argsort(scores, dim=-1, descending=True, stable=True).argsort(dim=-1)
+    return scores.masked_fill(rank >= k, -torch.inf)
+
+
 RIGHT: list[tuple[str, Callable[..., Any]]] = [
     ("28.1.3-1", layers_needed),
-    ("28.1.3-2", streaming_mask),
+    ("28.1.3-2", cached_tokens),
     ("28.1.3-3", visible_blocks),
+    ("28.1.3-4", keep_top),
 ]
 
 WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
@@ -41,10 +45,14 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
         "contains the token itself",
     ),
     ("28.1.3-1", lambda window, distance: distance // (window - 1), "不足一层算一层", "round up"),
-    ("28.1.3-2", lambda n, w, s: streaming_mask(n, w, s).float(), "布尔张量", "boolean tensor"),
-    ("28.1.3-2", lambda n, w, s: streaming_mask(n, w, s).T, "看见了后面的", "a later one"),
-    ("28.1.3-2", lambda n, w, s: streaming_mask(n, w - 1, s), "含自己", "itself among them"),
-    ("28.1.3-2", lambda n, w, s: streaming_mask(n, w, 0), "还应看见最前面", "sees the first"),
+    ("28.1.3-2", lambda kinds, window, n: "100", "应返回一个整数", "Return a whole number"),
+    ("28.1.3-2", lambda kinds, window, n: len(kinds) * n, "最多留 window 个", "at most window"),
+    (
+        "28.1.3-2",
+        lambda kinds, window, n: sum(n if kind == "full_attention" else window for kind in kinds),
+        "有几个留几个",
+        "no more than there are",
+    ),
     ("28.1.3-3", lambda mask, block: mask, "应返回形状", "shape"),
     (
         "28.1.3-3",
@@ -53,4 +61,26 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
         "one is enough",
     ),
     ("28.1.3-3", lambda mask, block: mask[::block, ::block], "有一个就为真", "one is enough"),
+    ("28.1.3-4", lambda scores, k: scores.topk(k, -1).values, "与 scores 相同", "the shape of scores"),
+    # Where scores tie, this keeps more than k.
+    (
+        "28.1.3-4",
+        lambda scores, k: scores.masked_fill(scores < scores.topk(k, -1).values[..., -1:], -torch.inf),
+        "并列时",
+        "where scores tie",
+    ),
+    ("28.1.3-4", lambda scores, k: scores, "恰好留", "keeps exactly"),
+    ("28.1.3-4", lambda scores, k: -keep_top(-scores, k), "恰好留", "keeps exactly"),
+    (
+        "28.1.3-4",
+        lambda scores, k: torch.softmax(keep_top(scores, k), -1).log(),
+        "与原来一样",
+        "stay as they are",
+    ),
+    (
+        "28.1.3-4",
+        lambda scores, k: scores.masked_fill(torch.arange(scores.shape[-1]) >= k, -torch.inf),
+        "不是最小的或最前面的",
+        "Keep the highest",
+    ),
 ]
