@@ -2,86 +2,99 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from numbers import Real
 
 import torch
+from torch import Tensor
 
 from .checking import Function, answer, register, wrong
 
 
 @register("28.1.4-1")
-def _recall_at_k(function: Function) -> None:
-    """``recall_at_k(rankings, gold, k)``: share of questions whose own passage is among the first ``k``."""
-    rankings = [[3, 1, 2], [0, 4, 7], [5, 6, 8], [9, 2, 1]]
-    gold = [1, 0, 8, 4]
-    for k, wanted in ((1, 0.25), (2, 0.5), (3, 0.75)):
-        found = answer(function, [list(row) for row in rankings], list(gold), k)
-        if not isinstance(found, Real):
-            raise wrong("应返回一个比例。", "Return a share.")
-        if not math.isclose(float(found), wanted, abs_tol=1e-9):
+def _loss_without_doubles(function: Function) -> None:
+    """``loss_without_doubles(questions, passages, names)``: in-batch loss, other passages as negatives."""
+    generator = torch.Generator().manual_seed(3)
+    for names in (["a", "b", "c", "d"], ["a", "b", "a", "c", "b", "a"], ["x", "x"]):
+        questions, passages = (torch.randn(len(names), 8, generator=generator) for _ in range(2))
+        found = answer(function, questions.clone(), passages.clone(), list(names))
+        if not isinstance(found, Tensor) or found.numel() != 1:
+            raise wrong("应返回一个标量张量：平均损失。", "Return a scalar tensor: the mean loss.")
+        rows = []
+        for i, name in enumerate(names):
+            kept = [j for j, other in enumerate(names) if j == i or other != name]
+            rows.append(-(questions[i] @ passages[kept].T).log_softmax(0)[kept.index(i)].item())
+        wanted = sum(rows) / len(rows)
+        if not math.isclose(found.item(), wanted, rel_tol=1e-4, abs_tol=1e-5):
+            everything = -(questions @ passages.T).log_softmax(1).diagonal().mean().item()
+            if len(set(names)) < len(names) and math.isclose(found.item(), everything, rel_tol=1e-4):
+                raise wrong(
+                    "同名的段落还在分母里：它们不是负例，要去掉。",
+                    "Passages of the same name are still in the denominator: no negatives, take them out.",
+                )
             raise wrong(
-                f"k = {k} 时应为 {wanted}，得到 {float(found):.3f}："
-                "正确的编号在前 k 个里的问题数，除以问题总数。",
-                f"For k = {k} it is {wanted}, not {float(found):.3f}: "
-                "questions whose own number is among the first k, over all questions.",
+                f"名字为 {names} 时应为 {wanted:.4f}，得到 {found.item():.4f}。每一行留下自己"
+                "和名字不同的段落，取对数 softmax，再对所有行平均。",
+                f"With the names {names} it is {wanted:.4f}, not {found.item():.4f}. Each row keeps its own "
+                "passage and those of other names; take the log-softmax and average over all rows.",
             )
 
 
 @register("28.1.4-2")
-def _reciprocal_rank_fusion(function: Function) -> None:
-    """``reciprocal_rank_fusion(rankings, constant)``: one order from several, by sums of 1 / (c + rank)."""
-    for rankings, constant in (
-        ([[1, 2, 3], [3, 4, 1]], 60),
-        ([[7], [8, 7], [9, 8, 7, 5]], 1),
-        ([[2, 5, 6], [6, 2]], 0.5),
-    ):
-        points: dict[int, float] = {}
-        for ranking in rankings:
-            for rank, item in enumerate(ranking):
-                points[item] = points.get(item, 0.0) + 1 / (constant + rank + 1)
-        found = answer(function, [list(ranking) for ranking in rankings], constant)
-        if not isinstance(found, list) or set(found) != set(points) or len(found) != len(points):
+def _overlapping(function: Function) -> None:
+    """``overlapping(tokens, size, overlap)``: chunks of which neighbours share ``overlap`` tokens."""
+    for count, size, overlap in ((10, 4, 0), (10, 4, 1), (11, 5, 2), (6, 8, 3), (510, 32, 8), (9, 3, 2)):
+        tokens = list(range(count))
+        found = answer(function, list(tokens), size, overlap)
+        if not isinstance(found, list) or not all(isinstance(chunk, list) for chunk in found):
+            raise wrong("应返回列表的列表。", "Return a list of lists.")
+        if any(not 0 < len(chunk) <= size for chunk in found):
             raise wrong(
-                f"应返回编号的列表，{sorted(points)} 各出现一次。",
-                f"Return a list of numbers with each of {sorted(points)} once.",
+                f"每段要有 1 到 {size} 个词元，得到的长度是 {[len(chunk) for chunk in found]}。",
+                f"A chunk has 1 to {size} tokens; the lengths are {[len(chunk) for chunk in found]}.",
             )
-        worth = [points[item] for item in found]
-        if any(a < b - 1e-12 for a, b in itertools.pairwise(worth)):
-            first = max(points, key=lambda item: points[item])
+        if sorted({token for chunk in found for token in chunk}) != tokens:
             raise wrong(
-                f"次序不对：{first} 的得分最高（排名从 1 数起，1 / (constant + 排名)，各名单相加）。",
-                f"The order is off: {first} has most points (ranks start at 1; sum 1 / (constant + rank)).",
+                f"{count} 个词元、每段 {size} 个、重叠 {overlap} 个时，有词元不在任何一段里。",
+                f"Of {count} tokens in chunks of {size} with {overlap} shared, some are in no chunk.",
+            )
+        wanted = [tokens[start : start + size] for start in range(0, max(1, count - overlap), size - overlap)]
+        if found != wanted:
+            raise wrong(
+                f"相邻两段要正好共有 {overlap} 个词元，也不要多余的段：应有 {len(wanted)} 段，"
+                f"得到 {len(found)} 段。",
+                f"Neighbours share exactly {overlap} tokens, and no chunk is superfluous: "
+                f"{len(wanted)} chunks, not {len(found)}.",
             )
 
 
 @register("28.1.4-3")
-def _marginals(function: Function) -> None:
-    """``marginals(doc_scores, token_log_probs)``: log p of RAG-Sequence and of RAG-Token."""
+def _trust(function: Function) -> None:
+    """``trust(doc_scores, token_log_probs)``: weights of the passages after each token of the answer."""
     generator = torch.Generator().manual_seed(5)
-    for documents, tokens in ((3, 4), (1, 2), (5, 2000)):
+    for documents, tokens in ((3, 4), (1, 2), (5, 400)):
         scores = 2 * torch.randn(documents, generator=generator)
-        logits = torch.randn(documents, tokens, generator=generator)
-        log_probs = torch.nn.functional.logsigmoid(logits)
-        pair = answer(function, scores.clone(), log_probs.clone())
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise wrong("应返回两个数 (sequence, token)。", "Return two numbers (sequence, token).")
-        double, prior = log_probs.double(), scores.double().softmax(0)
-        wanted = (
-            torch.logsumexp(prior.log() + double.sum(1), 0).item(),
-            (prior[:, None] * double.exp()).sum(0).log().sum().item(),
-        )
-        for name, got, right in zip(("RAG-Sequence", "RAG-Token"), pair, wanted, strict=True):
-            if not math.isfinite(float(got)):
-                raise wrong(
-                    f"{name} 下溢了：{tokens} 个概率连乘是 0，要在对数域里用 logsumexp。",
-                    f"{name} underflows: {tokens} probabilities multiply to 0; stay in logarithms.",
-                )
-            if not math.isclose(float(got), right, rel_tol=1e-4, abs_tol=1e-4):
-                raise wrong(
-                    f"{name} 应为 {right:.4f}，得到 {float(got):.4f}。先对 doc_scores 做 softmax；"
-                    "Sequence 是先乘后加，Token 是先加后乘。",
-                    f"{name} is {right:.4f}, not {float(got):.4f}. Softmax doc_scores first; Sequence "
-                    "multiplies and then adds, Token adds and then multiplies.",
-                )
+        log_probs = torch.nn.functional.logsigmoid(torch.randn(documents, tokens, generator=generator))
+        found = answer(function, scores.clone(), log_probs.clone())
+        if not isinstance(found, Tensor) or found.shape != (tokens + 1, documents):
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise wrong(
+                f"应返回 [{tokens + 1}, {documents}] 的张量，得到 {shape}。",
+                f"Return a tensor [{tokens + 1}, {documents}], not {shape}.",
+            )
+        if not torch.isfinite(found).all():
+            raise wrong(
+                f"下溢了：{tokens} 个概率连乘是 0，要在对数域里相加，最后才 softmax。",
+                f"This underflows: {tokens} probabilities multiply to 0; add logarithms, then softmax.",
+            )
+        if not torch.allclose(found[0].double(), scores.double().softmax(0), atol=1e-5):
+            raise wrong(
+                "第 0 行是还没有写词元时的权重：doc_scores 的 softmax。",
+                "Row 0 is before any token: the softmax of doc_scores.",
+            )
+        evidence = scores.double()[:, None] + log_probs.double().cumsum(1)
+        if not torch.allclose(found[1:].double(), evidence.softmax(0).T, atol=2e-3):
+            raise wrong(
+                "写完 t 个词元之后，权重正比于 doc_scores 的指数乘以前 t 个词元的概率，每行的和是 1。",
+                "After t tokens the weights are proportional to the exponential of doc_scores times the "
+                "probabilities of the first t tokens, and each row adds up to 1.",
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,56 +9,69 @@ import torch
 from torch import Tensor
 
 
-def recall_at_k(rankings: list[list[int]], gold: list[int], k: int) -> float:
-    return sum(row.index(g) < k for row, g in zip(rankings, gold, strict=True) if g in row) / len(gold)
+def loss_without_doubles(questions: Tensor, passages: Tensor, names: list[str]) -> Tensor:
+    rows = []
+    for i, name in enumerate(names):
+        others = [j for j, other in enumerate(names) if other != name]
+        rows.append(-(questions[i] @ passages[[i, *others]].T).log_softmax(0)[0])
+    return torch.stack(rows).mean()
 
 
-def reciprocal_rank_fusion(rankings: list[list[int]], constant: float = 60) -> list[int]:
-    points: Counter[int] = Counter()
-    for ranking in rankings:
-        points.update({item: 1 / (constant + rank) for rank, item in enumerate(ranking, 1)})  # type: ignore[misc]
-    return [item for item, _ in points.most_common()]
+def with_doubles(questions: Tensor, passages: Tensor, names: list[str]) -> Tensor:
+    """DPR's own loss."""
+    return -(questions @ passages.T).log_softmax(1).diagonal().mean()
 
 
-def marginals(doc_scores: Tensor, token_log_probs: Tensor) -> tuple[Tensor, Tensor]:
-    joint = doc_scores.log_softmax(0)[:, None] + token_log_probs
-    sequence = torch.logsumexp(doc_scores.log_softmax(0) + token_log_probs.sum(1), 0)
-    return sequence, joint.logsumexp(0).sum()
+def overlapping(tokens: list[int], size: int, overlap: int) -> list[list[int]]:
+    found = [tokens[:size]]
+    while len(found[-1]) == size and found[-1][-1] != tokens[-1]:
+        start = (size - overlap) * len(found)
+        found.append(tokens[start : start + size])
+    return found
 
 
-def in_probabilities(doc_scores: Tensor, token_log_probs: Tensor) -> tuple[Tensor, Tensor]:
+def with_a_tail(tokens: list[int], size: int, overlap: int) -> list[list[int]]:
+    """Starts a chunk wherever one fits, also where the one before has all that is left."""
+    return [tokens[start : start + size] for start in range(0, len(tokens), size - overlap)]
+
+
+def trust(doc_scores: Tensor, token_log_probs: Tensor) -> Tensor:
+    rows, logits = [doc_scores.softmax(0)], doc_scores
+    for column in token_log_probs.T:
+        logits = logits + column
+        rows.append(logits.softmax(0))
+    return torch.stack(rows)
+
+
+def in_probabilities(doc_scores: Tensor, token_log_probs: Tensor) -> Tensor:
     """Right, until the products are too small."""
-    prior, probs = doc_scores.softmax(0), token_log_probs.exp()
-    return (prior * probs.prod(1)).sum().log(), (prior[:, None] * probs).sum(0).prod().log()
+    joint = doc_scores.softmax(0)[:, None] * token_log_probs.exp().cumprod(1)  # [Z, T]
+    every = torch.cat([doc_scores.softmax(0)[:, None], joint / joint.sum(0)], dim=1)
+    return every.T
 
 
 RIGHT: list[tuple[str, Callable[..., Any]]] = [
-    ("28.1.4-1", recall_at_k),
-    ("28.1.4-2", reciprocal_rank_fusion),
-    ("28.1.4-3", marginals),
-    ("28.1.4-3", lambda scores, log_probs: [float(value) for value in marginals(scores, log_probs)]),
+    ("28.1.4-1", loss_without_doubles),
+    ("28.1.4-2", overlapping),
+    ("28.1.4-3", trust),
 ]
 
 WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
-    ("28.1.4-1", lambda rankings, gold, k: "all", "应返回一个比例", "Return a share"),
-    # Precision: hits over all that was retrieved.
-    ("28.1.4-1", lambda r, g, k: recall_at_k(r, g, k) / k, "除以问题总数", "over all questions"),
-    ("28.1.4-1", lambda r, g, k: recall_at_k(r, g, 3), "在前 k 个里", "among the first k"),
-    ("28.1.4-2", lambda rankings, constant: rankings[0], "各出现一次", "once"),
-    ("28.1.4-2", lambda rankings, constant: 7, "应返回编号的列表", "Return a list of numbers"),
-    (
-        "28.1.4-2",
-        lambda rankings, constant: reciprocal_rank_fusion(rankings, constant)[::-1],
-        "得分最高",
-        "has most points",
-    ),
-    ("28.1.4-3", lambda scores, log_probs: scores.sum(), "应返回两个数", "Return two numbers"),
+    ("28.1.4-1", lambda questions, passages, names: 0.5, "一个标量张量", "a scalar tensor"),
+    ("28.1.4-1", with_doubles, "还在分母里", "still in the denominator"),
+    ("28.1.4-1", lambda q, p, names: len(names) * loss_without_doubles(q, p, names), "平均", "average"),
+    ("28.1.4-2", lambda tokens, size, overlap: tokens, "列表的列表", "a list of lists"),
+    ("28.1.4-2", lambda tokens, size, overlap: [tokens], "每段要有", "A chunk has"),
+    ("28.1.4-2", lambda tokens, size, overlap: [tokens[:size]], "不在任何一段里", "are in no chunk"),
+    ("28.1.4-2", with_a_tail, "多余的段", "superfluous"),
+    ("28.1.4-2", lambda tokens, size, overlap: overlapping(tokens, size, 0), "共有", "share"),
+    ("28.1.4-3", lambda scores, log_probs: scores.softmax(0), "应返回", "Return a tensor"),
+    ("28.1.4-3", in_probabilities, "下溢", "underflows"),
+    ("28.1.4-3", lambda scores, log_probs: trust(0 * scores, log_probs), "第 0 行", "Row 0"),
     (
         "28.1.4-3",
-        lambda scores, log_probs: marginals(scores, log_probs)[::-1],
-        "先乘后加",
-        "multiplies and then adds",
+        lambda scores, log_probs: scores.softmax(0).expand(log_probs.shape[1] + 1, -1),
+        "正比于",
+        "proportional to",
     ),
-    ("28.1.4-3", lambda scores, log_probs: marginals(scores * 0, log_probs), "softmax", "Softmax doc_scores"),
-    ("28.1.4-3", in_probabilities, "下溢", "underflows"),
 ]
