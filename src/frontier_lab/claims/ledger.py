@@ -303,7 +303,9 @@ def _record(
     if "rival" in entry:
         rival = _rival(entry["rival"], f"{place}: rival", cells, problems)
         if rival and rival.excluded_by == f"claim-{name}":
-            problems.append(f"{place}: rival: excluded_by: names the claim itself")
+            problems.append(
+                f"{place}: rival: excluded_by: names the claim itself: wanted the check-… tag of an assertion"
+            )
     elif kind != "formula":
         problems.append(f"{place}: rival is missing: the strongest other explanation of the number")
     return Record(

@@ -177,7 +177,7 @@ COVERAGE: dict[str, tuple[float, Callable[[Draw], Estimate]]] = {
     "bootstrap of few": (0.0, lambda draw: resampled(draw.normal(0, 1, 12), "text")),
     "bootstrap of hits": (
         0.25,
-        lambda draw: resampled(draw.choice([1, -1, 0], 40, p=[0.3, 0.05, 0.65]), "word"),
+        lambda draw: resampled(draw.choice([1, -1, 0], 80, p=[0.3, 0.05, 0.65]), "word"),
     ),
     "bootstrap of clusters": (
         0.0,
