@@ -24,6 +24,9 @@ FIGURE = "[data-component], script[type='application/vnd.jupyter.widget-view+jso
 PICTURES = {".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp", ".ico"}
 TEXT_BUDGET = 1_200_000
 FIGURE_BUDGET = 300_000
+FRAME_BUDGET = 300_000
+"""More where other people's pictures bring their own libraries, in frames."""
+
 CHINESE = re.compile(r"[\u3400-\u9fff\u3001-\u303f\uff01-\uff60]+")
 MATHS_LEFT = re.compile(r"\$\$|\\\(|\\\[|\\begin\{")
 NO_PROSE = ["annotation", "code", "pre", "script", "style"]
@@ -163,7 +166,8 @@ def assert_complete(page: Any, name: str) -> None:
         file: (tool.SITE / file).stat().st_size for file in page.diary.files if (tool.SITE / file).is_file()
     }
     counted = {file: size for file, size in sizes.items() if Path(file).suffix not in PICTURES}
-    budget = TEXT_BUDGET + FIGURE_BUDGET * bool(places)
+    frames = bool(source(name).select("iframe.frontier-frame"))
+    budget = TEXT_BUDGET + FIGURE_BUDGET * bool(places) + FRAME_BUDGET * frames
     listing = "\n".join(
         f"{size:9} {file}" for file, size in sorted(counted.items(), key=lambda item: -item[1])
     )
