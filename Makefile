@@ -20,7 +20,7 @@ WIDGET_SOURCES := $(shell find widgets/src -type f 2>/dev/null) widgets/build.mj
 NODE_MODULES := widgets/node_modules/.package-lock.json
 say = printf '\033[1m==> %s\033[0m\n'
 
-.PHONY: help setup models kernels bundles book serve zip messages test lint sanitize test-python test-widgets nbval notebooks zoo bench gpu-test lock clean
+.PHONY: help setup models kernels bundles book serve zip claims evidence messages test lint sanitize test-python test-widgets nbval notebooks zoo bench gpu-test lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -98,6 +98,12 @@ serve: book  ## build and serve on http://localhost:8000
 zip: book  ## build and pack the site -> _build/offline.zip
 	@$(PY) -m tools.site zip
 
+claims: setup  ## judge every claim of the book again, and the prose by them (N=28-1-long-context/1 for all marks of a page)
+	@$(PY) -m tools.site claims $(N)
+
+evidence: setup  ## write the page that lists every claim -> book/evidence.md
+	@$(PY) -m frontier_lab.claims --write
+
 messages: setup  ## collect the strings to translate into site/locale/en
 	@$(PY) -m tools.site messages
 
@@ -138,6 +144,7 @@ lint: setup $(NODE_MODULES)
 	@clang-format --dry-run --Werror $$(find src/frontier_kernels/csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 	@cd widgets && npm run --silent typecheck
 	@cd widgets && npm run --silent lint
+	@$(PY) -m frontier_lab.claims --check
 
 sanitize: setup  ## the kernel tests with AddressSanitizer and UBSan, in a library of its own (about 10 minutes)
 	@$(say) "kernel tests under AddressSanitizer and UndefinedBehaviorSanitizer"

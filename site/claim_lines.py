@@ -116,7 +116,7 @@ def drawn(claim: Claim, baseline: str, language: str) -> str:
     at, low, high = (scale.at(x) for x in (found.value, found.low, found.high))
     if found.n:
         parts.append(f'<path d="M{low:.1f} {AXIS}H{max(high, low + 1):.1f}" class="interval"/>')
-    parts.append(f'<circle cx="{at:.1f}" cy="{AXIS}" r="4.5" class="value"/>')
+    parts.append(f'<circle cx="{at:.1f}" cy="{AXIS}" r="4" class="value"/>')
     parts.append(label(at, 18, minus(f"{found.value:.{claim.digits}f}"), "value-label"))
     alt = html.escape(described(claim, baseline, language), quote=True)
     return (

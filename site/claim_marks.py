@@ -56,7 +56,7 @@ WORDS = {
     "seeds": Text("，种子 {}", ", seed {}"),
     "many": Text("，种子 {}", ", seeds {}"),
     "baseline": Text("对照", "Baseline"),
-    "rival": Text("另一种解释", "Rival explanation"),
+    "rival": Text("另一种解释", "Rival"),
     "excluded": Text("已排除：", "Excluded: "),
     "open": Text("未排除。", "Not excluded."),
     "also": Text("同时测得", "Also measured"),
@@ -161,8 +161,9 @@ def shown(claim: Claim, number: float) -> str:
 
 
 def said(text: Text, language: str, *values: object) -> str:
-    """Words in the language of the page."""
-    return str(getattr(text, language)).format(*values)
+    """Words in the language of the page; only those with values have places for them."""
+    words = str(getattr(text, language))
+    return words.format(*values) if values else words
 
 
 def stated(claim: Claim, language: str) -> str:
@@ -256,7 +257,7 @@ def mark_page(app: Sphinx, doctree: nodes.document) -> None:
     language, page, book = language_of(app), app.env.docname, Path(app.srcdir)
     numbers: dict[str, int] = {}
     places: dict[str, list[str]] = {}
-    for derived in doctree.findall(derived_mark):
+    for derived in list(doctree.findall(derived_mark)):
         close_up(derived)
         if derived["tag"] not in cells(book):
             logger.warning("no cell of the book is tagged %r", derived["tag"], location=derived)
@@ -264,7 +265,7 @@ def mark_page(app: Sphinx, doctree: nodes.document) -> None:
             continue
         derived["uri"] = cell_link(app, page, derived["tag"])
         derived["label"] = said(WORDS["derived"], language)
-    for mark in doctree.findall(claim_mark):
+    for mark in list(doctree.findall(claim_mark)):
         close_up(mark)
         known = [name for name in mark["names"] if name in ledger(book)]
         for name in set(mark["names"]) - set(known):

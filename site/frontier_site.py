@@ -186,8 +186,8 @@ def page_context(app: Sphinx, pagename: str, template: str, context: dict[str, A
     context["body"] = body
     for files in (context["script_files"], context["css_files"]):
         files[:] = [file for file in files if is_used(str(file.filename or ""), body)]
-    if pagename == "search":
-        app.add_js_file("search.js")
+    if pagename in ("search", "evidence"):
+        app.add_js_file(f"{pagename}.js")
     if MARK in body:
         app.add_js_file("frontier-claims.js", loading_method="defer")
     if COMPONENT.search(body):

@@ -1,4 +1,4 @@
-"""Build the book's site: ``build``, ``messages``, ``zip``, ``serve``.
+"""Build the book's site: ``build``, ``messages``, ``claims``, ``zip``, ``serve``.
 
 Both languages come from the same notebooks. Chinese is the source; English is the same build with the message
 catalogues in ``site/locale/en``, which must be complete: a missing, fuzzy or left-over string stops it.
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,6 +31,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from frontier_lab.claims import evidence
+from frontier_lab.claims.ledger import LedgerError
 from tools.notebooks import repository_url
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -332,12 +334,27 @@ def gaps(wanted: dict[str, Catalog], found: dict[str, Catalog], folder: Path = L
 
 
 def known_translations(page: str) -> Mapping[str, str]:
-    """What a page says that has its English elsewhere: the cards of the models, in the lab's catalogue."""
+    """What a page says that has its English elsewhere: the cards of the models, and the ledger of claims."""
+    if page == "evidence":
+        return english_of_claims()
     if page != "appendix/models":
         return {}
     from frontier_lab import catalogue  # here: it loads torch, which building the site does not need
 
     return catalogue.english()
+
+
+def english_of_claims() -> Mapping[str, str]:
+    """English of the page that lists all claims; the titles of pages are those of their own catalogues."""
+    found, titles = read_translations(), {}
+    for name, title in evidence.titles(ROOT / "book").items():
+        own = found.get(name) or found.get(f"{name}/index")
+        if own and (message := own.get(title)) and message.string:
+            titles[name] = str(message.string)
+    try:
+        return evidence.english(ROOT / "book", titles)
+    except LedgerError as error:
+        fail(f"the ledger of claims is not whole:\n{error}")
 
 
 def updated(template: Catalog, old: Catalog, known: Mapping[str, str] | None = None) -> Catalog:
@@ -431,15 +448,18 @@ def share(site: Path) -> None:
         page.write_text(reference.sub(point, page.read_text("utf8")), "utf8")
 
 
-def hold_to_claims() -> None:
-    """Stop where the prose says other than the ledger of claims."""
+def hold_to_claims(part: str = "") -> None:
+    """Stop where the prose says other than the ledger of claims.
+
+    Args:
+        part: of the names of pages that are to have all their marks, whether or not they are whole yet.
+    """
     sys.path.append(str(ROOT / "site"))  # the modules of the Sphinx extension
     import claims_in_prose
 
-    if problems := claims_in_prose.problems(ROOT / "book", read_translations()):
-        print("\n".join(problems[:20]), file=sys.stderr)
-        more = f" (20 of {len(problems)} are shown)" if len(problems) > 20 else ""
-        fail(f"the prose and the ledger of claims part: mend what is named above{more} and run again")
+    if problems := claims_in_prose.problems(ROOT / "book", read_translations(), part):
+        print("\n".join(problems), file=sys.stderr)
+        fail(f"the prose and the ledger of claims part in {len(problems)} places: mend what is named above")
 
 
 def make(target: Path) -> None:
@@ -511,12 +531,20 @@ def serve() -> None:
 
 def main() -> None:
     """Entry point."""
-    commands = {"build": build, "messages": messages, "zip": pack, "serve": serve}
+    commands = {"build": build, "messages": messages, "zip": pack, "serve": serve, "claims": hold_to_claims}
     parser = argparse.ArgumentParser(description="Build the book's site.")
     parser.add_argument("command", choices=commands)
-    chosen = commands[parser.parse_args().command]
+    parser.add_argument(
+        "part", nargs="?", default="", help="claims: of pages that are to have all their marks"
+    )
+    options = parser.parse_args()
+    chosen: Callable[[], None] = commands[options.command]
     if chosen is serve:
         serve()
+        return
+    if chosen is hold_to_claims:
+        hold_to_claims(options.part)
+        print("==> the prose says what the ledger of claims has")
         return
     BUILD.mkdir(exist_ok=True)
     with (BUILD / "lock").open("w") as lock:  # two builds at once would take each other's files away

@@ -214,9 +214,9 @@ def test_what_a_site_adds_to_its_pages_is_small(site: Path) -> None:
     """The files that pages share, the search, and each page and its notebook in both languages."""
     names = digests(site)
     size = {name: (site / name).stat().st_size for name in names}
-    # Checkpoints and texts are loaded when a reader types a sentence or measures, and by no page before.
-    weights = [name for name in names if re.match("_static/frontier-(checkpoint|texts)-", name)]
-    assert len(weights) == len(MODELS) + len(SNAPSHOTS) + len(TEXTS)
+    # What is loaded when a reader types a sentence or measures a claim, and by no page before.
+    weights = [name for name in names if re.match("_static/frontier-(checkpoint-|texts-|measures)", name)]
+    assert len(weights) == len(MODELS) + len(SNAPSHOTS) + len(TEXTS) + 1
     assert max(size[name] for name in weights) < 1.7 * MEGABYTE
     static = sum(size[name] for name in names if name.startswith("_static/") and name not in weights)
     assert static < 1.5 * MEGABYTE

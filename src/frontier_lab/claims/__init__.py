@@ -129,7 +129,7 @@ class Claim:
 
     def line(self) -> str:
         """What the cell prints, such as ``✓ far-recall | difference > 0.1 | 0.25 [0.18, 0.31] | ...``."""
-        found, shown = self.estimate, self._shown
+        found, shown = self.estimate, self.shown
         parts = [f"✓ {self.name}", self.statement]
         if found.n:
             unit = UNITS[found.unit][1] if found.n > 1 else found.unit
@@ -145,7 +145,8 @@ class Claim:
             parts.append(", ".join(f"{name} {shown(value)}" for name, value in self.values.items()))
         return " | ".join(parts)
 
-    def _shown(self, number: float) -> str:
+    def shown(self, number: float) -> str:
+        """A number of the claim as the cell prints it."""
         if isinstance(number, Integral):
             return str(int(number))
         return f"{round(float(number), self.digits) + 0.0:.{self.digits}f}"  # + 0.0: no minus before zero

@@ -20,7 +20,7 @@ import yaml
 from frontier_lab.claims import NAME, UNITS, Claim, RefutedError, parse
 
 KINDS = {
-    "empirical": ("测得", "empirical"),
+    "empirical": ("实测", "empirical"),
     "corrective": ("勘误", "correction of the source"),
     "formula": ("公式或计数", "formula or count"),
 }

@@ -131,28 +131,37 @@ describe("models", () => {
     });
   });
 
-  it("find on fresh inputs what the claims say, other inputs for another seed", async () => {
-    const shelf: Shelf = {
-      model: async (name) => ({ llama, induction, "mixtral-unbalanced-40": mixtral })[name]!,
-      ledger: async () => LEDGER,
-      streams: async () => [LEDGER.text.map((id) => id % mixtral.config.vocab_size)],
-    };
+  const shelf: Shelf = {
+    model: async (name) => ({ llama, induction, "mixtral-unbalanced-40": mixtral })[name]!,
+    ledger: async () => LEDGER,
+    streams: async () => [LEDGER.text.map((id) => id % mixtral.config.vocab_size)],
+  };
+  /** The first numbers of a press. */
+  const drawn = async (name: string, seed: number, count: number): Promise<number[]> => {
+    const next = await MEASURES[name].prepare(drawFrom(draws(seed, 0)), shelf);
+    return Array.from({ length: count }, next);
+  };
+
+  it("find on fresh inputs what the claims say", async () => {
+    expect(meanOf(await drawn("focus-is-not-worth", 1, 6)).low).toBeGreaterThan(3);
+    expect(meanOf(await drawn("positions-break-recall", 1, 4)).value).toBeGreaterThan(0.2);
+    const recalls = await drawn("stretch-matters", 1, 2);
+    expect(recalls.every((number) => [-1, 0, 1].includes(number))).toBe(true);
+    const used = await drawn("few-experts-busy", 1, 3);
+    expect(used.every((experts) => experts >= 1 && experts <= 8)).toBe(true);
+  });
+
+  it("draw by their seed, and tell how far they are until they are stopped", async () => {
+    const once = await drawn("focus-is-not-worth", 1, 3);
+    expect(await drawn("focus-is-not-worth", 1, 3)).toEqual(once);
+    expect(await drawn("focus-is-not-worth", 2, 3)).not.toEqual(once);
     const told: number[] = [];
-    const once = await measure("focus-is-not-worth", 1, shelf, async (done) => void told.push(done));
-    expect(told).toEqual(Array.from({ length: 24 }, (_, i) => i + 1));
-    expect(meanOf(once).low).toBeGreaterThan(3);
-    expect(await measure("focus-is-not-worth", 1, shelf, async () => {})).toEqual(once);
-    expect(await measure("focus-is-not-worth", 2, shelf, async () => {})).not.toEqual(once);
-    for (const name of ["positions-break-recall", "stretch-matters"]) {
-      const next = await MEASURES[name].prepare(drawFrom(draws(1, 0)), shelf);
-      const numbers = Array.from({ length: 6 }, next);
-      expect(numbers.every((number) => [-1, 0, 1].includes(number))).toBe(true);
-      if (name === "positions-break-recall") expect(meanOf(numbers).value).toBeGreaterThan(0.2);
-    }
-    const texts = await measure("few-experts-busy", 1, shelf, async () => {});
-    expect(texts.every((used) => used >= 1 && used <= 8)).toBe(true);
-    const stop = measure("focus-is-not-worth", 1, shelf, () => Promise.reject(new Error("closed")));
+    const stop = measure("focus-is-not-worth", 1, shelf, (done, count) => {
+      told.push(done, count);
+      return done < 3 ? Promise.resolve() : Promise.reject(new Error("closed"));
+    });
     await expect(stop).rejects.toThrow("closed");
+    expect(told).toEqual([1, 24, 2, 24, 3, 24]);
   });
 });
 
