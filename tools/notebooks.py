@@ -92,9 +92,9 @@ if find_spec("google") and find_spec("google.colab"):
     fetch = [["rm", "-rf", half, home], clone, ["mv", half, home]]  # stopped half-way, it starts anew
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
     install += [home, f"{home}/src/frontier_lab", f"{home}/widgets"]
-    install += ["anywidget", "psygnal", "faiss-cpu", "bm25s", "bertviz", "circuitsvis", "captum"]
+    install += ["anywidget", "psygnal", "faiss-cpu", "bm25s", "bertviz", "circuitsvis", "captum", "drawsvg"]
     steps = [install] if os.path.isfile(f"{home}/pyproject.toml") else [*fetch, install]
-    for step in [] if all(map(find_spec, ("frontier_kernels", "captum", "anywidget"))) else steps:
+    for step in [] if all(map(find_spec, ("frontier_kernels", "drawsvg", "anywidget"))) else steps:
         print("正在安装，约一分钟 / installing, about a minute:", *step[:4], flush=True)
         done = subprocess.run(step, capture_output=True, text=True)
         if done.returncode:

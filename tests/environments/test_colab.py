@@ -48,13 +48,15 @@ SHIPPED = (
     "scipy",
     "scikit-learn",
     "seaborn",
+    "statsmodels",
+    "pyyaml",
 )
 """What Colab has that matters here; ipykernel is how it runs cells at all."""
 
 FETCHED = {"setuptools": "75.2.0", "wheel": "0.48.0"}
 """Build tools in Colab's versions, from googlecolab/backend-info, August 2026."""
 
-BESIDE = ("anywidget", "psygnal", "faiss-cpu", "bm25s", "bertviz", "circuitsvis", "captum")
+BESIDE = ("anywidget", "psygnal", "faiss-cpu", "bm25s", "bertviz", "circuitsvis", "captum", "drawsvg")
 """What the set-up cell installs beside the book's own packages."""
 
 FIXED = ("torch", "transformers", "numpy")
@@ -242,6 +244,7 @@ def test_the_stand_in_has_nothing_of_ours(colab: Path) -> None:
         "bertviz",
         "circuitsvis",
         "captum",
+        "drawsvg",
         "jupyterlab",
         "ninja",
     )
