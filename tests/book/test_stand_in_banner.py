@@ -16,8 +16,9 @@ from tools import notebooks as tool
 
 BOOK = Path(__file__).parents[2] / "book"
 PAGES = [
-    *sorted((BOOK / "28-4-interpretability").glob("*.ipynb")),
-    BOOK / "28-7-case-studies" / "3-interpretability.ipynb",
+    path
+    for path in sorted(BOOK.rglob("*.ipynb"))
+    if ".ipynb_checkpoints" not in path.parts and f'"{tool.REAL_MODEL}"' in path.read_text("utf8")
 ]
 CALL = re.compile(r'hub\.banner\("([^"]+)"\)')
 MINILM, SMOLLM2 = "sentence-transformers/all-MiniLM-L6-v2", "HuggingFaceTB/SmolLM2-135M-Instruct"
