@@ -431,6 +431,17 @@ def test_a_reader_measures_a_claim_again_on_fresh_inputs(
     assert "合计 48 个新输入" in card(page).get_by_role("status").inner_text()
 
 
+def test_recall_is_measured_on_the_text_that_the_page_brings(open_page: Open, root: str) -> None:
+    page = opened(open_page(root, PAGE))
+    page.add_script_tag(url=f"{root}_static/frontier-measures.js")
+    said = page.evaluate(
+        """() => window.frontierMeasure("positions-break-recall", 5, async (done, count) => {
+            if (done === 2) throw new Error(`${done} of ${count}`);
+        }).catch((error) => error.message)"""
+    )
+    assert said == "2 of 32"
+
+
 def test_a_measurement_that_cannot_be_made_says_so(open_page: Open, http_root: str) -> None:
     def empty(page: Any) -> None:
         page.route("**/frontier-checkpoint-*", lambda route: route.fulfill(body=""))
