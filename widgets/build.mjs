@@ -1,6 +1,6 @@
-// Bundles: one ES module for each component, classic scripts for the host, for the cards of claims and for what
-// measures a claim again. The results are committed, so
-// that the package installs from git without Node; a test builds again and compares the bytes.
+// Bundles: one ES module for each component, classic scripts for the host, for the cards of claims and for
+// what measures a claim again. The results are committed, so that the package installs from git without Node;
+// a test builds again and compares the bytes.
 import { build } from "esbuild";
 import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";

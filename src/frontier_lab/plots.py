@@ -31,7 +31,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
-HATCHES = ("", "//", "..", "xx")
+HATCHES = ("", "//", "\\\\", "xx")
+"""Lines alone: a hatch of dots is 50 kB of curves in each figure."""
 INK = "#123456"
 """Stands for the page's text colour until the figure is written; so does black, Matplotlib's own choice."""
 BLACK = "#111111"
@@ -133,7 +134,7 @@ def show(drawing: Figure, *, zh: str, en: str) -> Drawing:
     svg = re.sub(r'href="#([^"]+)"', rf'href="#f{salt}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#f{salt}-\1)", svg)
     svg = re.sub(f"{INK}|#000000", "currentColor", svg).replace("xlink:href", "href")
-    svg = re.sub(r"'sans-serif'|sans-serif|DejaVu Sans", "inherit", svg)
+    svg = re.sub(r"font-family: [^;\"]*", "font-family: inherit", svg)  # matplotlib lists a dozen
     # Coordinates to a thousandth of a point; only inside tags: a tick that reads 0.0005 stays as it is.
     svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d{3})\d+", r"\1", tag[0]), svg)
     svg = re.sub(r"\n\s*", "\n", svg)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from built_site import ROOT
 
-OURS = ("book.css", "icons.css", "search.js", "frontier-*.js", "vendor/katex/LICENSE")
+OURS = ("book.css", "icons.css", "search.js", "evidence.js", "frontier-*.js", "vendor/katex/LICENSE")
 """Files in ``_static`` that others did not write; the last is a licence itself."""
 
 FRAMES = "../28-4-interpretability/1-attention-visualization.html"

@@ -17,17 +17,27 @@ SOURCES = sorted(
 MODULES = sorted(file.relative_to(WIDGETS) for file in WIDGETS.glob("*.mjs"))
 LONGEST_FILE = 400
 LONGEST_LINE = 110
+ADDRESS = re.compile(r'import \w+ from "[^"]+";')
 
-ALLOWED = {"base": set(), "reader": {"base"}, "host": {"base"}}
-"""Folders of ``src`` that a folder may import from; a figure from the base and the reader."""
+ALLOWED = {
+    "base": set(),
+    "reader": {"base"},
+    "host": {"base"},
+    "claims": {"base", "reader", "long_context_strategies"},
+}
+"""Folders of ``src`` that a folder may import from; a figure from the base and the reader.
+
+What measures a claim again stretches positions as the figure of long contexts does."""
 FIGURE = {"base", "reader"}
 
 
 def overlong(name: str, text: str) -> list[str]:
-    """What is too long in a file: the file itself, and its lines by number."""
+    """What is too long in a file: the file itself, and its lines by number; an address cannot be broken."""
     lines = text.splitlines()
     found = [
-        f"{name}:{i} has {len(line)} columns" for i, line in enumerate(lines, 1) if len(line) > LONGEST_LINE
+        f"{name}:{i} has {len(line)} columns"
+        for i, line in enumerate(lines, 1)
+        if len(line) > LONGEST_LINE and not ADDRESS.fullmatch(line)
     ]
     return found + ([f"{name} has {len(lines)} lines"] if len(lines) > LONGEST_FILE else [])
 

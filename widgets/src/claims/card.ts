@@ -1,5 +1,5 @@
-// The card of a claim: its note, beside the mark in the sentence. Pointer, focus and tap open it; Escape, a tap
-// elsewhere and leaving it close it. The note at the end of the page is its only source.
+// The card of a claim: its note, beside the mark in the sentence. Pointer, focus and tap open it; Escape,
+// a tap elsewhere and leaving it close it. The note at the end of the page is its only source.
 import { h } from "../base/dom";
 import { againPart, loadMeasuring, type Measuring } from "./again";
 import { place } from "./place";

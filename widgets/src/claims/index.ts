@@ -1,5 +1,5 @@
-// The script of pages with claims: cards for their marks. A classic script, as file:// wants it, and small: what
-// measures a claim again is another one, which is added when a reader asks for it.
+// The script of pages with claims: cards for their marks. A classic script, as file:// wants it, and small:
+// what measures a claim again is another one, which is added when a reader asks for it.
 import { pickLanguage } from "../base/strings";
 import { Cards } from "./card";
 import { STRINGS } from "./strings";

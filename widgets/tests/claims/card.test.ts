@@ -13,7 +13,8 @@ const NOTE = (name: string, fresh = ""): string => `
     <div class="claim-line" data-claim="${name}" ${fresh && `data-fresh="${fresh}" data-digits="2"`}>
       <svg data-low="0" data-high="1"></svg>
     </div>
-    <p class="claim-links"><a href="#cell-claim-${name}">cell</a> <a class="claim-back" href="#mark">back</a></p>
+    <p class="claim-links"><a href="#cell-claim-${name}">cell</a>
+      <a class="claim-back" href="#mark">back</a></p>
   </li>`;
 
 const instant: Measuring = async (_name, _seed, read) => {
@@ -41,7 +42,8 @@ beforeEach(() => {
   vi.useFakeTimers();
   document.body.innerHTML = `<article>
     <p>Far <sup><a id="mark-1-1" class="claim-link" href="#evidence-far">1</a></sup> and
-    near <sup><a id="mark-2-1" class="claim-link" href="#evidence-near">2</a></sup> <a id="next" href="#x">x</a></p>
+    near <sup><a id="mark-2-1" class="claim-link" href="#evidence-near">2</a></sup>
+      <a id="next" href="#x">x</a></p>
     <ol>${NOTE("far", "32 new ledgers")}${NOTE("near")}</ol></article>`;
   load = async () => instant;
   cards = new Cards(document.body, STRINGS.en, () => load());

@@ -1,5 +1,5 @@
-// Needles in a ledger, made by the rule of frontier_lab/texts/ledgers.py: rows stated among ordinary text, and
-// one asked for again. The draws come in Python's order, so that a test can give both the same ones.
+// Needles in a ledger, made by the rule of frontier_lab/texts/ledgers.py: rows stated among ordinary text,
+// and one asked for again. The draws come in Python's order, so that a test can give both the same ones.
 
 /** What the page brings of a ledger: token ids of its words, and ordinary text without its values. */
 export interface Ledger {

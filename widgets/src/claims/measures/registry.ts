@@ -1,8 +1,9 @@
 // Claims that a reader can measure again in the page: the same number as the claim's cell, on fresh inputs.
 //
 // To add one: (1) a line in MEASURES below: the claim's name, how many inputs one press of the button reads,
-// and a function that gets `draw` (fresh random numbers) and the page's models and texts, and returns a function
-// that draws ONE input and gives its number (a difference of hits, a loss): their mean is the claim's estimate;
+// and a function that gets `draw` (fresh random numbers) and the page's models and texts, and returns one
+// that draws ONE input and gives its number (a difference of hits, a loss): their mean is the claim's
+// estimate;
 // (2) what is drawn afresh, in both languages, in ../measures.json, which puts the button on the card;
 // (3) Python's numbers for it in tests/widgets/golden_claims.py. Checkpoints and texts that the page can load
 // are listed in frontier_lab/figure_data/browser_models.py.

@@ -148,7 +148,7 @@ export const en: LongContextStrings = {
   rival: "Compare with a fixed state",
   rivals: { none: "none", mamba: "Mamba", mamba2: "Mamba-2", retnet: "RetNet", rwkv: "RWKV-4" },
   compared: (name, state, from, prefill, decode) =>
-    `${name} of the same width and about the same parameters keeps ${state}, however much it reads. ${from} ` +
+    `${name} of the same width and about as many parameters keeps ${state}, however much it reads. ${from} ` +
     `Reading takes at least ${prefill}, the next token at least ${decode}.`,
   crossing: (n) => `From token ${n} on keys and values are more.`,
   noCrossing: "With this pattern keys and values are never more.",
