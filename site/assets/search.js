@@ -62,6 +62,8 @@
     const query = (new URLSearchParams(location.search).get("q") ?? "").toLowerCase().trim();
     Scorer.score = ([, title, anchor, , score]) => {
       if (anchor.startsWith("#term-")) return ((Scorer.title + 0.5) * score) / 100;
+      // A heading that is the query stands before a page that has one word of it in some heading.
+      if (title.toLowerCase().endsWith(`> ${query}`)) return score + 0.25;
       return !anchor && title.toLowerCase().includes(query) ? score + 1 : score;
     };
   };
