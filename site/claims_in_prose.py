@@ -18,13 +18,15 @@ from sentences import Block, Mark, Sentence, blocks, sentences
 from frontier_lab.claims import ledger
 from frontier_lab.claims.ledger import HAN, Cell, Record
 
-NOT_YET = (*("28-2-efficient/", "28-4-interpretability/", "28-7-case-studies/", "appendix/"),)
+NOT_YET = ("28-2-efficient/", "28-4-interpretability/", "28-7-case-studies/", "appendix/")
 """Beginnings of pages whose prose is not yet bound to the ledger; what they mark is checked all the same."""
 
 ROLES = ("claim", "derived", "setting")
 EXCUSED = {"claim", "derived"}
 """Marks of a sentence that asserts something; a citation is as good, a setting where it asserts nothing."""
 READING_TIME = re.compile(r"^(?:读完|阅读)\D{0,6}\d+\s*分钟")
+PAGE_TITLE = re.compile(r"^\d+(?:\.\d+)+\s")
+"""In a table of pages: the link to one."""
 GOALS = re.compile(r"^(?:你将)?学会")
 QUESTION = re.compile(r"[？?][”」』）)]*$")
 LABEL = re.compile(r"^[\s*]*(?:[（(]\s*\d{4}\s*年|[：:]?\s*$)")
@@ -85,13 +87,13 @@ def is_excused(sentence: Sentence, *, settings: bool = True) -> bool:
 
 
 def opening(block: Block) -> Iterator[tuple[Sentence, str]]:
-    """Sentences of the opening, but for the reading time and what one learns."""
+    """Sentences of the opening, but for the reading time, what one learns, and in a table titles of pages."""
     goals = GOALS.search(block.words) or (block.kind == "item" and GOALS.search(block.lead))
-    if block.section == "" and block.kind in ("paragraph", "item") and not goals:
+    if block.section == "" and block.kind in ("paragraph", "item", "row") and not goals:
         for sentence in block.sentences:
             if READING_TIME.search(sentence.words):
                 return
-            if not is_excused(sentence):
+            if not is_excused(sentence) and not (block.kind == "row" and PAGE_TITLE.match(sentence.words)):
                 yield sentence, "a sentence of the opening"
 
 
@@ -297,9 +299,14 @@ def listed(values: Counter[float]) -> str:
 # ---- all of it ---------------------------------------------------------------------------------------------
 
 
-def is_of_a_chapter(name: str) -> bool:
-    """Whether a page makes claims: not the first page of the book or of a section, nor the glossary."""
-    return "/" in name and not name.endswith("/index")
+def is_held(name: str, part: str = "") -> bool:
+    """Whether a page must carry all its marks: one of a section or the appendix, and none of ``NOT_YET``.
+
+    Args:
+        name: of the page, such as ``28-1-long-context/2-alibi``.
+        part: of the names of pages that are held although ``NOT_YET`` has them.
+    """
+    return "/" in name and (not name.startswith(NOT_YET) or bool(part and part in name))
 
 
 def problems(book: Path, catalogues: Mapping[str, Any], part: str = "") -> list[str]:
@@ -315,8 +322,7 @@ def problems(book: Path, catalogues: Mapping[str, Any], part: str = "") -> list[
     records = {record.name: record for record in found_records}
     tagged, every = ledger.proving_cells(book), list(pages(book))
     for page in every:
-        excused = page[0].startswith(NOT_YET) and not (part and part in page[0])
-        if is_of_a_chapter(page[0]) and not excused:
+        if is_held(page[0], part):
             found += [*unmarked(page), *not_bold(page)]
         found += [*misplaced(page), *leading_nowhere(page, records, tagged), *in_chinese(page, records)]
     found += unused(every, records)
