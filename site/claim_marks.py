@@ -38,11 +38,11 @@ WORDS = {
     "title": Text("证据", "Evidence"),
     "intro": Text(
         "句子后面带刻度的小数字通向这里。每条是一个论断：量了什么，95 % 区间有多宽，拿什么作对照，"
-        "最强的另一种解释怎样排除。图上的横条是区间，点是估计值，浅色的一段是论断所说的范围："
+        "最强的另一种解释排除了没有。图上的横条是区间，点是估计值，浅色的一段是论断所说的范围："
         "横条整个落在里面，论断才算成立。",
         "The small numbers after sentences lead here. Each note is one claim: what was measured, how wide "
-        "its 95 % interval is, what it is held against, and how the strongest rival explanation was "
-        "excluded. In the picture the bar is the interval and the dot the estimate; the pale stretch is "
+        "its 95 % interval is, what it is held against, and whether the strongest rival explanation has "
+        "been excluded. In the picture the bar is the interval and the dot the estimate; the pale stretch is "
         "what is claimed: the claim stands only if the whole bar lies within it.",
     ),
     "mark": Text("证据 {}：{}", "Evidence {}: {}"),
@@ -66,13 +66,13 @@ WORDS = {
     "backs": Text("回到第 {} 处", "Back to sentence {}"),
 }
 STATED = {
-    ">": Text("整个区间大于 {}", "the whole interval above {}"),
-    ">=": Text("整个区间不小于 {}", "the whole interval at {} or more"),
-    "<": Text("整个区间小于 {}", "the whole interval below {}"),
-    "<=": Text("整个区间不大于 {}", "the whole interval at {} or less"),
+    ">": Text("整个区间大于 {}", "the whole interval lies above {}"),
+    ">=": Text("整个区间不小于 {}", "the whole interval lies at {} or more"),
+    "<": Text("整个区间小于 {}", "the whole interval lies below {}"),
+    "<=": Text("整个区间不大于 {}", "the whole interval lies at {} or less"),
     "=": Text("正好是 {}", "exactly {}"),
     "within": Text("没有达到 {} 的差别", "no difference as large as {}"),
-    "between": Text("整个区间在 {} 与 {} 之间", "the whole interval between {} and {}"),
+    "between": Text("整个区间在 {} 与 {} 之间", "the whole interval lies between {} and {}"),
 }
 SEES = Text("；真有 {} 的差，这个样本看得出来", "; this sample would have shown one of {}")
 METHODS = {

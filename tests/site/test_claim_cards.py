@@ -151,6 +151,35 @@ def test_a_page_without_a_browsers_scripts_has_numbered_notes(tmp_path: Path) ->
     assert page.select_one(".derived-mark a")["href"] == "#cell-check-cause"
 
 
+def test_a_page_that_sums_up_others_has_their_notes_and_leads_to_their_cells(tmp_path: Path) -> None:
+    book = small_book(tmp_path)
+    prose = (
+        "# 节\n\n| 页 | 测得 |\n|---|---|\n| 一 | 找回{claim}`far-recall`。由公式{derived}`check-cause` |\n"
+    )
+    (book / "section").mkdir()
+    (book / "section" / "index.md").write_text(prose, "utf8")
+    index = book / "index.ipynb"
+    index.write_text(
+        index.read_text("utf8").replace("完。", "完。\\n\\n```{toctree}\\nsection/index\\n```"), "utf8"
+    )
+    target, said = made(book, "html")
+    assert said == []
+    page = BeautifulSoup((target / "section" / "index.html").read_text("utf8"), "html.parser")
+    assert page.select_one("td sup.claim-mark a")["href"] == "#evidence-far-recall"
+    (note,) = page.select("#evidence li.claim-note")
+    assert "隔远找回的比例之差" in note.get_text()
+    cells = [
+        page.select_one(".derived-mark a"),
+        *note.select(".claim-rows a"),
+        note.select_one(".claim-links a"),
+    ]
+    assert [link["href"] for link in cells] == [
+        "../index.html#cell-check-cause",
+        "../index.html#cell-check-cause",
+        "../index.html#cell-claim-far-recall",
+    ]
+
+
 def test_paper_text_and_electronic_books_have_the_notes_too(tmp_path: Path) -> None:
     book = small_book(tmp_path)
     text = (made(book, "text")[0] / "index.txt").read_text("utf8")
@@ -254,11 +283,11 @@ def test_every_method_of_an_estimate_has_its_words() -> None:
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("difference > 0.1", "the whole interval above 0.1"),
-        ("difference >= -3", "the whole interval at \u22123 or more"),
-        ("difference < -0.5", "the whole interval below \u22120.5"),
-        ("difference <= 2", "the whole interval at 2 or less"),
-        ("-2 < effect < 5", "the whole interval between \u22122 and 5"),
+        ("difference > 0.1", "the whole interval lies above 0.1"),
+        ("difference >= -3", "the whole interval lies at \u22123 or more"),
+        ("difference < -0.5", "the whole interval lies below \u22120.5"),
+        ("difference <= 2", "the whole interval lies at 2 or less"),
+        ("-2 < effect < 5", "the whole interval lies between \u22122 and 5"),
         ("abs(difference) < 2", "no difference as large as 2"),
         ("count = 123456789", "exactly 123456789"),
     ],

@@ -57,8 +57,8 @@ SEEDS = Text("种子 {}", "seeds {}")
 FARED = {
     "excluded": Text("另一种解释已排除", "rival excluded"),
     "open": Text("另一种解释未排除", "rival not excluded"),
-    "formula": Text("公式，没有另一种解释", "a formula, no rival"),
-    "attacked": Text("有反驳的记录", "attacks on record"),
+    "formula": Text("公式，没有另一种解释", "a formula, which has no rival"),
+    "attacked": Text("有反驳的记录", "attacks recorded"),
 }
 """How a claim fared: what became of its rival, and whether attacks on it are told."""
 FILTERS = (Text("节", "Section"), Text("类别", "Kind"), Text("结果", "How it fared"))
