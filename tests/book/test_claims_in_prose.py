@@ -235,7 +235,7 @@ def test_a_page_that_is_not_held_yet_is_held_to_what_it_marks(
 def test_the_table_of_a_sections_pages_is_held_to_their_claims(
     book: Path, old: str, new: str, complaint: str
 ) -> None:
-    row = "| [28.0.1 题](1.ipynb) | 够不够？ | 找回 95 %{claim}`far-recall` | 拉长要够{derived}`check-untuned` |"
+    row = "| [28.0.1 题](1.ipynb) | 够？ | 找回 95 %{claim}`far-recall` | 拉长要够{derived}`check-untuned` |"
     index = "# 28.0 节\n\n| 页 | 问什么 | 测得 | 限度 |\n|---|---|---|---|\n{}\n"
     file = book / "28-0-made-up" / "index.md"
     file.write_text(index.format(row), "utf8")
