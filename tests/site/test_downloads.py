@@ -117,8 +117,9 @@ def keys_with_their_english(code: str, translated: str) -> Iterator[tuple[str, s
     ours, theirs = (ast.parse(re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", text)) for text in (code, translated))
     keys = looked_up(ours)
     for one, other in zip(strings(ours), strings(theirs), strict=True):
-        if downloads.HAN.search(one.value):
-            yield one.value, other.value, one.value in keys
+        text, english = str(one.value), str(other.value)
+        if downloads.HAN.search(text):
+            yield text, english, text in keys
 
 
 def keys_in_two_translations(notebook: Any, known: dict[str, str]) -> dict[str, set[str]]:
