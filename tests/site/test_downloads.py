@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import frontier_widgets
 import nbformat
 import pytest
-from built_site import ROOT
+from built_site import ROOT, tool
 from nbclient import NotebookClient
 
 sys.path.insert(0, str(ROOT / "site"))
@@ -25,6 +27,7 @@ NOTEBOOKS = sorted(
     if ".ipynb_checkpoints" not in file.parts
 )
 every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+read_translations = cache(tool.read_translations)
 QUOTED = ("明月几时有，把酒问青天。",)
 """Text that a model reads, which is what it is in every language."""
 
@@ -85,6 +88,76 @@ def test_the_english_notebook_is_in_english_and_runs_the_same_code(site: Path, n
         assert (ours.cell_type, ours.id) == (theirs.cell_type, theirs.id)
         if ours.cell_type == "code":
             assert downloads.same_code(ours.source, theirs.source)
+
+
+def keys_with_their_english(code: str, translated: str) -> Iterator[tuple[str, str, bool]]:
+    """Chinese strings of a cell, their English, and whether the code looks something up by them.
+
+    Words that are only shown are left out: those of f-strings and of ``print``.
+    """
+
+    def strings(node: ast.AST) -> Iterator[ast.Constant]:
+        shown = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, ast.Constant):
+                yield from strings(child)
+            elif isinstance(child.value, str) and not shown and not isinstance(node, ast.JoinedStr):
+                yield child
+
+    def looked_up(tree: ast.AST) -> set[str]:
+        nodes: list[ast.expr | None] = []
+        for node in ast.walk(tree):
+            nodes += node.keys if isinstance(node, ast.Dict) else []
+            nodes += [node.slice] if isinstance(node, ast.Subscript) else []
+            nodes += [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        return {
+            node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+
+    ours, theirs = (ast.parse(re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", text)) for text in (code, translated))
+    keys = looked_up(ours)
+    for one, other in zip(strings(ours), strings(theirs), strict=True):
+        text, english = str(one.value), str(other.value)
+        if downloads.HAN.search(text):
+            yield text, english, text in keys
+
+
+def keys_in_two_translations(notebook: Any, known: dict[str, str]) -> dict[str, set[str]]:
+    """Chinese strings by which the page's code looks something up, and that are not one string in English."""
+    english: dict[str, set[str]] = {}
+    keys: set[str] = set()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            translated = downloads.translated_lines(cell.source, lambda text: known.get(text, text))
+            for text, other, is_key in keys_with_their_english(cell.source, translated):
+                english.setdefault(text, set()).add(other)
+                keys |= {text} if is_key else set()
+    return {key: english[key] for key in keys if len(english[key]) > 1}
+
+
+@every_notebook
+def test_cells_agree_on_the_english_of_the_keys_that_they_share(name: str) -> None:
+    catalogue = read_translations()[name.removesuffix(".ipynb")]
+    known = {str(message.id): str(message.string) for message in catalogue if message.id}
+    assert keys_in_two_translations(read(BOOK / name), known) == {}
+
+
+def test_a_key_that_two_cells_translate_differently_is_named() -> None:
+    cells = [
+        'given = {"连下一段": 1}',
+        'print(given["连下一段"], "连下一段")',
+        'rule == "改写"',
+        '("改写",)',
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    known = {
+        'given = {"连下一段": 1}': 'given = {"with the next": 1}',
+        'print(given["连下一段"], "连下一段")': 'print(given["and the next"], "and so on")',
+        'rule == "改写"': 'rule == "correct"',
+        '("改写",)': '("correcting",)',
+    }
+    wanted = {"连下一段": {"with the next", "and the next"}, "改写": {"correct", "correcting"}}
+    assert keys_in_two_translations(notebook, known) == wanted
 
 
 def test_a_translation_that_is_other_code_is_refused() -> None:

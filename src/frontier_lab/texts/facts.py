@@ -7,6 +7,7 @@ or trained on for good, which its spelling decides, so that no test fact was eve
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -131,6 +132,29 @@ def distinct_cases(count: int, part: Part, seed: int | Sequence[int]) -> Iterato
         if case.place not in seen:
             seen.add(case.place)
             yield case
+
+
+def value_of_asked_kind(asked: Case, told: Case) -> str | None:
+    """What one case's passage says of the kind of fact that another case asks about, whatever the place.
+
+    Args:
+        asked: its question names the kind: capital, river, …
+        told: its passage is looked through.
+
+    Returns:
+        The value in the passage of ``told``; None where it says nothing of that kind.
+
+    Raises:
+        ValueError: the question of ``asked`` is in none of the wordings.
+    """
+    kinds = {q.format(place=asked.place): kind for kind, wordings in QUESTIONS.items() for q in wordings}
+    if asked.question not in kinds:
+        raise ValueError(f"asked: got the question {asked.question!r}, wanted a wording of QUESTIONS")
+    for wording in STATEMENTS[kinds[asked.question]]:
+        before, after = wording.replace("{place}", told.place).split("{value}")
+        if found := re.search(f"{re.escape(before)}([A-Z][a-z]+){re.escape(after)}", told.passage):
+            return found[1]
+    return None
 
 
 def with_context(question: str, passage: str, title: str = "") -> str:

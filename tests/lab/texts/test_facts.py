@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -81,3 +83,15 @@ def test_contrastive_loss_is_the_cross_entropy_of_the_diagonal() -> None:
     wanted = -torch.stack([scores[i].log_softmax(0)[i] for i in range(5)]).mean()
     torch.testing.assert_close(retrieval.contrastive_loss(questions, passages), wanted)
     assert retrieval.contrastive_loss(100 * torch.eye(4), torch.eye(4)) < 1e-6
+
+
+def test_the_value_of_the_kind_asked_is_the_answer_in_ones_own_passage() -> None:
+    cases = list(facts.distinct_cases(200, "test", 5))
+    assert all(facts.value_of_asked_kind(case, case) == case.answer for case in cases)
+    elsewhere = [facts.value_of_asked_kind(one, other) for one, other in pairwise(cases)]
+    told = sum(value is not None for value in elsewhere)
+    assert 70 < told < 130  # a passage has three kinds of the six
+    for value, other in zip(elsewhere, cases[1:], strict=False):
+        assert value is None or (value in other.passage and value != other.place)
+    with pytest.raises(ValueError, match="asked: got the question 'Why"):
+        facts.value_of_asked_kind(facts.Case("Nowhere", "Why?", "", ""), cases[0])
