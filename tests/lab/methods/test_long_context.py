@@ -119,10 +119,10 @@ def test_a_model_without_rope_is_refused() -> None:
         lc.with_rope(bloom, {"rope_type": "default", "rope_theta": 1e4})
 
 
-def alibi() -> BloomForCausalLM:
+def alibi(layers: int = 1) -> BloomForCausalLM:
     """An untrained Bloom, four heads, whose attention matters."""
     torch.manual_seed(0)
-    config = BloomConfig(vocab_size=1024, hidden_size=32, n_layer=1, n_head=4, initializer_range=0.3)
+    config = BloomConfig(vocab_size=1024, hidden_size=32, n_layer=layers, n_head=4, initializer_range=0.3)
     return BloomForCausalLM(config).eval()
 
 
@@ -187,21 +187,22 @@ def test_divided_slopes_are_distances_divided_and_infinity_is_no_bias() -> None:
 
 
 @torch.no_grad()
-def test_heads_whose_slopes_are_divided_are_those_that_were_named() -> None:
-    model, ids = alibi(), torch.randint(0, 1024, (1, 40))
+def test_heads_whose_slopes_are_divided_are_those_of_the_layer_that_was_named() -> None:
+    model, ids = alibi(layers=2), torch.randint(0, 1024, (2, 40))
     seen: list[torch.Tensor] = []
 
     def note(_: object, __: object, named: dict[str, torch.Tensor]) -> None:
         seen.append(named["alibi"])
 
-    for divide in (1.0, [[1.0, 2.0, 1.0, 8.0]]):
+    for divide in (1.0, [[1.0] * 4, [1.0, 2.0, 1.0, 8.0]]):
         changed = lc.with_alibi(model, divide=divide)
-        changed.transformer.h[0].self_attention.register_forward_pre_hook(note, with_kwargs=True)
+        for block in changed.transformer.h:
+            block.self_attention.register_forward_pre_hook(note, with_kwargs=True)
         changed(input_ids=ids)
-    plain, changed_bias = seen
-    torch.testing.assert_close(
-        changed_bias, plain / torch.tensor([1.0, 2.0, 1.0, 8.0])[:, None, None].expand_as(plain)
-    )
+    plain, _, first, second = seen
+    torch.testing.assert_close(first, plain)
+    wanted = plain.unflatten(0, (2, 4)) / torch.tensor([1.0, 2.0, 1.0, 8.0])[:, None, None]
+    torch.testing.assert_close(second, wanted.flatten(0, 1))
 
 
 def test_ntk_keeps_the_steepest_slope_and_divides_the_gentlest_by_the_whole_factor() -> None:
