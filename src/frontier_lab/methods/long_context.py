@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
 
 def _batch_size(ids: Tensor, tokens: int = 16384) -> int:
@@ -161,8 +162,35 @@ def with_rope(
     return scaled.eval()
 
 
+def ntk_divisors(factor: float, heads: int) -> list[float]:
+    """What NTK-ALiBi divides slopes by: the steepest head's by nothing, the gentlest head's by ``factor``.
+
+    ``factor ** (h / (H - 1))`` for ``h = 0 … H - 1``, steepest head first; ``H`` is a power of two.
+
+    Raises:
+        ValueError: there are fewer than two heads.
+
+    Source: Xu, "NTK-ALiBi: Long Text Extrapolation of ALiBi Position Encoding through Interpolation" (2023).
+    """
+    if heads < 2:
+        raise ValueError(f"heads: got {heads}, wanted 2 or more")
+    return [factor ** (head / (heads - 1)) for head in range(heads)]
+
+
+def _of_each_head(given: float | Sequence[Sequence[float]], name: str, layers: int, heads: int) -> Tensor:
+    """``given`` for each layer and head, ``[layers, heads]``."""
+    found = torch.as_tensor(given)
+    if found.ndim and found.shape != (layers, heads):
+        raise ValueError(f"{name}: got {list(found.shape)} numbers, wanted one or {[layers, heads]}")
+    return found.expand(layers, heads)
+
+
 def with_alibi(
-    model: PreTrainedModel, *, divide: float = 1.0, window: int | Sequence[Sequence[int]] | None = None
+    model: PreTrainedModel,
+    *,
+    divide: float | Sequence[Sequence[float]] = 1.0,
+    window: int | Sequence[Sequence[int]] | None = None,
+    cap: int | None = None,
 ) -> PreTrainedModel:
     """A copy of an ALiBi model, same weights, with flatter slopes or an end to what it sees.
 
@@ -171,47 +199,54 @@ def with_alibi(
 
     Args:
         model: a ``BloomForCausalLM``.
-        divide: every slope by this; ``math.inf`` leaves no bias at all.
+        divide: every slope by this, or each layer's and head's by its own, ``[layers][heads]``; ``math.inf``
+            leaves no bias at all.
         window: positions that a query sees, itself among them; one for all, or one for each layer and head,
             ``[layers][heads]``; all of the past if ``None``.
+        cap: the longest distance that the penalty counts, in tokens: what is farther has the penalty of this
+            distance; every distance counts if ``None``.
 
     Returns:
         A new model in eval mode; the given one is unchanged.
 
     Raises:
-        ValueError: the model is no Bloom, ``divide`` is not positive, or ``window`` is not at least 1, or not
-            one for each layer and head.
+        ValueError: the model is no Bloom; ``divide`` is not positive, ``window`` or ``cap`` less than 1;
+            or ``divide`` or ``window`` is not one for each layer and head.
 
     Source of ``divide``: Al-Khateeb et al., "Position Interpolation Improves ALiBi Extrapolation" (2023).
     """
     if model.config.model_type != "bloom":
         raise ValueError(f"model: got {type(model).__name__}, wanted a BloomForCausalLM")
-    if not divide > 0:
-        raise ValueError(f"divide: got {divide}, wanted more than 0")
     layers, heads = model.config.n_layer, model.config.n_head
-    limits = None if window is None else torch.as_tensor(window)
-    if limits is not None:
-        if limits.ndim and limits.shape != (layers, heads):
-            raise ValueError(f"window: got {list(limits.shape)} numbers, wanted one or {[layers, heads]}")
-        if limits.min() < 1:
-            raise ValueError(f"window: got {int(limits.min())}, wanted at least 1")
-        limits = limits.expand(layers, heads)
+    divisors = _of_each_head(divide, "divide", layers, heads)
+    if not (divisors > 0).all():
+        raise ValueError(f"divide: got {divide}, wanted more than 0")
+    limits = None if window is None else _of_each_head(window, "window", layers, heads)
+    if limits is not None and limits.min() < 1:
+        raise ValueError(f"window: got {int(limits.min())}, wanted at least 1")
+    if cap is not None and cap < 1:
+        raise ValueError(f"cap: got {cap}, wanted at least 1")
+    slopes = build_alibi_tensor(torch.ones(1, 2), heads, torch.float32)[:, :, 1:]  # [H, 1, 1]
 
-    def changing(limit: Tensor | None) -> Callable[..., tuple[Any, dict[str, Any]]]:
+    def changing(layer: int) -> Callable[..., tuple[Any, dict[str, Any]]]:
         def change(_: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-            bias = named["alibi"] / divide  # [B * H, 1, keys]
-            if limit is not None:
+            bias = named["alibi"]  # [B * H, 1, keys]
+            rows, length = len(bias) // heads, positional[0].shape[1]
+            if cap is not None:
+                most = slopes.to(bias).repeat(rows, 1, 1) * cap
+                own = bias[:, 0, -length:, None]  # of each query, [B * H, queries, 1]
+                bias = bias + (own - bias - most).clamp(min=0)
+            bias = bias / divisors[layer].to(bias).repeat(rows)[:, None, None]
+            if limits is not None:
                 keys = torch.arange(bias.shape[-1], device=bias.device)
-                queries = keys[-positional[0].shape[1] :]
-                gone = queries[:, None] - keys >= limit.to(bias.device)[:, None, None]  # [H, queries, keys]
-                gone = gone.repeat(len(bias) // heads, 1, 1)
-                bias = bias.masked_fill(gone, torch.finfo(bias.dtype).min)
+                queries = keys[-length:]
+                gone = queries[:, None] - keys >= limits[layer].to(bias.device)[:, None, None]
+                bias = bias.masked_fill(gone.repeat(rows, 1, 1), torch.finfo(bias.dtype).min)
             return positional, named | {"alibi": bias}
 
         return change
 
     changed = copy.deepcopy(model).eval()
     for layer, block in enumerate(changed.transformer.h):
-        limit = None if limits is None else limits[layer]
-        block.self_attention.register_forward_pre_hook(changing(limit), with_kwargs=True)
+        block.self_attention.register_forward_pre_hook(changing(layer), with_kwargs=True)
     return changed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -118,10 +119,10 @@ def test_a_model_without_rope_is_refused() -> None:
         lc.with_rope(bloom, {"rope_type": "default", "rope_theta": 1e4})
 
 
-def alibi() -> BloomForCausalLM:
+def alibi(layers: int = 1) -> BloomForCausalLM:
     """An untrained Bloom, four heads, whose attention matters."""
     torch.manual_seed(0)
-    config = BloomConfig(vocab_size=1024, hidden_size=32, n_layer=1, n_head=4, initializer_range=0.3)
+    config = BloomConfig(vocab_size=1024, hidden_size=32, n_layer=layers, n_head=4, initializer_range=0.3)
     return BloomForCausalLM(config).eval()
 
 
@@ -185,15 +186,76 @@ def test_divided_slopes_are_distances_divided_and_infinity_is_no_bias() -> None:
     assert not attention._forward_pre_hooks
 
 
+@torch.no_grad()
+def test_heads_whose_slopes_are_divided_are_those_of_the_layer_that_was_named() -> None:
+    model, ids = alibi(layers=2), torch.randint(0, 1024, (2, 40))
+    seen: list[torch.Tensor] = []
+
+    def note(_: object, __: object, named: dict[str, torch.Tensor]) -> None:
+        seen.append(named["alibi"])
+
+    for divide in (1.0, [[1.0] * 4, [1.0, 2.0, 1.0, 8.0]]):
+        changed = lc.with_alibi(model, divide=divide)
+        for block in changed.transformer.h:
+            block.self_attention.register_forward_pre_hook(note, with_kwargs=True)
+        changed(input_ids=ids)
+    plain, _, first, second = seen
+    torch.testing.assert_close(first, plain)
+    wanted = plain.unflatten(0, (2, 4)) / torch.tensor([1.0, 2.0, 1.0, 8.0])[:, None, None]
+    torch.testing.assert_close(second, wanted.flatten(0, 1))
+
+
+def test_ntk_keeps_the_steepest_slope_and_divides_the_gentlest_by_the_whole_factor() -> None:
+    divisors = lc.ntk_divisors(8.0, 4)
+    assert divisors == pytest.approx([1, 2, 4, 8])
+    with pytest.raises(ValueError, match="heads: got 1, wanted 2 or more"):
+        lc.ntk_divisors(8.0, 1)
+
+
+@torch.no_grad()
+def test_a_cap_charges_what_is_farther_as_if_it_were_there() -> None:
+    """The attention is that of minus slope times the smaller of distance and cap."""
+    model, ids = alibi(), torch.randint(0, 1024, (2, 40))
+    capped = lc.with_alibi(model, cap=7)
+    distance = (torch.arange(40)[:, None] - torch.arange(40)).clamp(min=0)
+    slopes = torch.tensor([1 / 4, 1 / 16, 1 / 64, 1 / 256])[:, None, None]
+    attention = capped.transformer.h[0].self_attention
+
+    def whole(_: object, positional: tuple[object, ...], named: dict[str, torch.Tensor]) -> object:
+        bias = (-slopes * distance.clamp(max=7)).repeat(len(ids), 1, 1)
+        return positional, named | {"alibi": bias}
+
+    found = capped(input_ids=ids).logits
+    attention.register_forward_pre_hook(whole, with_kwargs=True)
+    torch.testing.assert_close(found, capped(input_ids=ids).logits, atol=1e-4, rtol=1e-4)
+    assert (found - model(input_ids=ids).logits).abs().max() > 0.1
+    torch.testing.assert_close(found[:, :8], model(input_ids=ids).logits[:, :8], atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_cap_holds_for_padded_rows_and_token_by_token() -> None:
+    capped, ids = lc.with_alibi(alibi(), cap=7), torch.randint(0, 1024, (2, 40))
+    padded = torch.ones_like(ids)
+    padded[1, :5] = 0
+    whole = capped(input_ids=ids, attention_mask=padded)
+    first = capped(input_ids=ids[:, :30], attention_mask=padded[:, :30], use_cache=True)
+    rest = capped(input_ids=ids[:, 30:], attention_mask=padded, past_key_values=first.past_key_values)
+    torch.testing.assert_close(whole.logits[:, 30:], rest.logits, atol=1e-4, rtol=1e-4)
+    alone = capped(input_ids=ids[1:, 5:]).logits
+    torch.testing.assert_close(whole.logits[1:, 5:], alone, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"divide": 0.0}, r"divide: got 0\.0, wanted more than 0"),
         ({"divide": math.nan}, "divide: got nan"),
+        ({"divide": [[1.0] * 3]}, r"divide: got \[1, 3\] numbers, wanted one or \[1, 4\]"),
         ({"window": 0}, "window: got 0, wanted at least 1"),
+        ({"cap": 0}, "cap: got 0, wanted at least 1"),
     ],
 )
-def test_a_wrong_change_of_alibi_is_named(change: dict[str, float], message: str) -> None:
+def test_a_wrong_change_of_alibi_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         lc.with_alibi(alibi(), **change)
 
