@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 from transformers import PreTrainedModel
@@ -35,9 +35,8 @@ def _unslowed(function: Function) -> None:
     pairs = llama.HEAD_DIM // 2
     for length in (128, 256):
         kept = answer(function, length)
-        if isinstance(kept, bool) or not isinstance(kept, Integral) or not 0 <= kept < pairs:
+        if isinstance(kept, bool) or not isinstance(kept, int) or not 0 <= kept < pairs:
             raise wrong(f"应返回 0 到 {pairs - 1} 的整数。", f"Return a whole number from 0 to {pairs - 1}.")
-        kept = int(kept)
         if (found := _recall(base, length, kept)) < RECALL:
             raise wrong(
                 f"读 {length} 个词元，留 {kept} 对不动，只找回 {found:.0%}，应到 {RECALL:.0%}：留多了。",
