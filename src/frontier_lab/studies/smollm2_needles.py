@@ -1,8 +1,9 @@
 """SmolLM2-135M asked for numbers in texts of up to twice its trained length, with and without stretching.
 
 Facts of four digits stand evenly in chapters of the Bible; the text is read once, and at several lengths
-every fact so far is asked for by the key-value cache. A page cannot afford this (some two minutes a text and
-method), so it is measured by a command and kept:
+every fact so far is asked for by the key-value cache. Beside them, the model as it is reads the end alone, as
+much as it was trained on. A page cannot afford this (some two minutes a text and method), so it is measured
+by a command and kept:
 ``python -m frontier_lab.studies.smollm2_needles src/frontier_lab/studies/smollm2_needles.json``.
 """
 
@@ -31,6 +32,9 @@ LENGTHS = (2048, 4096, 8192, 12288, 16384)
 
 TEXTS = 1
 TRAINED = 8192
+WINDOW = 8100
+"""Last tokens that ``cut`` reads, positions as they are: the question has room in the trained length."""
+
 METHODS = ("base", "linear", "ntk", "yarn")
 THINGS = (
     "The phone number of the bakery",
@@ -131,12 +135,20 @@ def _answered(
 
 
 def stored() -> dict[str, Any]:
-    """What ``measure`` gave, as it is committed: ``right[method][text][length][fact]``, ``places[text]``."""
+    """What ``measure`` gave, as it is committed: ``right[method][text][length][fact]``, ``places[text]``.
+
+    ``cut[text][fact]`` is the model as it is, asked after the last ``WINDOW`` tokens of the longest text.
+    """
     return results.stored(__file__)
 
 
-def measure_one(text: int, method: str) -> list[list[int]]:
+def measure_one(text: int, method: str, window: int | None = None) -> list[list[int]]:
     """Hits of one text by one method, ``[length][fact]``, in bfloat16, the model's own precision.
+
+    Args:
+        text: see ``haystack``.
+        method: of ``METHODS``.
+        window: read so many last tokens of the longest text alone, and ask once.
 
     Raises:
         RuntimeError: SmolLM2 is not installed.
@@ -150,8 +162,10 @@ def measure_one(text: int, method: str) -> list[list[int]]:
     frequencies = scaled.model.rotary_emb.inv_freq
     scaled.bfloat16().model.rotary_emb.inv_freq = frequencies  # angles of thousands need all digits
     ids, places, numbers = haystack(tokenizer, text)
-    facts = list(zip(places, ordered(text), numbers, strict=True))
-    return [[int(hit) for hit in row] for row in answers(scaled, tokenizer, ids, facts)]
+    start = 0 if window is None else len(ids) - window
+    facts = list(zip((place - start for place in places), ordered(text), numbers, strict=True))
+    lengths = LENGTHS if window is None else (window,)
+    return [[int(hit) for hit in row] for row in answers(scaled, tokenizer, ids[start:], facts, lengths)]
 
 
 def measure() -> Mapping[str, Any]:
@@ -160,13 +174,14 @@ def measure() -> Mapping[str, Any]:
     work.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[list[list[int]]]] = {}
     for text in range(TEXTS):
-        for method in METHODS:
-            kept = work / f"{text}-{method}.json"
+        for name, method, window in [*((name, name, None) for name in METHODS), ("cut", "base", WINDOW)]:
+            kept = work / f"{text}-{name}.json"
             if not kept.exists():
-                write_json(kept, measure_one(text, method))
-            found.setdefault(method, []).append(json.loads(kept.read_text("utf8")))
-            rows = ["".join(map(str, row)) for row in found[method][-1]]
-            print(text, method, *rows, file=sys.stderr, flush=True)
+                write_json(kept, measure_one(text, method, window))
+            found.setdefault(name, []).append(json.loads(kept.read_text("utf8")))
+            rows = ["".join(map(str, row)) for row in found[name][-1]]
+            print(text, name, *rows, file=sys.stderr, flush=True)
+    cut = [rows[0] for rows in found.pop("cut")]
     tokenizer = AutoTokenizer.from_pretrained(hub.path(HUB_ID))
     shutil.rmtree(work)
     return {
@@ -177,6 +192,8 @@ def measure() -> Mapping[str, Any]:
         "lengths": list(LENGTHS),
         "places": [haystack(tokenizer, text)[1] for text in range(TEXTS)],
         "right": found,
+        "window": WINDOW,
+        "cut": cut,
     }
 
 

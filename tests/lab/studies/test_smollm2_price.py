@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from frontier_lab import hub
 from frontier_lab.methods.long_context import text_losses, with_rope
@@ -14,8 +14,9 @@ STORED = smollm2_price.stored()
 
 
 def test_every_method_has_every_text_of_every_kind() -> None:
-    assert set(STORED["loss"]) == {"base", "linear", "ntk", "yarn"}
-    for found in STORED["loss"].values():
+    assert set(STORED["loss"]) == {"base", "linear", "ntk", "yarn", "ramp"}
+    assert set(STORED["fresh_loss"]) == {"base", "linear"}
+    for found in (*STORED["loss"].values(), *STORED["fresh_loss"].values(), STORED["fresh_share"]):
         assert list(found) == list(STORED["texts"]) == ["bible", "jargon", "unseen"]
         assert all(len(losses) == smollm2_price.TEXTS for losses in found.values())
 
@@ -23,6 +24,20 @@ def test_every_method_has_every_text_of_every_kind() -> None:
 def test_texts_differ() -> None:
     texts = [text for kind in STORED["texts"].values() for text in kind]
     assert len({text[:60] for text in texts}) == len(texts) == 3 * smollm2_price.TEXTS
+
+
+def test_a_token_is_fresh_until_it_has_stood_there_with_the_one_before() -> None:
+    assert smollm2_price.fresh([1, 2, 3, 1, 2, 2, 3]) == [True, True, True, False, True, False]
+
+
+def test_the_ramp_is_yarn_without_its_temperature() -> None:
+    config = LlamaConfig(hidden_size=64, num_attention_heads=1, num_hidden_layers=1, vocab_size=8)
+    model = LlamaForCausalLM(config)
+    rotary = {
+        name: with_rope(model, rope).model.rotary_emb for name, rope in smollm2_price.methods(config).items()
+    }
+    torch.testing.assert_close(rotary["ramp"].inv_freq, rotary["yarn"].inv_freq)
+    assert rotary["ramp"].attention_scaling == 1 < rotary["yarn"].attention_scaling
 
 
 @pytest.mark.real_model

@@ -8,13 +8,8 @@ from typing import Any
 from torch import Tensor
 
 
-def yarn(factor: float) -> dict[str, Any]:
-    known = {"rope_type": "yarn", "rope_theta": 1e4, "original_max_position_embeddings": 64}
-    return known | {"factor": float(factor)}
-
-
-def stretched(length: int) -> dict[str, Any]:
-    return yarn(length / 64)
+def unslowed(length: int) -> int:
+    return {128: 6, 256: 6}[length]
 
 
 def base_for(d: int, base: float, s: float, j: int) -> float:
@@ -26,23 +21,17 @@ def resolution(theta: Tensor) -> float:
 
 
 RIGHT: list[tuple[str, Callable[..., Any]]] = [
-    ("28.1.1-1", stretched),
+    ("28.1.1-1", unslowed),
     ("28.1.1-2", base_for),
     ("28.1.1-3", resolution),
 ]
 
 
 WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
-    ("28.1.1-1", lambda length: length / 64, "应返回 rope_parameters", "Return rope_parameters"),
-    ("28.1.1-1", lambda length: yarn(2), "s 太小", "s is too small"),
-    ("28.1.1-1", lambda length: yarn(8), "s 太大", "s is too large"),
-    # Linear interpolation by the right factor slows the fast clocks too.
-    (
-        "28.1.1-1",
-        lambda length: {"rope_type": "linear", "rope_theta": 1e4, "factor": length / 64},
-        "快钟也慢了",
-        "fast clocks were slowed too",
-    ),
+    ("28.1.1-1", lambda length: length / 64, "应返回 0 到 13 的整数", "Return a whole number from 0 to 13"),
+    # All that never went round are slowed: the boundary of YaRN and Llama 3.
+    ("28.1.1-1", lambda length: 4, "还可以多留", "more may be left"),
+    ("28.1.1-1", lambda length: 8, "留多了", "too many are left"),
     ("28.1.1-2", lambda d, b, s, j: "b", "应返回一个正数", "Return a positive number"),
     # The formula of the slowest pair, and the printed one.
     ("28.1.1-2", lambda d, b, s, j: b * s ** (d / (d - 2)), "应恰好慢", "must turn exactly"),
