@@ -43,12 +43,12 @@ def shortest(mask: Mask, source: int, target: int) -> list[int]:
     return path[::-1]
 
 
-def paths(*, tokens: int = 24, window: int = 9, random: int = 1, seed: int = 0) -> Drawing:
+def paths(*, tokens: int = 24, window: int = 8, random: int = 1, seed: int = 0) -> Drawing:
     """The fewest layers from the second token to the last: a window, a global token, random tokens.
 
     Args:
         tokens: that are read.
-        window: tokens that each sees, itself in their middle.
+        window: other tokens that each sees, half of them on either side.
         random: further tokens that each sees, in the third pattern.
         seed: of these.
     """

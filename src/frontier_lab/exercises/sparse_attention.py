@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from numbers import Real
 
 import torch
@@ -22,21 +23,32 @@ def _table(found: object, rows: int, columns: int) -> Tensor:
 
 @register("28.1.3-1")
 def _layers_needed(function: Function) -> None:
-    """``layers_needed(window, distance)``: layers of a causal window until something is felt that far on."""
-    for window, distance in ((8, 40), (8, 7), (2, 5), (4096, 131072), (16, 1)):
-        found = answer(function, window, distance)
+    """``layers_needed(windows, distance)``: layers until something is felt that far on, windows in turn."""
+    for windows, distance in (
+        ([8], 40),
+        ([8], 7),
+        ([2, 9], 11),
+        ([9, 2], 11),
+        ([4, 4, 4, 64], 200),
+        ([64, 4, 4, 4], 63),
+        ([16, 3], 1),
+    ):
+        found = answer(function, list(windows), distance)
         if not isinstance(found, Real):
             raise wrong("应返回一个整数。", "Return a whole number.")
         wanted, felt = 0, 0
-        while felt < distance:
+        for window in itertools.cycle(windows):
+            if felt >= distance:
+                break
             felt += window - 1
             wanted += 1
         if found != wanted:
             raise wrong(
-                f"窗口 {window}、相隔 {distance} 时应为 {wanted} 层，得到 {found}。"
-                "窗口含自己，所以一层只往后走 window − 1 步；不足一层算一层。",
-                f"For a window of {window} and a distance of {distance} it is {wanted}, not {found}. "
-                "The window contains the token itself, so a layer takes window − 1 steps; round up.",
+                f"窗口依次是 {windows}、相隔 {distance} 时应为 {wanted} 层，得到 {found}。"
+                "窗口含自己，所以一层只往后走 window − 1 步；不足一层算一层；从第一层数起，用完了从头再来。",
+                f"For windows of {windows} in turn and a distance of {distance} it is {wanted}, not {found}. "
+                "A window contains the token itself, so a layer takes window − 1 steps; round up; count from "
+                "the first layer, and begin again after the last window.",
             )
 
 

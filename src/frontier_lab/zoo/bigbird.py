@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Callable
 from functools import partial
+from unittest.mock import patch
 
+import torch
 from torch import Tensor, nn
 from transformers import BigBirdConfig, BigBirdForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -18,6 +22,10 @@ NAME = "bigbird"
 BLOCK = 8
 RANDOM_BLOCKS = 1
 CHARACTERS = 100
+
+
+Weigh = Callable[[Tensor, int], Tensor]
+"""Scores ``[B, H, T, T]`` and the layer's number to the attention weights, of the same shape."""
 
 
 @functools.cache
@@ -64,12 +72,31 @@ def in_eval_mode(model: PreTrainedModel, ids: Tensor) -> Tensor:
     return logits
 
 
-def in_full(model: PreTrainedModel, ids: Tensor) -> Tensor:
-    """Logits ``[B, T, V]`` with full attention: what transformers switches to by itself for short inputs."""
+def in_full(model: PreTrainedModel, ids: Tensor, weigh: Weigh | None = None) -> Tensor:
+    """Logits ``[B, T, V]`` with full attention: what transformers switches to by itself for short inputs.
+
+    Args:
+        model: a BigBird; left as it was, but for its attention type, which is sparse afterwards.
+        ids: ``[B, T]``.
+        weigh: takes softmax's place in every layer; none leaves it there.
+    """
+    softmax, layer = nn.functional.softmax, itertools.count()
+
+    def weights(scores: Tensor, dim: int) -> Tensor:
+        return softmax(scores, dim) if weigh is None else weigh(scores, next(layer))
+
     model.bert.set_attention_type("original_full")
-    logits = head(model, attend(model, ids))
+    with patch.object(nn.functional, "softmax", weights):
+        logits = head(model, attend(model, ids))
     model.bert.set_attention_type("block_sparse")
     return logits
+
+
+def seen_in_eval_mode(tokens: int = CONTEXT) -> Tensor:
+    """Cells that eval mode computes, bool ``[tokens, tokens]``: the first and last block see all others."""
+    block = torch.arange(tokens) // BLOCK
+    ends = (block == 0) | (block == block[-1])
+    return ((block[:, None] - block).abs() <= 1) | ends | ends[:, None]
 
 
 ENCODER = Encoder(NAME, BigBirdForMaskedLM, config, build_tokenizer, 7, attend, head)

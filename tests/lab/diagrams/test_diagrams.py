@@ -201,7 +201,7 @@ def test_a_way_that_is_not_there_is_refused() -> None:
 
 def test_the_lattice_counts_layers_by_the_masks_of_the_live_figure() -> None:
     words = said(paths())
-    lucky = visible(Pattern("random", causal=False, window=9, anchors=0, random=1, seed=0), 24)
+    lucky = visible(Pattern("random", causal=False, window=8, anchors=0, random=1, seed=0), 24)
     layers = len(shortest(lucky, 1, 23)) - 1
     assert {"只有窗口：6 层", "一个全局词元：2 层", f"窗口加随机：{layers} 层"} <= set(words)
 

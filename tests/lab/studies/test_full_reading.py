@@ -8,27 +8,68 @@ import torch
 from frontier_lab import zoo
 from frontier_lab.studies import full_reading
 from frontier_lab.zoo import bigbird
-from frontier_lab.zoo.families.sparse_encoders import probe
+from frontier_lab.zoo.families.sparse_encoders import CONTEXT, probe
 
 STORED = full_reading.stored()
+WAYS = full_reading.ways()
 
 
 def test_unscaled_scores_give_what_the_manifest_says() -> None:
     found = zoo.manifest()[bigbird.NAME]["findings"][f"value stated {full_reading.DISTANCE} tokens away"]
-    unscaled = [row[full_reading.SCALES.index(1.0)] for row in STORED["recall"]]
-    assert unscaled == pytest.approx(found["full attention"], abs=0.05)  # trained again, on another machine
+    assert STORED["recall"]["scores times 1"] == pytest.approx(found["full attention"], abs=0.05)
+    assert STORED["recall"]["seen in eval mode"] == pytest.approx(found["eval mode"], abs=0.02)
 
 
-@pytest.mark.parametrize("scale", [1.0, 2.0])
-def test_the_committed_seed_gives_what_is_stored(scale: float) -> None:
-    found = full_reading.recall(full_reading.model(0), *probe(bigbird.ENCODER, full_reading.DISTANCE), scale)
-    assert found == pytest.approx(STORED["recall"][0][STORED["scales"].index(scale)], abs=0.02)
+def test_every_way_is_stored_for_every_seed() -> None:
+    assert list(STORED["recall"]) == list(WAYS)
+    assert {len(seeds) for seeds in STORED["recall"].values()} == {3}
+
+
+@pytest.mark.parametrize("name", ["scores times 1", "full in layer 0 alone", "diluted", "mixed"])
+def test_the_committed_seed_gives_what_is_stored(name: str) -> None:
+    pair = probe(bigbird.ENCODER, full_reading.DISTANCE)
+    found = full_reading.recall(full_reading.model(0), *pair, WAYS[name])
+    assert found == pytest.approx(STORED["recall"][name][0], abs=0.02)
+
+
+def test_lengths_are_those_at_which_transformers_changes_over() -> None:
+    for seed in STORED["by_length"]:
+        for tokens, sparse in zip(STORED["lengths"], seed["sparse"], strict=True):
+            assert (sparse is None) == (tokens <= full_reading.SHORTEST_SPARSE)
+
+
+@torch.no_grad()
+def test_the_cells_of_eval_mode_are_those_that_it_reads() -> None:
+    bird = full_reading.model(0)
+    shown, _ = probe(bigbird.ENCODER, full_reading.DISTANCE)
+    bird.bert.encoder.layer = bird.bert.encoder.layer[:1]
+    seen = bigbird.seen_in_eval_mode(CONTEXT)
+    before = bigbird.attend(bird.eval(), shown[:1])
+    for at in range(4, CONTEXT, bigbird.BLOCK):
+        changed = shown[:1].clone()
+        changed[0, at] += 1
+        felt = (bigbird.attend(bird.eval(), changed) - before).abs().amax(-1)[0] > 1e-6
+        assert torch.equal(felt, seen[:, at])
+
+
+def test_the_parts_are_weights_of_the_first_layer_alone() -> None:
+    scores = torch.randn(2, 3, CONTEXT, CONTEXT, generator=torch.Generator().manual_seed(0))
+    seen = bigbird.seen_in_eval_mode(CONTEXT)
+    full, alone = scores.softmax(-1), full_reading.lowered(torch.inf)(scores, 0)
+    diluted, mixed = (full_reading.parted(part)(scores, 0) for part in ("diluted", "mixed"))
+    torch.testing.assert_close(diluted, full * seen)
+    torch.testing.assert_close(mixed, alone + full * ~seen)
+    assert torch.equal(full_reading.parted("mixed")(scores, 1), alone)
+    with pytest.raises(ValueError, match="part: got 'half'"):
+        full_reading.parted("half")
 
 
 def test_reading_leaves_the_model_as_it_was() -> None:
     model = full_reading.model(0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     shown, labels = probe(bigbird.ENCODER, full_reading.DISTANCE)
-    full_reading.recall(model, shown[:2], labels[:2], 3.0)
+    softmax = torch.nn.functional.softmax
+    full_reading.recall(model, shown[:2], labels[:2], full_reading.scaled(3.0))
+    assert torch.nn.functional.softmax is softmax
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert model.bert.attention_type == "block_sparse"

@@ -135,10 +135,15 @@ class Reminders:
         labels[:, 0] = values
         return shown, labels
 
-    def probe(self, distance: int) -> tuple[Tensor, Tensor]:
-        """``PROBES`` windows, always the same: a value stated once, and hidden once that many tokens on."""
+    def probe(self, distance: int, tokens: int = CONTEXT) -> tuple[Tensor, Tensor]:
+        """``PROBES`` windows, always the same: a value stated once, and hidden once that many tokens on.
+
+        Args:
+            distance: from one to the other.
+            tokens: of a window; at least ``distance + 21``.
+        """
         generator = np.random.default_rng((1_000_003, distance))
-        length = CONTEXT - 2
+        length = tokens - 2
         ids, hidden = np.empty((PROBES, length), np.int64), np.zeros((PROBES, length), bool)
         for row in range(PROBES):
             ids[row] = self.ledger.passage(generator, length)
@@ -175,9 +180,9 @@ def held_out(encoder: Encoder) -> tuple[Tensor, Tensor]:
     return hide(encoder, ids, (1_000_003,))
 
 
-def probe(encoder: Encoder, distance: int) -> tuple[Tensor, Tensor]:
-    """A value stated in held-out text and hidden at a distance: input and labels ``[PROBES, CONTEXT]``."""
-    return _data(encoder, "validation")[1].probe(distance)
+def probe(encoder: Encoder, distance: int, tokens: int = CONTEXT) -> tuple[Tensor, Tensor]:
+    """A value stated in held-out text and hidden at a distance: input and labels ``[PROBES, tokens]``."""
+    return _data(encoder, "validation")[1].probe(distance, tokens)
 
 
 def unigram(encoder: Encoder) -> dict[str, float]:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 
-def layers_needed(window: int, distance: int) -> int:
-    return math.ceil(distance / (window - 1))
+def layers_needed(windows: list[int], distance: int) -> int:
+    steps = [window - 1 for window in windows]
+    rounds, rest = divmod(distance, sum(steps))
+    return rounds * len(steps) + (0 if rest == 0 else next(n for n in range(10**6) if sum(steps[:n]) >= rest))
 
 
 def cached_tokens(kinds: list[str], window: int, n: int) -> int:
@@ -36,15 +38,22 @@ RIGHT: list[tuple[str, Callable[..., Any]]] = [
 ]
 
 WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
-    ("28.1.3-1", lambda window, distance: "6", "应返回一个整数", "Return a whole number"),
+    ("28.1.3-1", lambda windows, distance: "6", "应返回一个整数", "Return a whole number"),
     # Forgets that the window contains the token itself.
     (
         "28.1.3-1",
-        lambda window, distance: math.ceil(distance / window),
+        lambda windows, distance: math.ceil(distance * len(windows) / sum(windows)),
         "含自己",
         "contains the token itself",
     ),
-    ("28.1.3-1", lambda window, distance: distance // (window - 1), "不足一层算一层", "round up"),
+    # The mean window is right for whole rounds alone.
+    (
+        "28.1.3-1",
+        lambda windows, distance: math.ceil(distance * len(windows) / sum(window - 1 for window in windows)),
+        "从第一层数起",
+        "count from the first layer",
+    ),
+    ("28.1.3-1", lambda windows, distance: distance // (windows[0] - 1), "不足一层算一层", "round up"),
     ("28.1.3-2", lambda kinds, window, n: "100", "应返回一个整数", "Return a whole number"),
     ("28.1.3-2", lambda kinds, window, n: len(kinds) * n, "最多留 window 个", "at most window"),
     (
