@@ -20,6 +20,7 @@ import inputs
 import nbformat
 from babel.messages.mofile import read_mo
 from claim_marks import MARK, setup_claims, without_roles
+from code_colours import setup_code_colours
 from docutils import nodes
 from downloads import HAN, SEGMENT, in_english, translated_html, translated_lines, with_live_figures
 from formulas import setup_formulas
@@ -254,6 +255,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     inputs.record()
     setup_formulas()
+    setup_code_colours()
     setup_claims(app)
     app.add_config_value("frontier_repository", "", "html")
     app.add_config_value("frontier_branch", "main", "html")

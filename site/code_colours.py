@@ -1,0 +1,30 @@
+"""Highlighted code, without the colours that are the page's own: a third of a long page's weight.
+
+Pygments gives every name, bracket and comma a span with a class, and the theme's styles colour these as plain
+text. They are left out of the page; what has a colour of its own keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pygments.formatters import HtmlFormatter
+from pygments.token import Name, Punctuation, Text, Whitespace
+from sphinx.highlighting import PygmentsBridge
+
+PLAIN = frozenset({Name, Name.Namespace, Punctuation, Whitespace})
+"""What both styles, light and dark, show in the colour of plain text; not their subtypes."""
+
+
+class SparingFormatter(HtmlFormatter):  # type: ignore[type-arg]
+    """Pygments' formatter, to which the tokens of ``PLAIN`` are text."""
+
+    def format(self, tokensource: Iterable[tuple[Any, str]], outfile: Any) -> None:
+        """Write the highlighted tokens to ``outfile``."""
+        super().format(((Text if kind in PLAIN else kind, text) for kind, text in tokensource), outfile)
+
+
+def setup_code_colours() -> None:
+    """Have Sphinx write code with it."""
+    PygmentsBridge.html_formatter = SparingFormatter
