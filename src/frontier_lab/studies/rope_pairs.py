@@ -1,7 +1,8 @@
 """Which of a RoPE model's pairs must turn slower to read eight times the trained length.
 
-28.1.1 slows pairs of the committed model in the page. Here they are slowed from each of several on, and a few
-in the middle alone; and the methods that sentences of the page compare are asked with four times the texts.
+28.1.1 slows pairs of the committed model in the page. Here they are slowed from each of several on, a few in
+the middle or at the end alone, and one by one; from each on in a second seed, too; and the methods that
+sentences of the page compare are asked with four times the texts.
 
 It takes a few minutes, so it is a command and what it gave is kept:
 ``python -m frontier_lab.studies.rope_pairs src/frontier_lab/studies/rope_pairs.json``; killed, it goes on
@@ -13,14 +14,16 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from frontier_lab import hub
-from frontier_lab.methods.long_context import recalled, text_losses, with_rope
+from frontier_lab.methods.long_context import recalled, recalled_at, text_losses, with_rope
 from frontier_lab.storage import cache, checkpoints, results
 from frontier_lab.storage.files import write_json
 from frontier_lab.zoo import llama
@@ -45,10 +48,24 @@ def slowed(*pairs: int) -> dict[str, Any]:
     return llama.slowed(factors, 1.0)
 
 
+PLACES = (60, 140, 220, 300, 340, 380, 420, 460)
+"""How far back the page asks in one text."""
+
+BUMP = (300, 340)
+"""Of these: recall is lower at the first and higher at the second."""
+
+OTHER_SEED = 1
+"""A second model of the recipe, slowed from each of ``OTHER_STARTS`` on."""
+
+OTHER_STARTS = (4, 5, 6, 7)
+
 COMPARED = {"base": llama.PLAIN} | {name: llama.BY_FACTOR[name] for name in ("yarn_s4", "yarn_s8")}
 CHANGED = {f"from_{first}": slowed(*range(first, PAIRS)) for first in STARTS} | {
-    "only_5_to_9": slowed(*range(5, 10))
+    f"only_{first}_to_{last}": slowed(*range(first, last + 1)) for first, last in ((5, 9), (4, 9), (10, 13))
 }
+ELSEWHERE = {f"seed_{OTHER_SEED}_from_{first}": slowed(*range(first, PAIRS)) for first in OTHER_STARTS}
+ALONE = {"none": slowed()} | {str(pair): slowed(pair) for pair in range(4, 9)}
+"""No pair, and one pair, slower: asked at ``BUMP``."""
 
 
 def measure_one(base: PreTrainedModel, rope: Mapping[str, Any], count: int) -> dict[str, Any]:
@@ -56,11 +73,23 @@ def measure_one(base: PreTrainedModel, rope: Mapping[str, Any], count: int) -> d
     changed = with_rope(base, dict(rope))
     hits = recalled(changed, short_context.held_out_needles(LONGEST, DISTANCE, count))
     losses = text_losses(changed, short_context.held_out_text(TEXTS, CONTEXT), [(0, CONTEXT)])[:, 0]
-    return {"hits": "".join(str(int(hit)) for hit in hits), "loss": [round(x, 4) for x in losses.tolist()]}
+    return {"hits": _digits(hits), "loss": [round(x, 4) for x in losses.tolist()]}
+
+
+def measure_bump(base: PreTrainedModel, rope: Mapping[str, Any], count: int) -> dict[str, str]:
+    """Hits of ``count`` haystacks at each distance of ``BUMP``, as strings of 0 and 1."""
+    ids, questions = short_context.held_out_haystacks(PLACES)
+    asked = questions[:count, [PLACES.index(distance) for distance in BUMP]]
+    hits = recalled_at(with_rope(base, dict(rope)), ids[:count], asked)
+    return {str(distance): _digits(column) for distance, column in zip(BUMP, hits.T, strict=True)}
+
+
+def _digits(hits: Tensor) -> str:
+    return "".join(str(int(hit)) for hit in hits)
 
 
 def stored() -> dict[str, Any]:
-    """What ``measure`` gave, as it is committed: ``hits[condition]`` and ``loss[condition][text]``."""
+    """What ``measure`` gave: ``hits`` and ``loss`` by condition, ``alone[pair][distance]``."""
     return results.stored(__file__)
 
 
@@ -70,15 +99,29 @@ def measure() -> Mapping[str, Any]:
     work.mkdir(parents=True, exist_ok=True)
     base = hub.load(str(checkpoints.committed(llama.NAME))).float()
     found: dict[str, dict[str, Any]] = {"hits": {}, "loss": {}}
-    for name, rope in {**COMPARED, **CHANGED}.items():
+
+    def once(name: str, measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         kept = work / f"{name}.json"
         if not kept.exists():
-            write_json(kept, measure_one(base, rope, MANY if name in COMPARED else FEW))
+            write_json(kept, measured())
             print(name, file=sys.stderr, flush=True)
-        for what, value in json.loads(kept.read_text("utf8")).items():
+        entry: dict[str, Any] = json.loads(kept.read_text("utf8"))
+        return entry
+
+    runs = {name: (base, rope, MANY) for name, rope in COMPARED.items()}
+    runs |= {name: (base, rope, FEW) for name, rope in CHANGED.items()}
+    other = llama.run(OTHER_SEED, work)[0]
+    runs |= {name: (other, rope, FEW) for name, rope in ELSEWHERE.items()}
+    for name, (model, rope, count) in runs.items():
+        for what, value in once(name, partial(measure_one, model, rope, count)).items():
             found[what][name] = value
+    alone = {
+        name: once(f"alone_{name}", partial(measure_bump, base, rope, short_context.HAYSTACKS))
+        for name, rope in ALONE.items()
+    }
     shutil.rmtree(work)
-    return {"format": 1, "distance": DISTANCE, "factor": llama.FACTOR, "starts": list(STARTS), **found}
+    known = {"format": 2, "distance": DISTANCE, "factor": llama.FACTOR, "starts": list(STARTS)}
+    return {**known, **found, "alone": alone}
 
 
 if __name__ == "__main__":

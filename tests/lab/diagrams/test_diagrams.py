@@ -30,7 +30,7 @@ SECTION = "28-1-long-context"
 SVG = "{http://www.w3.org/2000/svg}"
 HAN = re.compile(r"[\u3400-\u9fff]")
 DRAWN: dict[str, Callable[[], Drawing]] = {
-    "1-position-interpolation": lambda: clocks(pairs=(0, 7)),
+    "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
     "3-sparse-attention": paths,
     "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),

@@ -74,6 +74,11 @@ def _text_and_ledger(part: str) -> tuple[Windows, Ledger]:
     return windows, Ledger(build_tokenizer(), np.concatenate(list(windows.streams.values())))
 
 
+def ledger(part: str) -> Ledger:
+    """Ledgers among the text of ``"train"``, as ``batch`` draws them, or of ``"validation"``."""
+    return _text_and_ledger(part)[1]
+
+
 def batch(seed: int, step: int, schedule: Schedule) -> Tensor:
     """Windows of a step, ``[batch_size, context]``: text first, then ledgers."""
     windows, ledger = _text_and_ledger("train")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def unslowed(length: int) -> int:
-    return {128: 6, 256: 6}[length]
+    return {256: 7}[length]
 
 
 def base_for(d: int, base: float, s: float, j: int) -> float:
