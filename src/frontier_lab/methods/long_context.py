@@ -178,11 +178,14 @@ def _far_rope(
     key, value = (part.repeat_interleave(module.num_key_value_groups, 1) for part in (key, value))
     straight, _ = apply_rotary_pos_emb(query, query, cos[:, asking], -sin[:, asking])  # back at position 0
     unturned, _ = apply_rotary_pos_emb(key, key, cos[:, places], -sin[:, places])
-    scores = query @ key.mT
+    scores = torch.empty(*query.shape[:3], len(places))  # [B, H, T, S]
     for rest, angle in enumerate(far):
         turned, _ = apply_rotary_pos_emb(straight, straight, cos[:, [angle]], sin[:, [angle]])
-        chosen = (distance > beyond) & (distance % len(far) == rest)
-        scores = torch.where(chosen, turned @ unturned.mT, scores)
+        for place in range(len(far)):  # of the key; its queries are those that many tokens on, and ``rest``
+            rows = slice((place + rest - int(asking[0])) % len(far), None, len(far))
+            columns = slice(place, None, len(far))
+            scores[:, :, rows, columns] = turned[:, :, rows] @ unturned[:, :, columns].mT
+    scores = torch.where(distance > beyond, scores, query @ key.mT)
     weights = (scores * scaling).masked_fill(distance < 0, -torch.inf).softmax(-1)
     return (weights @ value).transpose(1, 2), weights
 

@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from frontier_lab import hub
 from frontier_lab.methods.long_context import (
+    loss_by_position,
     ntk_divisors,
     recalled_at,
     text_losses,
@@ -29,7 +30,7 @@ from frontier_lab.methods.long_context import (
 from frontier_lab.storage import cache, results
 from frontier_lab.zoo import bloom, llama
 from frontier_lab.zoo.families import short_context
-from frontier_lab.zoo.families.short_context import CONTEXT, LONGEST, TUNING
+from frontier_lab.zoo.families.short_context import BUCKETS, CONTEXT, LONGEST, TUNING
 from frontier_lab.zoo.training.recipe import SEEDS
 
 FACTOR = 4.0
@@ -70,7 +71,6 @@ ROPE: Mapping[str, tuple[int, Sequence[int]]] = {
     "rope_far_63": (CAP, (CAP,)),
     "rope_far_32": (CAP, (32,)),
     "rope_cap_32": (32, (32,)),
-    **{f"rope_cycle_{first}": (CAP, range(first, first + 16)) for first in CYCLES},
 }
 """What ``with_far_rope`` is asked to do to the RoPE model."""
 
@@ -93,12 +93,12 @@ def _committed(hub_id: str) -> PreTrainedModel:
 
 def followed(model: PreTrainedModel) -> dict[str, float]:
     """Shares that answer the newest and the oldest value, and the losses of ``LONG``, in nats a token."""
-    found = {}
+    found: dict[str, float] = {}
     for later in LATER:
         newest, oldest = recalled_at(model, *short_context.held_out_restated(later)).float().mean(0).tolist()
         found |= {f"newest_{later}": newest, f"oldest_{later}": oldest}
     ids = short_context.held_out_text(LONG_TEXTS, LONG[-1][1])
-    losses = [text_losses(model, text, LONG, leave_out=CONTEXT) for text in ids.split(1)]
+    losses = [text_losses(model, text, LONG, leave_out=CONTEXT) for text in ids[:, None]]
     means = torch.cat(losses).mean(0).tolist()
     return found | {f"long_{first}_{end}": loss for (first, end), loss in zip(LONG, means, strict=True)}
 
@@ -108,36 +108,48 @@ def stored() -> dict[str, Any]:
     return results.stored(__file__)
 
 
-def measure() -> Mapping[str, Any]:
-    """The data set: for each condition, over ``SEEDS``, what ``short_context.extrapolation`` finds.
+def measure_seed(seed: int, work: Path) -> dict[str, dict[str, float]]:
+    """What ``short_context.extrapolation`` finds of each condition, trained with one seed.
 
-    ``FOLLOWED`` have what ``followed`` finds as well. ``cap_tuned`` is fine-tuned with the cap as
-    ``zoo.bloom`` tunes its models. ``cut`` and ``rope_cut`` are read in pieces, and ``rope`` is the RoPE
-    model unmodified.
+    Of ``CYCLES`` only the losses are measured; ``FOLLOWED`` have what ``followed`` finds as well.
+    ``cap_tuned`` is fine-tuned with the cap as ``zoo.bloom`` tunes its models. ``cut`` and ``rope_cut`` are
+    read in pieces, and ``rope`` is the RoPE model unmodified.
     """
-    work = cache.folder("alibi-heads")
-    found: dict[str, Any] = {"format": 1, "seeds": list(SEEDS)}
-
-    def note(condition: str, measured: Mapping[str, float]) -> None:
-        found.setdefault(condition, []).append({name: round(value, 5) for name, value in measured.items()})
-        print(condition, found[condition][-1], flush=True)
-
-    for seed in SEEDS:
-        model = trained(seed, work)
-        note("cut", short_context.cut(model))
-        for condition, change in CHANGES.items():
-            changed = with_alibi(model, **change)
-            more = followed(changed) if condition in FOLLOWED else {}
-            note(condition, short_context.extrapolation(changed) | more)
-        capped = with_alibi(model, cap=CAP).train()
-        short_context.fit(capped, "cap", seed, work, TUNING, facts={"cap": CAP, "base": "bloom"})
-        note("cap_tuned", short_context.extrapolation(capped))
-        rope = trained_rope(seed, work)
-        note("rope_cut", short_context.cut(rope))
-        note("rope", short_context.extrapolation(rope))
-        for condition, (beyond, far) in ROPE.items():
-            note(condition, short_context.extrapolation(with_far_rope(rope, beyond, far)))
+    model = trained(seed, work)
+    found = {"cut": short_context.cut(model)}
+    for condition, change in CHANGES.items():
+        changed = with_alibi(model, **change)
+        more = followed(changed) if condition in FOLLOWED else {}
+        found[condition] = short_context.extrapolation(changed) | more
+        print(condition, seed, found[condition], flush=True)
+    capped = with_alibi(model, cap=CAP).train()
+    short_context.fit(capped, "cap", seed, work, TUNING, facts={"cap": CAP, "base": "bloom"})
+    found["cap_tuned"] = short_context.extrapolation(capped)
+    rope = trained_rope(seed, work)
+    found |= {"rope_cut": short_context.cut(rope), "rope": short_context.extrapolation(rope)}
+    for condition, (beyond, far) in ROPE.items():
+        found[condition] = short_context.extrapolation(with_far_rope(rope, beyond, far))
+        print(condition, seed, found[condition], flush=True)
+    for first in CYCLES:
+        found[f"rope_cycle_{first}"] = _losses(with_far_rope(rope, CAP, range(first, first + 16)))
     return found
+
+
+def _losses(model: PreTrainedModel) -> dict[str, float]:
+    """The losses of ``short_context.extrapolation`` alone."""
+    text = short_context.held_out_text(short_context.LONG_WINDOWS, LONGEST)
+    losses = loss_by_position(model, text, BUCKETS, leave_out=CONTEXT)
+    return {f"loss_{first}_{end}": loss for (first, end), loss in zip(BUCKETS, losses, strict=True)}
+
+
+def measure() -> Mapping[str, Any]:
+    """The data set: what ``measure_seed`` finds, ``[condition][seed][finding]``; a process for each seed."""
+    seeds = short_context.each_seed(cache.folder("alibi-heads"), measure_seed)
+    found = {
+        condition: [{name: round(value, 5) for name, value in seed[condition].items()} for seed in seeds]
+        for condition in seeds[0]
+    }
+    return {"format": 1, "seeds": list(SEEDS)} | found
 
 
 if __name__ == "__main__":
