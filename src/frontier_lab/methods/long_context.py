@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import AttentionInterface, PreTrainedModel
 from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
 
 def _batch_size(ids: Tensor, tokens: int = 16384) -> int:
@@ -162,6 +163,65 @@ def with_rope(
     return scaled.eval()
 
 
+_FAR_ROPE = "far_rope"
+
+
+def _far_rope(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, _: Tensor | None, scaling: float, **__: Any
+) -> tuple[Tensor, Tensor]:
+    """Attention as ``with_far_rope`` has it: heads ``[B, H, T, K]``, what they mix and their weights."""
+    beyond, far = module.config.far_rope["beyond"], module.config.far_rope["far"]
+    places = torch.arange(key.shape[2])
+    asking = places[-query.shape[2] :]
+    distance = asking[:, None] - places  # [T, S]
+    cos, sin = LlamaRotaryEmbedding(module.config)(value, torch.arange(max(len(places), *far) + 1)[None])
+    key, value = (part.repeat_interleave(module.num_key_value_groups, 1) for part in (key, value))
+    straight, _ = apply_rotary_pos_emb(query, query, cos[:, asking], -sin[:, asking])  # back at position 0
+    unturned, _ = apply_rotary_pos_emb(key, key, cos[:, places], -sin[:, places])
+    scores = torch.empty(*query.shape[:3], len(places))  # [B, H, T, S]
+    for rest, angle in enumerate(far):
+        turned, _ = apply_rotary_pos_emb(straight, straight, cos[:, [angle]], sin[:, [angle]])
+        for place in range(len(far)):  # of the key; its queries are those that many tokens on, and ``rest``
+            rows = slice((place + rest - int(asking[0])) % len(far), None, len(far))
+            columns = slice(place, None, len(far))
+            scores[:, :, rows, columns] = turned[:, :, rows] @ unturned[:, :, columns].mT
+    scores = torch.where(distance > beyond, scores, query @ key.mT)
+    weights = (scores * scaling).masked_fill(distance < 0, -torch.inf).softmax(-1)
+    return (weights @ value).transpose(1, 2), weights
+
+
+AttentionInterface.register(_FAR_ROPE, _far_rope)
+
+
+def with_far_rope(model: PreTrainedModel, beyond: int, far: Sequence[int]) -> PreTrainedModel:
+    """A copy of a RoPE model, same weights, that turns far keys as if they stood at other distances.
+
+    A key at distance ``d > beyond`` is turned as one at ``far[d % len(far)]``. With ``far = [beyond]`` this
+    is ReRoPE: what is farther than the window stands at its edge.
+
+    Args:
+        model: a ``LlamaForCausalLM`` with plain RoPE; rows without padding.
+        beyond: the longest distance that stays what it is, in tokens.
+        far: the distances that the others take in turn.
+
+    Returns:
+        A new model in eval mode; the given one is unchanged.
+
+    Raises:
+        ValueError: the model is no Llama, ``beyond`` or a distance is negative, or ``far`` is empty.
+
+    Source: Su, "Rectified Rotary Position Embeddings" (2023), of ``far = [beyond]``.
+    """
+    if model.config.model_type != "llama":
+        raise ValueError(f"model: got {type(model).__name__}, wanted a LlamaForCausalLM")
+    if beyond < 0 or not len(far) or min(far) < 0:
+        raise ValueError(f"beyond, far: got {beyond} and {list(far)}, wanted distances of 0 or more")
+    changed = copy.deepcopy(model).eval()
+    changed.config.far_rope = {"beyond": beyond, "far": list(far)}
+    changed.set_attn_implementation(_FAR_ROPE)
+    return changed
+
+
 def ntk_divisors(factor: float, heads: int) -> list[float]:
     """What NTK-ALiBi divides slopes by: the steepest head's by nothing, the gentlest head's by ``factor``.
 
@@ -191,6 +251,7 @@ def with_alibi(
     divide: float | Sequence[Sequence[float]] = 1.0,
     window: int | Sequence[Sequence[int]] | None = None,
     cap: int | None = None,
+    far: int | None = None,
 ) -> PreTrainedModel:
     """A copy of an ALiBi model, same weights, with flatter slopes or an end to what it sees.
 
@@ -205,13 +266,15 @@ def with_alibi(
             ``[layers][heads]``; all of the past if ``None``.
         cap: the longest distance that the penalty counts, in tokens: what is farther has the penalty of this
             distance; every distance counts if ``None``.
+        far: with a ``cap``, what is farther has the penalty of this distance instead, 0 for none at all.
 
     Returns:
         A new model in eval mode; the given one is unchanged.
 
     Raises:
         ValueError: the model is no Bloom; ``divide`` is not positive, ``window`` or ``cap`` less than 1;
-            or ``divide`` or ``window`` is not one for each layer and head.
+            ``far`` is negative or has no ``cap``; or ``divide`` or ``window`` is not one for each layer
+            and head.
 
     Source of ``divide``: Al-Khateeb et al., "Position Interpolation Improves ALiBi Extrapolation" (2023).
     """
@@ -226,16 +289,19 @@ def with_alibi(
         raise ValueError(f"window: got {int(limits.min())}, wanted at least 1")
     if cap is not None and cap < 1:
         raise ValueError(f"cap: got {cap}, wanted at least 1")
+    if far is not None and (cap is None or far < 0):
+        raise ValueError(f"far: got {far} with cap {cap}, wanted 0 or more, and a cap")
     slopes = build_alibi_tensor(torch.ones(1, 2), heads, torch.float32)[:, :, 1:]  # [H, 1, 1]
+    far_as = cap if far is None else far
 
     def changing(layer: int) -> Callable[..., tuple[Any, dict[str, Any]]]:
         def change(_: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             bias = named["alibi"]  # [B * H, 1, keys]
             rows, length = len(bias) // heads, positional[0].shape[1]
             if cap is not None:
-                most = slopes.to(bias).repeat(rows, 1, 1) * cap
+                each = slopes.to(bias).repeat(rows, 1, 1)  # [B * H, 1, 1]
                 own = bias[:, 0, -length:, None]  # of each query, [B * H, queries, 1]
-                bias = bias + (own - bias - most).clamp(min=0)
+                bias = torch.where(own - bias > each * (cap + 0.5), own - each * (far_as or 0), bias)
             bias = bias / divisors[layer].to(bias).repeat(rows)[:, None, None]
             if limits is not None:
                 keys = torch.arange(bias.shape[-1], device=bias.device)

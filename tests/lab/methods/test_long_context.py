@@ -245,9 +245,79 @@ def test_a_cap_holds_for_padded_rows_and_token_by_token() -> None:
     torch.testing.assert_close(whole.logits[1:, 5:], alone, atol=1e-4, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_far_keys_can_have_the_penalty_of_another_distance() -> None:
+    model, ids = alibi(), torch.randint(0, 1024, (2, 40))
+    distance = (torch.arange(40)[:, None] - torch.arange(40)).clamp(min=0)
+    slopes = torch.tensor([1 / 4, 1 / 16, 1 / 64, 1 / 256])[:, None, None]
+    for far in (0, 3, 12):
+        counted = torch.where(distance > 7, far, distance)
+        found = lc.with_alibi(model, cap=7, far=far)(input_ids=ids).logits
+
+        def whole(
+            _: object,
+            positional: tuple[object, ...],
+            named: dict[str, torch.Tensor],
+            d: torch.Tensor = counted,
+        ) -> object:
+            return positional, named | {"alibi": (-slopes * d).repeat(len(ids), 1, 1)}
+
+        hook = model.transformer.h[0].self_attention.register_forward_pre_hook(whole, with_kwargs=True)
+        torch.testing.assert_close(found, model(input_ids=ids).logits, atol=1e-4, rtol=1e-4)
+        hook.remove()
+
+
+@torch.no_grad()
+def test_far_keys_turn_as_if_they_stood_where_they_are_said_to() -> None:
+    """Written out for each pair: the key's angle is that of its distance, or of the one it is given."""
+    model, ids = tiny(), torch.randint(0, 1024, (2, 30))
+    changed = lc.with_far_rope(model, 7, [4, 9, 20])
+    layer, states = model.model.layers[0], model.model.embed_tokens(ids)
+    attention, normed = layer.self_attn, layer.input_layernorm(states)
+    q, k, v = (
+        part(normed).unflatten(-1, (2, -1)).transpose(1, 2).double()
+        for part in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )
+    half = q.shape[-1] // 2
+    speeds = 1e4 ** (-torch.arange(half).double() / half)
+    q, k = (torch.complex(part[..., :half], part[..., half:]) for part in (q, k))
+    scores = torch.full((2, 2, 30, 30), -torch.inf, dtype=torch.double)
+    for i in range(30):
+        for j in range(i + 1):
+            d = i - j if i - j <= 7 else [4, 9, 20][(i - j) % 3]
+            turned = q[:, :, i] * torch.exp(1j * d * speeds)
+            scores[:, :, i, j] = (turned * k[:, :, j].conj()).real.sum(-1)
+    mixed = ((scores * attention.scaling).softmax(-1) @ v).transpose(1, 2).flatten(2).float()
+    seen: list[torch.Tensor] = []
+    changed.model.layers[0].self_attn.o_proj.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    changed(input_ids=ids)
+    torch.testing.assert_close(seen[0], mixed, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_rerope_leaves_its_window_alone_and_holds_token_by_token() -> None:
+    model, ids = tiny(), torch.randint(0, 1024, (2, 30))
+    changed = lc.with_far_rope(model, 7, [7])
+    whole, plain = changed(input_ids=ids).logits, model(input_ids=ids).logits
+    torch.testing.assert_close(whole[:, :8], plain[:, :8], atol=1e-4, rtol=1e-4)
+    assert (whole - plain).abs().max() > 0.1
+    first = changed(input_ids=ids[:, :20], use_cache=True)
+    rest = changed(input_ids=ids[:, 20:], past_key_values=first.past_key_values).logits
+    torch.testing.assert_close(whole[:, 20:], rest, atol=1e-4, rtol=1e-4)
+
+
+def test_what_cannot_turn_far_keys_is_refused() -> None:
+    with pytest.raises(ValueError, match="model: got BloomForCausalLM, wanted a LlamaForCausalLM"):
+        lc.with_far_rope(alibi(), 7, [7])
+    with pytest.raises(ValueError, match=r"beyond, far: got 7 and \[\], wanted distances"):
+        lc.with_far_rope(tiny(), 7, [])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"far": 3}, "far: got 3 with cap None"),
+        ({"cap": 7, "far": -1}, "far: got -1 with cap 7, wanted 0 or more"),
         ({"divide": 0.0}, r"divide: got 0\.0, wanted more than 0"),
         ({"divide": math.nan}, "divide: got nan"),
         ({"divide": [[1.0] * 3]}, r"divide: got \[1, 3\] numbers, wanted one or \[1, 4\]"),

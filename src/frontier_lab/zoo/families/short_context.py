@@ -125,6 +125,28 @@ def held_out_haystacks(
     )
 
 
+def held_out_restated(later: int) -> tuple[Tensor, Tensor]:
+    """The haystacks, with the farthest label stated once more, ``later`` tokens back and with another value.
+
+    Returns:
+        Token ids ``[HAYSTACKS, LONGEST - 2]``, and the label with its newest and its oldest value,
+        ``[HAYSTACKS, 2, 2]``.
+    """
+    texts, questions = held_out_haystacks()
+    ledger, generator = _text_and_ledger("validation")[1], np.random.default_rng(later)
+    values, texts, start = (
+        dict(zip(ledger.labels, ledger.values, strict=True)),
+        texts.clone(),
+        LONGEST - 2 - later,
+    )
+    asked = []
+    for text, (label, oldest) in zip(texts, questions[:, -1].tolist(), strict=True):
+        newest = int(generator.choice([value for value in values[label] if value != oldest]))
+        text[start : start + 3] = torch.tensor([label, newest, ledger.comma])
+        asked.append([[label, newest], [label, oldest]])
+    return texts, torch.tensor(asked)
+
+
 def fit(
     model: PreTrainedModel,
     label: str,
