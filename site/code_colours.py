@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pygments.formatters import HtmlFormatter
-from pygments.token import Name, Punctuation, Text, Whitespace
+from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+from pygments.token import Name, Punctuation, Text, Whitespace  # type: ignore[import-untyped]
 from sphinx.highlighting import PygmentsBridge
 
 PLAIN = frozenset({Name, Name.Namespace, Punctuation, Whitespace})
 """What both styles, light and dark, show in the colour of plain text; not their subtypes."""
 
 
-class SparingFormatter(HtmlFormatter):  # type: ignore[type-arg]
+class SparingFormatter(HtmlFormatter):  # type: ignore[misc]
     """Pygments' formatter, to which the tokens of ``PLAIN`` are text."""
 
     def format(self, tokensource: Iterable[tuple[Any, str]], outfile: Any) -> None:
