@@ -4,10 +4,13 @@
 ``python -m frontier_lab.studies.full_reading src/frontier_lab/studies/full_reading.json``; killed, it goes
 on where it was. A test reads seed 0 again.
 
-Two questions are taken apart. *Where*: full attention in one layer alone, eval mode's cells in the others,
-and the other way about. *What*: in the first layer, the cells that eval mode does not see do two things at
-once. They take weight from the others (``diluted``: they take it and bring nothing) and they bring their own
-values (``mixed``: they bring them and take nothing).
+Three questions are taken apart. *Where*: full attention in one layer alone, eval mode's cells in the others,
+and the other way about. *What*, in the first layer: the cells that eval mode does not see take weight from
+the others (``diluted``: they take it and bring nothing) and they bring their own values (``added``: they
+bring them and take nothing, so that they weigh less beside the others than in full attention; ``mixed``: they
+take nothing and weigh as much beside them as there). ``mixed`` also makes the output larger; ``larger`` does
+that alone. ``evened`` asks whether it matters which of the new cells has how much. *Which row*: the first
+layer opened in the row of the hidden token alone, or in all rows but that one.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ LOWERED = (1.0, 2.0)
 """What is taken from the scores of the cells that eval mode does not see."""
 
 LENGTHS = (32, 40, 48, 56, 64, 80, 96, 112, 128)
-"""Tokens of a window; sparse attention takes those beyond ``SHORTEST_SPARSE``."""
+"""Tokens of a window."""
 
 SHORTEST_SPARSE = (5 + 2 * bigbird.RANDOM_BLOCKS) * bigbird.BLOCK
 """Up to here transformers reads with full attention, whatever was asked for."""
@@ -71,31 +74,59 @@ def lowered(by: float, layers: Collection[int] = range(LAYERS)) -> Weigh:
     return weigh
 
 
+PARTS = ("diluted", "added", "mixed", "larger", "evened")
+"""What the new cells do in the first layer, taken apart; see ``parted``."""
+
+
 def parted(part: str) -> Weigh:
-    """One half of what the new cells do in the first layer; the other layers see what eval mode sees.
+    """One part of what the new cells do in the first layer; the other layers see what eval mode sees.
 
     Args:
-        part: ``diluted``, they take weight from the seen cells and bring nothing, or ``mixed``, they bring
-            their own values with that weight and the seen cells keep theirs.
+        part: ``diluted``, they take weight from the seen cells and bring nothing; ``added``, the seen cells
+            keep their weights and the new ones come with those of full attention; ``mixed``, the seen cells
+            keep theirs and the new ones stand to them as in full attention; ``larger``, the seen cells alone,
+            with the sum that ``mixed`` has; ``evened``, full attention with the new cells' weight spread
+            evenly over them.
 
     Raises:
         ValueError: there is no such part.
     """
-    if part not in ("diluted", "mixed"):
-        raise ValueError(f"part: got {part!r}, wanted 'diluted' or 'mixed'")
+    if part not in PARTS:
+        raise ValueError(f"part: got {part!r}, wanted one of {', '.join(PARTS)}")
     alone = lowered(torch.inf)
 
     def weigh(scores: Tensor, layer: int) -> Tensor:
         if layer > 0:
             return alone(scores, layer)
         seen, full = seen_in_eval_mode(scores.shape[-1]), scores.softmax(-1)
-        return full * seen if part == "diluted" else torch.where(seen, alone(scores, layer), full)
+        old = full * seen
+        kept = old.sum(-1, keepdim=True)
+        if part == "evened":
+            new = (~seen).float()
+            return old + (1 - kept) * new / new.sum(-1, keepdim=True).clamp(min=1)
+        return {
+            "diluted": old,
+            "added": full - old + old / kept,
+            "mixed": full / kept,
+            "larger": old / kept**2,
+        }[part]
+
+    return weigh
+
+
+def in_rows(rows: Tensor) -> Weigh:
+    """Full attention in the first layer in these rows ``[B, T]`` alone; elsewhere what eval mode sees."""
+    alone = lowered(torch.inf)
+
+    def weigh(scores: Tensor, layer: int) -> Tensor:
+        closed = alone(scores, layer)
+        return closed if layer > 0 else torch.where(rows[:, None, :, None], scores.softmax(-1), closed)
 
     return weigh
 
 
 def ways() -> dict[str, Weigh]:
-    """Every way of weighing that is measured, by name."""
+    """Every way of weighing that is measured on the texts at ``DISTANCE``, by name."""
     every = set(range(LAYERS))
     found = {f"scores times {factor:g}": scaled(factor) for factor in SCALES}
     found |= {f"new cells less {by:g}": lowered(by) for by in LOWERED}
@@ -104,7 +135,9 @@ def ways() -> dict[str, Weigh]:
         found[f"full in layer {layer} alone"] = lowered(torch.inf, every - {layer})
         found[f"seen in layer {layer} alone"] = lowered(torch.inf, {layer})
         found[f"scores times 2 in layer {layer} alone"] = scaled(2.0, {layer})
-    return found | {part: parted(part) for part in ("diluted", "mixed")}
+    hidden = sparse_encoders.probe(bigbird.ENCODER, DISTANCE)[1] >= 0
+    found |= {"hidden row alone": in_rows(hidden), "all rows but the hidden": in_rows(~hidden)}
+    return found | {part: parted(part) for part in PARTS}
 
 
 @torch.no_grad()
@@ -117,25 +150,18 @@ def recall(model: PreTrainedModel, shown: Tensor, labels: Tensor, weigh: Weigh |
         labels: the hidden values, negative elsewhere, ``[B, T]``.
         weigh: scores to weights; softmax if none is given.
     """
-    return _share(bigbird.in_full(model, shown, weigh), labels)
-
-
-def _share(logits: Tensor, labels: Tensor) -> float:
-    hidden = labels >= 0
+    logits, hidden = bigbird.in_full(model, shown, weigh), labels >= 0
     return round((logits[hidden].argmax(-1) == labels[hidden]).float().mean().item(), 4)
 
 
-@torch.no_grad()
-def by_length(model: PreTrainedModel) -> dict[str, list[float | None]]:
-    """Recall at ``LENGTHS``, ``NEAR`` tokens away, in full and in eval mode, which short inputs lack."""
+def by_length(model: PreTrainedModel) -> dict[str, list[float]]:
+    """Recall at ``LENGTHS``, ``NEAR`` tokens away, of full attention and of the cells that eval mode sees.
+
+    Eval mode itself reads with full attention up to ``SHORTEST_SPARSE``; its cells can be had at any length.
+    """
     pairs = [sparse_encoders.probe(bigbird.ENCODER, NEAR, tokens) for tokens in LENGTHS]
-    return {
-        "full": [recall(model, *pair) for pair in pairs],
-        "sparse": [
-            _share(bigbird.in_eval_mode(model, shown), labels) if shown.shape[1] > SHORTEST_SPARSE else None
-            for shown, labels in pairs
-        ],
-    }
+    ways = {"full": None, "seen": lowered(torch.inf)}
+    return {name: [recall(model, *pair, weigh) for pair in pairs] for name, weigh in ways.items()}
 
 
 def stored() -> dict[str, Any]:
@@ -148,7 +174,7 @@ def build() -> Mapping[str, Any]:
     birds = [model(seed) for seed in SEEDS]
     pair = sparse_encoders.probe(bigbird.ENCODER, DISTANCE)
     return {
-        "format": 2,
+        "format": 3,
         "distance": DISTANCE,
         "near": NEAR,
         "lengths": LENGTHS,

@@ -25,17 +25,24 @@ def test_every_way_is_stored_for_every_seed() -> None:
     assert {len(seeds) for seeds in STORED["recall"].values()} == {3}
 
 
-@pytest.mark.parametrize("name", ["scores times 1", "full in layer 0 alone", "diluted", "mixed"])
+@pytest.mark.parametrize(
+    "name", ["scores times 1", "full in layer 0 alone", "hidden row alone", "diluted", "mixed"]
+)
 def test_the_committed_seed_gives_what_is_stored(name: str) -> None:
     pair = probe(bigbird.ENCODER, full_reading.DISTANCE)
     found = full_reading.recall(full_reading.model(0), *pair, WAYS[name])
     assert found == pytest.approx(STORED["recall"][name][0], abs=0.02)
 
 
-def test_lengths_are_those_at_which_transformers_changes_over() -> None:
-    for seed in STORED["by_length"]:
-        for tokens, sparse in zip(STORED["lengths"], seed["sparse"], strict=True):
-            assert (sparse is None) == (tokens <= full_reading.SHORTEST_SPARSE)
+def test_the_switch_of_transformers_lies_among_the_lengths() -> None:
+    """Up to there the model reads with full attention whatever was asked for; beyond, it does not."""
+    lengths = STORED["lengths"]
+    at = lengths.index(full_reading.SHORTEST_SPARSE)
+    bird = full_reading.model(0)
+    for tokens, kind in ((lengths[at], "original_full"), (lengths[at + 1], "block_sparse")):
+        bird.bert.set_attention_type("block_sparse")
+        bird(probe(bigbird.ENCODER, full_reading.NEAR, tokens)[0][:1])
+        assert bird.bert.attention_type == kind
 
 
 @torch.no_grad()
@@ -56,12 +63,31 @@ def test_the_parts_are_weights_of_the_first_layer_alone() -> None:
     scores = torch.randn(2, 3, CONTEXT, CONTEXT, generator=torch.Generator().manual_seed(0))
     seen = bigbird.seen_in_eval_mode(CONTEXT)
     full, alone = scores.softmax(-1), full_reading.lowered(torch.inf)(scores, 0)
-    diluted, mixed = (full_reading.parted(part)(scores, 0) for part in ("diluted", "mixed"))
+    weights = [full_reading.parted(part)(scores, 0) for part in full_reading.PARTS]
+    diluted, added, mixed, larger, evened = weights
     torch.testing.assert_close(diluted, full * seen)
-    torch.testing.assert_close(mixed, alone + full * ~seen)
+    torch.testing.assert_close(added, alone + full * ~seen)
+    torch.testing.assert_close(mixed * seen, alone)
+    torch.testing.assert_close(mixed / mixed.sum(-1, keepdim=True), full)  # the ratio that full attention has
+    torch.testing.assert_close(larger, alone * mixed.sum(-1, keepdim=True))
+    torch.testing.assert_close(evened * seen, full * seen)
+    torch.testing.assert_close(evened.sum(-1), full.sum(-1))
+    for row, new in zip(evened[0, 0], ~seen, strict=True):
+        assert len(row[new].unique()) <= 1
     assert torch.equal(full_reading.parted("mixed")(scores, 1), alone)
     with pytest.raises(ValueError, match="part: got 'half'"):
         full_reading.parted("half")
+
+
+def test_opened_rows_are_those_of_full_attention_in_the_first_layer_alone() -> None:
+    scores = torch.randn(2, 3, CONTEXT, CONTEXT, generator=torch.Generator().manual_seed(0))
+    alone = full_reading.lowered(torch.inf)(scores, 0)
+    rows = torch.zeros(2, CONTEXT, dtype=torch.bool)
+    rows[0, 40] = rows[1, 50] = True
+    opened = full_reading.in_rows(rows)(scores, 0)
+    torch.testing.assert_close(opened[0, :, 40], scores[0, :, 40].softmax(-1))
+    assert torch.equal(opened[0, :, 50], alone[0, :, 50])
+    assert torch.equal(full_reading.in_rows(rows)(scores, 1), alone)
 
 
 def test_reading_leaves_the_model_as_it_was() -> None:
