@@ -10,11 +10,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
-from pygments.token import Name, Punctuation, Text, Whitespace  # type: ignore[import-untyped]
+from pygments.token import Name, Operator, Punctuation, Text, Whitespace  # type: ignore[import-untyped]
 from sphinx.highlighting import PygmentsBridge
 
-PLAIN = frozenset({Name, Name.Namespace, Punctuation, Whitespace})
-"""What both styles, light and dark, show in the colour of plain text; not their subtypes."""
+PLAIN = frozenset({Name, Name.Namespace, Operator, Punctuation, Whitespace})
+"""What both styles, light and dark, show in the colour of plain text, and operators; not their subtypes.
+
+Operators have a colour in the styles; but each dot is one, and dots in green say nothing.
+"""
 
 
 class SparingFormatter(HtmlFormatter):  # type: ignore[misc]

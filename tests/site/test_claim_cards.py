@@ -319,7 +319,10 @@ def test_every_claim_of_a_marked_page_has_its_note_in_both_languages(site: Path)
             record = known[str(note["id"]).removeprefix("evidence-")]
             said = note.get_text().lower()
             assert getattr(record.of, language).lower() in said
-            assert page.find(id=f"cell-{record.tag}")
+            target, _, place = str(note.select_one(".claim-links a")["href"]).partition("#")
+            there = (site / name).parent / target if target else site / name
+            assert place == f"cell-{record.tag}"
+            assert BeautifulSoup(there.read_text("utf8"), "html.parser").find(id=place)
             assert note.select_one("svg[role=img][aria-label]")
         assert len(page.select("#evidence li")) == len({a["href"] for a in page.select("a.claim-link")})
 
