@@ -140,17 +140,6 @@ def test_a_window_ends_what_is_seen_exactly_there_and_leaves_the_given_model_alo
 
 
 @torch.no_grad()
-def test_a_window_holds_for_padded_rows_and_token_by_token() -> None:
-    windowed, ids = lc.with_alibi(alibi(), window=8), torch.randint(0, 1024, (2, 40))
-    padded = torch.ones_like(ids)
-    padded[1, :5] = 0
-    whole = windowed(input_ids=ids, attention_mask=padded)
-    first = windowed(input_ids=ids[:, :30], attention_mask=padded[:, :30], use_cache=True)
-    rest = windowed(input_ids=ids[:, 30:], attention_mask=padded, past_key_values=first.past_key_values)
-    torch.testing.assert_close(whole.logits[:, 30:], rest.logits, atol=1e-4, rtol=1e-4)
-
-
-@torch.no_grad()
 def test_a_window_of_its_own_for_every_head_reaches_as_far_as_the_widest() -> None:
     model, ids = alibi(), torch.randint(0, 1024, (2, 40))
     same = lc.with_alibi(model, window=[[8] * 4])
@@ -232,16 +221,17 @@ def test_a_cap_charges_what_is_farther_as_if_it_were_there() -> None:
     torch.testing.assert_close(found[:, :8], model(input_ids=ids).logits[:, :8], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("change", [{"window": 8}, {"cap": 7}], ids=str)
 @torch.no_grad()
-def test_a_cap_holds_for_padded_rows_and_token_by_token() -> None:
-    capped, ids = lc.with_alibi(alibi(), cap=7), torch.randint(0, 1024, (2, 40))
+def test_a_changed_penalty_holds_for_padded_rows_and_token_by_token(change: dict[str, int]) -> None:
+    changed, ids = lc.with_alibi(alibi(), **change), torch.randint(0, 1024, (2, 40))
     padded = torch.ones_like(ids)
     padded[1, :5] = 0
-    whole = capped(input_ids=ids, attention_mask=padded)
-    first = capped(input_ids=ids[:, :30], attention_mask=padded[:, :30], use_cache=True)
-    rest = capped(input_ids=ids[:, 30:], attention_mask=padded, past_key_values=first.past_key_values)
+    whole = changed(input_ids=ids, attention_mask=padded)
+    first = changed(input_ids=ids[:, :30], attention_mask=padded[:, :30], use_cache=True)
+    rest = changed(input_ids=ids[:, 30:], attention_mask=padded, past_key_values=first.past_key_values)
     torch.testing.assert_close(whole.logits[:, 30:], rest.logits, atol=1e-4, rtol=1e-4)
-    alone = capped(input_ids=ids[1:, 5:]).logits
+    alone = changed(input_ids=ids[1:, 5:]).logits
     torch.testing.assert_close(whole.logits[1:, 5:], alone, atol=1e-4, rtol=1e-4)
 
 
