@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 import frontier_widgets
+from drawings import with_room
 from frontier_widgets.components import NOT_RUN
 
 HAN = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff60]")  # and full-width punctuation
@@ -201,5 +202,5 @@ def in_english(notebook: Any, texts: Mapping[str, str]) -> Any:
                 said = data["text/plain"].replace(f"{NOT_RUN['zh']}\n", "")
                 data["text/plain"] = translated_lines(said, translate)
             if "text/html" in data:
-                data["text/html"] = translated_html(data["text/html"], translate)
+                data["text/html"] = with_room(translated_html(data["text/html"], translate))
     return english

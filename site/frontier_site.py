@@ -23,6 +23,7 @@ from claim_marks import MARK, setup_claims, without_roles
 from code_colours import setup_code_colours
 from docutils import nodes
 from downloads import HAN, SEGMENT, in_english, translated_html, translated_lines, with_live_figures
+from drawings import with_room
 from formulas import setup_formulas
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -82,7 +83,7 @@ def literal_text(node: nodes.Node) -> list[str]:
 
 
 class TranslateLiterals(SphinxPostTransform):  # type: ignore[misc]
-    """Puts the catalogue's English in the place of Chinese in code, outputs and drawings."""
+    """Puts the catalogue's English in the place of Chinese in code, outputs and drawings, which get room."""
 
     default_priority = 8  # after myst-nb has chosen which output to show, before highlighting
 
@@ -90,8 +91,11 @@ class TranslateLiterals(SphinxPostTransform):  # type: ignore[misc]
         builder = self.app.builder
         if builder.name == "gettext":
             self.collect(builder)
-        elif self.config.language == "en":
+            return
+        if self.config.language == "en":
             self.translate()
+        for node in list(self.document.findall(nodes.raw)):
+            self.put(node, with_room(node.astext()))
 
     def collect(self, builder: Any) -> None:
         """Add the texts to the page's catalogue, where ``make messages`` finds them."""
@@ -112,12 +116,15 @@ class TranslateLiterals(SphinxPostTransform):  # type: ignore[misc]
         ):
             source = node.astext()
             translated = translated_lines if isinstance(node, nodes.literal_block) else translated_html
-            if (new := translated(source, catalogue.gettext)) == source:
-                continue
-            source = new
-            node.rawsource = source  # Sphinx highlights only a block whose text is its source
-            node.children = []
-            node += nodes.Text(source)
+            self.put(node, translated(source, catalogue.gettext))
+
+    def put(self, node: nodes.Element, source: str) -> None:
+        """Give a node another text, if it is another."""
+        if source == node.astext():
+            return
+        node.rawsource = source  # Sphinx highlights only a block whose text is its source
+        node.children = []
+        node += nodes.Text(source)
 
 
 def translate_captions(app: Sphinx, doctree: nodes.document) -> None:

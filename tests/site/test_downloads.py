@@ -16,9 +16,12 @@ import pytest
 from built_site import ROOT, tool
 from nbclient import NotebookClient
 
+from frontier_lab import plots
+
 sys.path.insert(0, str(ROOT / "site"))
 import claim_marks
 import downloads
+import drawings
 
 BOOK = ROOT / "book"
 NOTEBOOKS = sorted(
@@ -192,3 +195,40 @@ def test_an_english_notebook_runs(site: Path, tmp_path: Path) -> None:
     folder = {"metadata": {"path": str(BOOK / "28-2-efficient")}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=folder).execute()
     assert [output.get("text") for cell in notebook.cells for output in cell.get("outputs", [])] == stored
+
+
+def drawn(*rows: str) -> str:
+    """A drawing with a column of long names at its left, as a notebook stores it."""
+    values = [[0.5]] * len(rows)
+    return plots.heat(values, rows=rows, columns=["1"], width=3.0, zh="表", en="Table")._repr_html_()
+
+
+def box(source: str) -> list[float]:
+    found = re.search(r'viewBox="([^"]*)"', source)
+    assert found
+    return [float(part) for part in found[1].split()]
+
+
+def test_a_drawing_gets_room_for_a_long_name_and_keeps_its_scale() -> None:
+    source = drawn("short", "只有第一层全看，其余各层照旧")
+    new = drawings.with_room(source)
+    left, _, width, height = box(new)
+    assert left < -10
+    assert left + width == pytest.approx(box(source)[2], abs=0.1)
+    assert height == box(source)[3]
+    wide = [float(re.search(r"max-width:(\d+)px", text)[1]) for text in (source, new)]  # type: ignore[index]
+    assert wide[1] / wide[0] == pytest.approx(width / box(source)[2], rel=0.01)
+
+
+def test_a_drawing_whose_texts_fit_is_left_alone() -> None:
+    source = drawn("a", "b")
+    assert drawings.with_room(source) == source
+
+
+def test_a_longer_english_name_is_given_room_in_the_download() -> None:
+    source = drawn("全", "abcde")
+    english = downloads.translated_html(
+        source, {"全": "all cells seen, in each layer", "表": "table"}.__getitem__
+    )
+    assert drawings.with_room(source) == source
+    assert box(drawings.with_room(english))[0] < -50

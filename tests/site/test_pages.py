@@ -106,6 +106,15 @@ TOO_WIDE = """(width) => {
         .concat(`the page is ${page.scrollWidth} px wide`);
 }"""
 
+CUT_TEXTS = """() => [...document.querySelectorAll("figure.frontier-figure svg")].flatMap((drawing) => {
+    const room = drawing.getBoundingClientRect();
+    const spare = (box) => (box.height > box.width ? 4 : 1); // a turned line is set with space above it
+    const cut = (box) => box.left < room.left - spare(box) || box.right > room.right + spare(box);
+    return [...drawing.querySelectorAll("text")]
+        .filter((text) => cut(text.getBoundingClientRect()))
+        .map((text) => `${text.textContent} in ${drawing.getAttribute("aria-label")}`);
+})"""
+
 COLOURS = """() => ["body", "article p", "pre", ".fw-root"].map((selector) => {
     const { color, backgroundColor } = getComputedStyle(document.querySelector(selector));
     return [color, backgroundColor];
@@ -225,6 +234,8 @@ def test_at_a_desk_a_page_and_its_english_are_complete_quiet_light_and_pass_axe(
     page = open_page(http_root, name, color_scheme="light")
     with subtests.test("complete"):
         assert_complete(page, name)
+    with subtests.test("no text of a drawing is cut"):
+        assert_none(page.evaluate(CUT_TEXTS))
     with subtests.test("axe, every rule"):
         assert page.locator("html").get_attribute("data-theme") == "light"
         assert_none(violations(page, AXE_RUN))
@@ -236,6 +247,8 @@ def test_at_a_desk_a_page_and_its_english_are_complete_quiet_light_and_pass_axe(
     switch_language(page, http_root, f"en/{name}")
     with subtests.test("complete in English"):
         assert_complete(page, f"en/{name}")
+    with subtests.test("no text of a drawing is cut in English"):
+        assert_none(page.evaluate(CUT_TEXTS))
     with subtests.test("axe in English"):
         assert_none(violations(page, AXE_BUT_COLOURS))
 
