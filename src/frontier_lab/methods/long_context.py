@@ -219,8 +219,8 @@ def with_far_rope(
         A new model in eval mode; the given one is unchanged.
 
     Raises:
-        ValueError: the model is no Llama, ``beyond`` or a distance is negative, ``far`` is empty, or a pair is
-            not there.
+        ValueError: the model is no Llama, ``beyond`` or a distance is negative, ``far`` is empty, or there is
+            no such pair.
 
     Source: Su, "Rectified Rotary Position Embeddings" (2023), of ``far = [beyond]``.
     """

@@ -1,8 +1,8 @@
 """Which of a RoPE model's pairs must turn slower to read eight times the trained length.
 
-28.1.1 slows pairs of the committed model in the page. Here they are slowed from each of several on, and a few in
-the middle or at the end alone, some of it in two more seeds, too; the methods that sentences of the page compare
-are asked with four times the texts; and, beyond the trained length, pairs are held at the angle of one distance.
+28.1.1 slows pairs of the committed model in the page. Here they are slowed from each of several on, and a few
+in the middle or at the end alone, some of it in two more seeds, too; the methods that sentences of the page
+compare are asked with four times the texts; and, beyond the trained length, pairs are held at one angle.
 
 It takes a few minutes, so it is a command and what it gave is kept:
 ``python -m frontier_lab.studies.rope_pairs src/frontier_lab/studies/rope_pairs.json``; killed, it goes on
@@ -83,15 +83,15 @@ def measure_one(base: PreTrainedModel, rope: Mapping[str, Any], count: int) -> d
 
 
 def measure_far(base: PreTrainedModel, rope: Mapping[str, Any]) -> list[float]:
-    """Loss of each of ``FAR_TEXTS`` texts in the last of the recipe's buckets, scored as the recipe scores it."""
+    """Loss of each of ``FAR_TEXTS`` texts in the last of the recipe's buckets, scored as it scores them."""
     texts = short_context.held_out_text(FAR_TEXTS, LONGEST)
     losses = text_losses(with_rope(base, dict(rope)), texts, [short_context.BUCKETS[-1]], leave_out=CONTEXT)
     return [round(x, 4) for x in losses[:, 0].tolist()]
 
 
 def measure_held(base: PreTrainedModel, distance: int, count: int) -> str:
-    """Hits of ``count`` needles where the pairs of ``HELD`` turn, beyond the trained length, as if every token
-    stood at one distance; all else is as it was."""
+    """Hits of ``count`` needles where the pairs of ``HELD`` turn, for all that is farther than the trained
+    length, as if it stood at ``distance``; the rest is as it was."""
     held = with_far_rope(base, CONTEXT - 1, [distance], pairs=HELD)
     return _digits(recalled(held, short_context.held_out_needles(LONGEST, DISTANCE, count)))
 
@@ -129,13 +129,11 @@ def measure() -> Mapping[str, Any]:
         for what, value in once(name, partial(measure_one, model, rope, count)).items():
             found[what][name] = value
         found["far"][name] = once(f"far_{name}", partial(measure_far, model, rope))
-    held = {
-        str(seed): {
-            str(distance): once(f"held_{seed}_{distance}", partial(measure_held, model, distance, HELD_NEEDLES))
-            for distance in HELD_AT
-        }
-        for seed, model in models.items()
-    }
+    held: dict[str, dict[str, str]] = {str(seed): {} for seed in models}
+    for seed, model in models.items():
+        for distance in HELD_AT:
+            measured = partial(measure_held, model, distance, HELD_NEEDLES)
+            held[str(seed)][str(distance)] = once(f"held_{seed}_{distance}", measured)
     shutil.rmtree(work)
     known = {"format": 3, "distance": DISTANCE, "factor": llama.FACTOR, "starts": list(STARTS)}
     return {**known, **found, "held": held}

@@ -1,9 +1,9 @@
 """SmolLM2-135M asked for numbers in texts of up to twice its trained length, with and without stretching.
 
 Facts of four digits stand evenly in chapters of the Bible; the text is read once, and at several lengths
-every fact so far is asked for by the key-value cache. Beside them, the end alone is read, as much as the model
-was trained on, with the positions as they are and stretched. A page cannot afford this (some two minutes a text and method), so it is measured
-by a command and kept:
+every fact so far is asked for by the key-value cache. Beside them, the end alone is read, as much as the
+model was trained on, with the positions as they are and stretched. A page cannot afford this (some two
+minutes a text and method), so it is measured by a command and kept:
 ``python -m frontier_lab.studies.smollm2_needles src/frontier_lab/studies/smollm2_needles.json``.
 """
 

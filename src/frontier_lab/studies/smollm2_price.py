@@ -76,12 +76,13 @@ def passages(tokenizer: PreTrainedTokenizerBase) -> dict[str, list[str]]:
 
 
 def methods(config: PretrainedConfig) -> dict[str, dict[str, Any]]:
-    """The methods of ``smollm2_extrapolation``; YaRN's ramp without its temperature; and its temperature alone,
-    with the frequencies as they are."""
+    """The methods of ``smollm2_extrapolation``; YaRN's ramp without its temperature; and its temperature with
+    the frequencies as they are."""
     ropes = rope_parameters(config, FACTOR)
     pairs = config.hidden_size // config.num_attention_heads // 2
     unchanged = {"long_factor": [1.0] * pairs, "short_factor": [1.0] * pairs}
-    hot = ropes["yarn"] | unchanged | {"rope_type": "longrope", "attention_factor": 0.1 * math.log(FACTOR) + 1}
+    temperature = {"rope_type": "longrope", "attention_factor": 0.1 * math.log(FACTOR) + 1}
+    hot = ropes["yarn"] | unchanged | temperature
     return ropes | {"ramp": ropes["yarn"] | {"attention_factor": 1.0}, "hot": hot}
 
 
