@@ -175,6 +175,8 @@ def _far_rope(
     asking = places[-query.shape[2] :]
     distance = asking[:, None] - places  # [T, S]
     cos, sin = LlamaRotaryEmbedding(module.config)(value, torch.arange(max(len(places), *far) + 1)[None])
+    kept = _kept_pairs(cos.shape[-1], module.config.far_rope["pairs"])  # what is not turned stays as it comes
+    cos, sin = cos.masked_fill(kept, 1), sin.masked_fill(kept, 0)
     key, value = (part.repeat_interleave(module.num_key_value_groups, 1) for part in (key, value))
     straight, _ = apply_rotary_pos_emb(query, query, cos[:, asking], -sin[:, asking])  # back at position 0
     unturned, _ = apply_rotary_pos_emb(key, key, cos[:, places], -sin[:, places])
@@ -193,7 +195,15 @@ def _far_rope(
 AttentionInterface.register(_FAR_ROPE, _far_rope)
 
 
-def with_far_rope(model: PreTrainedModel, beyond: int, far: Sequence[int]) -> PreTrainedModel:
+def _kept_pairs(head_dim: int, pairs: Sequence[int] | None) -> Tensor:
+    """Which of a head's numbers stand in no pair of ``pairs``, ``[head_dim]``, bool."""
+    chosen = torch.arange(head_dim // 2) if pairs is None else torch.tensor(pairs)
+    return ~torch.isin(torch.arange(head_dim // 2), chosen).repeat(2)
+
+
+def with_far_rope(
+    model: PreTrainedModel, beyond: int, far: Sequence[int], *, pairs: Sequence[int] | None = None
+) -> PreTrainedModel:
     """A copy of a RoPE model, same weights, that turns far keys as if they stood at other distances.
 
     A key at distance ``d > beyond`` is turned as one at ``far[d % len(far)]``. With ``far = [beyond]`` this
@@ -203,12 +213,14 @@ def with_far_rope(model: PreTrainedModel, beyond: int, far: Sequence[int]) -> Pr
         model: a ``LlamaForCausalLM`` with plain RoPE; rows without padding.
         beyond: the longest distance that stays what it is, in tokens.
         far: the distances that the others take in turn.
+        pairs: the pairs that are turned so, the others by their own distance; all if ``None``.
 
     Returns:
         A new model in eval mode; the given one is unchanged.
 
     Raises:
-        ValueError: the model is no Llama, ``beyond`` or a distance is negative, or ``far`` is empty.
+        ValueError: the model is no Llama, ``beyond`` or a distance is negative, ``far`` is empty, or there is
+            no such pair.
 
     Source: Su, "Rectified Rotary Position Embeddings" (2023), of ``far = [beyond]``.
     """
@@ -216,8 +228,15 @@ def with_far_rope(model: PreTrainedModel, beyond: int, far: Sequence[int]) -> Pr
         raise ValueError(f"model: got {type(model).__name__}, wanted a LlamaForCausalLM")
     if beyond < 0 or not len(far) or min(far) < 0:
         raise ValueError(f"beyond, far: got {beyond} and {list(far)}, wanted distances of 0 or more")
+    there = range(model.config.head_dim // 2)
+    if pairs is not None and not set(pairs) <= set(there):
+        raise ValueError(f"pairs: got {list(pairs)}, wanted some of 0 to {there[-1]}")
     changed = copy.deepcopy(model).eval()
-    changed.config.far_rope = {"beyond": beyond, "far": list(far)}
+    changed.config.far_rope = {
+        "beyond": beyond,
+        "far": list(far),
+        "pairs": None if pairs is None else list(pairs),
+    }
     changed.set_attn_implementation(_FAR_ROPE)
     return changed
 

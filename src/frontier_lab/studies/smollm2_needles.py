@@ -1,9 +1,9 @@
 """SmolLM2-135M asked for numbers in texts of up to twice its trained length, with and without stretching.
 
 Facts of four digits stand evenly in chapters of the Bible; the text is read once, and at several lengths
-every fact so far is asked for by the key-value cache. Beside them, the model as it is reads the end alone, as
-much as it was trained on. A page cannot afford this (some two minutes a text and method), so it is measured
-by a command and kept:
+every fact so far is asked for by the key-value cache. Beside them, the end alone is read, as much as the
+model was trained on, with the positions as they are and stretched. A page cannot afford this (some two
+minutes a text and method), so it is measured by a command and kept:
 ``python -m frontier_lab.studies.smollm2_needles src/frontier_lab/studies/smollm2_needles.json``.
 """
 
@@ -33,9 +33,12 @@ LENGTHS = (2048, 4096, 8192, 12288, 16384)
 TEXTS = 1
 TRAINED = 8192
 WINDOW = 8100
-"""Last tokens that ``cut`` reads, positions as they are: the question has room in the trained length."""
+"""Last tokens that are read alone for ``cut``: the question has room in the trained length."""
 
 METHODS = ("base", "linear", "ntk", "yarn")
+CUT = ("base", "yarn")
+"""Methods that also read the end alone."""
+
 THINGS = (
     "The phone number of the bakery",
     "The weight of the iron anchor",
@@ -137,7 +140,7 @@ def _answered(
 def stored() -> dict[str, Any]:
     """What ``measure`` gave, as it is committed: ``right[method][text][length][fact]``, ``places[text]``.
 
-    ``cut[text][fact]`` is the model as it is, asked after the last ``WINDOW`` tokens of the longest text.
+    ``cut[method][text][fact]`` is asked after the last ``WINDOW`` tokens of the longest text alone.
     """
     return results.stored(__file__)
 
@@ -172,20 +175,26 @@ def measure() -> Mapping[str, Any]:
     """The data set; what is measured of a text and method is kept, so that a killed run goes on."""
     work = cache.folder("smollm2_needles")
     work.mkdir(parents=True, exist_ok=True)
-    found: dict[str, list[list[list[int]]]] = {}
+    found: dict[str, list[list[list[int]]]] = {name: [] for name in METHODS}
+    cut: dict[str, list[list[int]]] = {name: [] for name in CUT}
+
+    def once(text: int, method: str, window: int | None = None) -> list[list[int]]:
+        kept = work / f"{text}-{method}{'' if window is None else '-cut'}.json"
+        if not kept.exists():
+            write_json(kept, measure_one(text, method, window))
+            print(kept.stem, file=sys.stderr, flush=True)
+        hits: list[list[int]] = json.loads(kept.read_text("utf8"))
+        return hits
+
     for text in range(TEXTS):
-        for name, method, window in [*((name, name, None) for name in METHODS), ("cut", "base", WINDOW)]:
-            kept = work / f"{text}-{name}.json"
-            if not kept.exists():
-                write_json(kept, measure_one(text, method, window))
-            found.setdefault(name, []).append(json.loads(kept.read_text("utf8")))
-            rows = ["".join(map(str, row)) for row in found[name][-1]]
-            print(text, name, *rows, file=sys.stderr, flush=True)
-    cut = [rows[0] for rows in found.pop("cut")]
+        for name in METHODS:
+            found[name].append(once(text, name))
+        for name in CUT:
+            cut[name].append(once(text, name, WINDOW)[0])
     tokenizer = AutoTokenizer.from_pretrained(hub.path(HUB_ID))
     shutil.rmtree(work)
     return {
-        "format": 1,
+        "format": 2,
         "hub_id": HUB_ID,
         "trained": TRAINED,
         "factor": FACTOR,

@@ -14,6 +14,7 @@ taken of the fresh tokens alone: those that do not end a run of ``RUN`` tokens t
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import sys
@@ -75,9 +76,14 @@ def passages(tokenizer: PreTrainedTokenizerBase) -> dict[str, list[str]]:
 
 
 def methods(config: PretrainedConfig) -> dict[str, dict[str, Any]]:
-    """The methods of ``smollm2_extrapolation``, and YaRN's ramp without its temperature."""
+    """The methods of ``smollm2_extrapolation``; YaRN's ramp without its temperature; and its temperature with
+    the frequencies as they are."""
     ropes = rope_parameters(config, FACTOR)
-    return ropes | {"ramp": ropes["yarn"] | {"attention_factor": 1.0}}
+    pairs = config.hidden_size // config.num_attention_heads // 2
+    unchanged = {"long_factor": [1.0] * pairs, "short_factor": [1.0] * pairs}
+    temperature = {"rope_type": "longrope", "attention_factor": 0.1 * math.log(FACTOR) + 1}
+    hot = ropes["yarn"] | unchanged | temperature
+    return ropes | {"ramp": ropes["yarn"] | {"attention_factor": 1.0}, "hot": hot}
 
 
 def fresh(ids: Sequence[int]) -> list[bool]:

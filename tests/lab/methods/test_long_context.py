@@ -257,11 +257,12 @@ def test_far_keys_can_have_the_penalty_of_another_distance() -> None:
         hook.remove()
 
 
+@pytest.mark.parametrize("pairs", [None, [1, 2]])
 @torch.no_grad()
-def test_far_keys_turn_as_if_they_stood_where_they_are_said_to() -> None:
+def test_far_keys_turn_as_if_they_stood_where_they_are_said_to(pairs: list[int] | None) -> None:
     """Written out for each pair: the key's angle is that of its distance, or of the one it is given."""
     model, ids = tiny(), torch.randint(0, 1024, (2, 30))
-    changed = lc.with_far_rope(model, 7, [4, 9, 20])
+    changed = lc.with_far_rope(model, 7, [4, 9, 20], pairs=pairs)
     layer, states = model.model.layers[0], model.model.embed_tokens(ids)
     attention, normed = layer.self_attn, layer.input_layernorm(states)
     q, k, v = (
@@ -271,10 +272,11 @@ def test_far_keys_turn_as_if_they_stood_where_they_are_said_to() -> None:
     half = q.shape[-1] // 2
     speeds = 1e4 ** (-torch.arange(half).double() / half)
     q, k = (torch.complex(part[..., :half], part[..., half:]) for part in (q, k))
+    chosen = torch.tensor([pairs is None or pair in pairs for pair in range(half)])
     scores = torch.full((2, 2, 30, 30), -torch.inf, dtype=torch.double)
     for i in range(30):
         for j in range(i + 1):
-            d = i - j if i - j <= 7 else [4, 9, 20][(i - j) % 3]
+            d = torch.where(chosen & (i - j > 7), [4, 9, 20][(i - j) % 3], i - j)
             turned = q[:, :, i] * torch.exp(1j * d * speeds)
             scores[:, :, i, j] = (turned * k[:, :, j].conj()).real.sum(-1)
     mixed = ((scores * attention.scaling).softmax(-1) @ v).transpose(1, 2).flatten(2).float()
@@ -301,6 +303,8 @@ def test_what_cannot_turn_far_keys_is_refused() -> None:
         lc.with_far_rope(alibi(), 7, [7])
     with pytest.raises(ValueError, match=r"beyond, far: got 7 and \[\], wanted distances"):
         lc.with_far_rope(tiny(), 7, [])
+    with pytest.raises(ValueError, match=r"pairs: got \[0, 99\], wanted some of 0 to"):
+        lc.with_far_rope(tiny(), 7, [7], pairs=[0, 99])
 
 
 @pytest.mark.parametrize(

@@ -12,37 +12,39 @@ from frontier_lab.methods.long_context import with_rope
 from frontier_lab.storage import checkpoints
 from frontier_lab.studies import rope_pairs
 from frontier_lab.zoo import llama
-from frontier_lab.zoo.families import short_context
 
 STORED = rope_pairs.stored()
 
 
 def test_every_condition_has_its_texts() -> None:
-    assert (
-        set(STORED["hits"])
-        == set(STORED["loss"])
-        == {
-            *rope_pairs.COMPARED,
-            *rope_pairs.CHANGED,
-            *rope_pairs.ELSEWHERE,
-        }
-    )
+    seeds = [f"seed_{seed}_{name}" for seed in rope_pairs.OTHER_SEEDS for name in rope_pairs.ELSEWHERE]
+    wanted = {*rope_pairs.COMPARED, *rope_pairs.CHANGED, *seeds}
+    assert set(STORED["hits"]) == set(STORED["loss"]) == set(STORED["far"]) == wanted
     assert STORED["starts"] == list(rope_pairs.STARTS)
     for name, hits in STORED["hits"].items():
         assert len(hits) == (rope_pairs.MANY if name in rope_pairs.COMPARED else rope_pairs.FEW)
         assert len(STORED["loss"][name]) == rope_pairs.TEXTS
-    assert set(STORED["alone"]) == set(rope_pairs.ALONE)
-    for hits in STORED["alone"].values():
-        assert {int(place): len(found) for place, found in hits.items()} == dict.fromkeys(
-            rope_pairs.BUMP, short_context.HAYSTACKS
+        assert len(STORED["far"][name]) == rope_pairs.FAR_TEXTS
+    assert set(STORED["held"]) == {"0", *map(str, rope_pairs.OTHER_SEEDS)}
+    for held in STORED["held"].values():
+        assert {int(place): len(hits) for place, hits in held.items()} == dict.fromkeys(
+            rope_pairs.HELD_AT, rope_pairs.HELD_NEEDLES
         )
 
 
 def test_losses_agree_with_the_manifests_of_other_texts() -> None:
-    found = zoo.manifest()[llama.NAME]["findings"]["loss_0_64"]
+    found = zoo.manifest()[llama.NAME]["findings"]
     for ours, theirs in {"from_0": "linear_s8", "from_4": "slow_unfinished_s8", "yarn_s8": "yarn_s8"}.items():
         rise = np.subtract(STORED["loss"][ours], STORED["loss"]["base"]).mean()
-        assert rise == pytest.approx(found[theirs][0] - found["base"][0], abs=0.03)
+        assert rise == pytest.approx(found["loss_0_64"][theirs][0] - found["loss_0_64"]["base"][0], abs=0.03)
+
+
+def test_far_losses_are_those_of_the_manifest_in_every_seed() -> None:
+    found = zoo.manifest()[llama.NAME]["findings"]["loss_256_512"]
+    for seed in (0, *rope_pairs.OTHER_SEEDS):
+        prefix = f"seed_{seed}_" if seed else ""
+        for ours, theirs in {"base": "base", "from_4": "slow_unfinished_s8"}.items():
+            assert np.mean(STORED["far"][prefix + ours]) == pytest.approx(found[theirs][seed], abs=2e-3)
 
 
 def test_slowing_from_the_first_pair_on_is_linear_interpolation() -> None:
@@ -62,10 +64,16 @@ def test_a_part_is_measured_again(name: str) -> None:
     np.testing.assert_allclose(again["loss"], STORED["loss"][name], atol=2e-3)
 
 
-def test_one_pair_alone_is_measured_again() -> None:
+def test_far_losses_are_measured_again() -> None:
     base = hub.load(str(checkpoints.committed(llama.NAME))).float()
-    again = rope_pairs.measure_bump(base, rope_pairs.ALONE["5"], 16)
-    for place, hits in again.items():
-        same = [one == other for one, other in zip(hits, STORED["alone"]["5"][place], strict=False)]
-        assert len(same) == 16
-        assert np.mean(same) > 0.9
+    again = rope_pairs.measure_far(base, rope_pairs.CHANGED["from_5"])
+    np.testing.assert_allclose(again, STORED["far"]["from_5"], atol=2e-3)
+
+
+@pytest.mark.parametrize("distance", [32, 300])
+def test_a_held_angle_is_measured_again(distance: int) -> None:
+    base = hub.load(str(checkpoints.committed(llama.NAME))).float()
+    again = rope_pairs.measure_held(base, distance, 16)
+    same = [one == other for one, other in zip(again, STORED["held"]["0"][str(distance)], strict=False)]
+    assert len(same) == 16
+    assert np.mean(same) > 0.9
