@@ -11,16 +11,6 @@ from torch import Tensor
 from .checking import Function, answer, register, wrong
 
 
-def _table(found: object, rows: int, columns: int) -> Tensor:
-    """The answer as a boolean table, or what is wrong with it."""
-    if not isinstance(found, Tensor) or found.shape != (rows, columns) or found.dtype != torch.bool:
-        raise wrong(
-            f"应返回形状 [{rows}, {columns}] 的布尔张量。",
-            f"Return a boolean tensor of shape [{rows}, {columns}].",
-        )
-    return found
-
-
 @register("28.1.3-1")
 def _layers_needed(function: Function) -> None:
     """``layers_needed(windows, distance)``: layers until something is felt that far on, windows in turn."""
@@ -79,25 +69,6 @@ def _cached_tokens(function: Function) -> None:
 
 
 @register("28.1.3-3")
-def _visible_blocks(function: Function) -> None:
-    """``visible_blocks(mask, block)``: which blocks have a visible cell, ``[n / block, n / block]``."""
-    generator = torch.Generator().manual_seed(4)
-    for n, block, share in ((8, 2, 0.2), (12, 4, 0.05), (6, 6, 0.0), (9, 3, 0.1)):
-        mask = torch.rand(n, n, generator=generator) < share
-        found = _table(answer(function, mask.clone(), block), n // block, n // block)
-        for i in range(n // block):
-            for j in range(n // block):
-                tile = mask[i * block : (i + 1) * block, j * block : (j + 1) * block]
-                if bool(found[i, j]) != bool(tile.any()):
-                    raise wrong(
-                        f"第 ({i}, {j}) 块里可见的格子有 {int(tile.sum())} 个："
-                        "有一个就为真，一个没有才为假。",
-                        f"Block ({i}, {j}) has {int(tile.sum())} visible cells: one is enough for true, "
-                        "none is false.",
-                    )
-
-
-@register("28.1.3-4")
 def _keep_top(function: Function) -> None:
     """``keep_top(scores, k)``: the ``k`` highest of each row of ``[..., n]`` as they are, all others -inf."""
     generator = torch.Generator().manual_seed(5)

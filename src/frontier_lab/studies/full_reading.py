@@ -4,22 +4,21 @@
 ``python -m frontier_lab.studies.full_reading src/frontier_lab/studies/full_reading.json``; killed, it goes
 on where it was. A test reads seed 0 again.
 
-Three questions are taken apart. *Where*: full attention in one layer alone, eval mode's cells in the others,
-and the other way about. *What*, in the first layer: the cells that eval mode does not see take weight from
-the others (``diluted``: they take it and bring nothing) and they bring their own values (``added``: they
-bring them and take nothing, so that they weigh less beside the others than in full attention; ``mixed``: they
-take nothing and weigh as much beside them as there). ``mixed`` also makes the output larger; ``larger`` does
-that alone. ``evened`` asks whether it matters which of the new cells has how much. *Which row*: the first
-layer opened in the row of the hidden token alone, or in all rows but that one.
+Three questions are asked. *Where*: full attention in one layer alone, eval mode's cells in the others, and
+the other way about. *Which row*: the first layer opened in the row of the hidden token alone, or in all rows
+but that one. *What*: the cells that eval mode does not see add their part to the output of the first layer's
+attention. A random vector as long takes that part's place; and with full attention everywhere, one vector,
+which other texts give, is taken back from the hidden token's row (``pushes``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 
 from frontier_lab import hub
@@ -29,12 +28,6 @@ from frontier_lab.zoo.bigbird import Weigh, seen_in_eval_mode
 from frontier_lab.zoo.families import sparse_encoders
 from frontier_lab.zoo.families.sparse_encoders import DISTANCES, LAYERS
 from frontier_lab.zoo.training.recipe import SEEDS
-
-SCALES = (1.0, 1.5, 2.0, 3.0)
-"""What all attention scores are multiplied by; 1 is full attention as it is."""
-
-LOWERED = (1.0, 2.0)
-"""What is taken from the scores of the cells that eval mode does not see."""
 
 LENGTHS = (32, 40, 48, 56, 64, 80, 96, 112, 128)
 """Tokens of a window."""
@@ -48,6 +41,15 @@ DISTANCE = DISTANCES[-1]
 NEAR = DISTANCES[0]
 """Tokens from the stated value to the hidden one in windows of ``LENGTHS``: it fits into all of them."""
 
+SWITCHED = (NEAR, 16, 24, 32)
+"""Tokens from the stated value to the hidden one in windows of ``SHORTEST_SPARSE``."""
+
+DRAWS = 5
+"""Random vectors for each row; recall is their mean."""
+
+Change = Callable[[Tensor], Tensor]
+"""Output of the first layer's attention ``[B, T, D]``, before its projection, to what goes on instead."""
+
 
 def model(seed: int) -> PreTrainedModel:
     """One seed, in eval mode: 0 as committed, any other trained, or read from the cache."""
@@ -58,65 +60,32 @@ def model(seed: int) -> PreTrainedModel:
     return trained.eval()
 
 
-def scaled(factor: float, layers: Collection[int] = range(LAYERS)) -> Weigh:
-    """All scores of these layers times ``factor``."""
-    return lambda scores, layer: (scores * (factor if layer in layers else 1.0)).softmax(-1)
+def full(scores: Tensor, layer: int) -> Tensor:
+    """Full attention in every layer."""
+    return scores.softmax(-1)
 
 
-def lowered(by: float, layers: Collection[int] = range(LAYERS)) -> Weigh:
-    """Scores of the cells that eval mode does not see, less ``by``; infinity is eval mode's attention."""
+def opened(layers: Collection[int]) -> Weigh:
+    """Full attention in these layers, in the others the cells that eval mode sees."""
 
     def weigh(scores: Tensor, layer: int) -> Tensor:
         if layer not in layers:
-            return scores.softmax(-1)
-        return torch.where(seen_in_eval_mode(scores.shape[-1]), scores, scores - by).softmax(-1)
+            scores = scores.masked_fill(~seen_in_eval_mode(scores.shape[-1]), -torch.inf)
+        return scores.softmax(-1)
 
     return weigh
 
 
-PARTS = ("diluted", "added", "mixed", "larger", "evened")
-"""What the new cells do in the first layer, taken apart; see ``parted``."""
-
-
-def parted(part: str) -> Weigh:
-    """One part of what the new cells do in the first layer; the other layers see what eval mode sees.
-
-    Args:
-        part: ``diluted``, they take weight from the seen cells and bring nothing; ``added``, the seen cells
-            keep their weights and the new ones come with those of full attention; ``mixed``, the seen cells
-            keep theirs and the new ones stand to them as in full attention; ``larger``, the seen cells alone,
-            with the sum that ``mixed`` has; ``evened``, full attention with the new cells' weight spread
-            evenly over them.
-
-    Raises:
-        ValueError: there is no such part.
-    """
-    if part not in PARTS:
-        raise ValueError(f"part: got {part!r}, wanted one of {', '.join(PARTS)}")
-    alone = lowered(torch.inf)
-
-    def weigh(scores: Tensor, layer: int) -> Tensor:
-        if layer > 0:
-            return alone(scores, layer)
-        seen, full = seen_in_eval_mode(scores.shape[-1]), scores.softmax(-1)
-        old = full * seen
-        kept = old.sum(-1, keepdim=True)
-        if part == "evened":
-            new = (~seen).float()
-            return old + (1 - kept) * new / new.sum(-1, keepdim=True).clamp(min=1)
-        return {
-            "diluted": old,
-            "added": full - old + old / kept,
-            "mixed": full / kept,
-            "larger": old / kept**2,
-        }[part]
-
-    return weigh
+def old_part(scores: Tensor, layer: int) -> Tensor:
+    """The cells that eval mode sees, in the first layer with the weights that full attention gives them."""
+    if layer > 0:
+        return opened(())(scores, layer)
+    return scores.softmax(-1) * seen_in_eval_mode(scores.shape[-1])
 
 
 def in_rows(rows: Tensor) -> Weigh:
     """Full attention in the first layer in these rows ``[B, T]`` alone; elsewhere what eval mode sees."""
-    alone = lowered(torch.inf)
+    alone = opened(())
 
     def weigh(scores: Tensor, layer: int) -> Tensor:
         closed = alone(scores, layer)
@@ -127,17 +96,10 @@ def in_rows(rows: Tensor) -> Weigh:
 
 def ways() -> dict[str, Weigh]:
     """Every way of weighing that is measured on the texts at ``DISTANCE``, by name."""
-    every = set(range(LAYERS))
-    found = {f"scores times {factor:g}": scaled(factor) for factor in SCALES}
-    found |= {f"new cells less {by:g}": lowered(by) for by in LOWERED}
-    found["seen in eval mode"] = lowered(torch.inf)
-    for layer in sorted(every):
-        found[f"full in layer {layer} alone"] = lowered(torch.inf, every - {layer})
-        found[f"seen in layer {layer} alone"] = lowered(torch.inf, {layer})
-        found[f"scores times 2 in layer {layer} alone"] = scaled(2.0, {layer})
+    found = {"full attention": full, "seen in eval mode": opened(()), "seen in layer 0 alone": opened({1, 2})}
+    found |= {f"full in layer {layer} alone": opened({layer}) for layer in range(LAYERS)}
     hidden = sparse_encoders.probe(bigbird.ENCODER, DISTANCE)[1] >= 0
-    found |= {"hidden row alone": in_rows(hidden), "all rows but the hidden": in_rows(~hidden)}
-    return found | {part: parted(part) for part in PARTS}
+    return found | {"hidden row alone": in_rows(hidden), "all rows but the hidden": in_rows(~hidden)}
 
 
 @torch.no_grad()
@@ -154,32 +116,132 @@ def recall(model: PreTrainedModel, shown: Tensor, labels: Tensor, weigh: Weigh |
     return round((logits[hidden].argmax(-1) == labels[hidden]).float().mean().item(), 4)
 
 
+@torch.no_grad()
+def read(
+    model: PreTrainedModel, shown: Tensor, weigh: Weigh, change: Change | None = None
+) -> tuple[Tensor, Tensor]:
+    """One reading, with the first layer's attention changed on the way.
+
+    Args:
+        model: a BigBird; left as it was.
+        shown: ids ``[B, T]``.
+        weigh: scores to weights.
+        change: what goes on in place of the attention's output; nothing is changed if it is not given.
+
+    Returns:
+        The output of the first layer's attention before the change ``[B, T, D]``, and logits ``[B, T, V]``.
+    """
+    outputs = []
+
+    def hook(module: nn.Module, arguments: Any, found: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        outputs.append(found[0])
+        return None if change is None else (change(found[0]), *found[1:])
+
+    model.bert.set_attention_type("original_full")
+    handle = model.bert.encoder.layer[0].attention.self.register_forward_hook(hook)
+    try:
+        logits = bigbird.in_full(model, shown, weigh)
+    finally:
+        handle.remove()
+    return outputs[0], logits
+
+
+def as_long(vectors: Tensor, generator: torch.Generator) -> Tensor:
+    """Random vectors, each as long as the one in its place ``[..., D]``."""
+    drawn = torch.randn(vectors.shape, generator=generator)
+    scaled: Tensor = drawn * vectors.norm(dim=-1, keepdim=True) / drawn.norm(dim=-1, keepdim=True)
+    return scaled
+
+
+def push(model: PreTrainedModel, shown: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """What full attention adds to the first layer's attention in the row of the hidden token.
+
+    Args:
+        model: a BigBird; left as it was.
+        shown: ids ``[B, T]``, one hidden token in each.
+        labels: the hidden values, negative elsewhere, ``[B, T]``.
+
+    Returns:
+        Output of full attention less that of eval mode's cells, ``[B, D]`` each: of the text itself, and the
+        mean of the other half of the texts, the same vector for every text of a half.
+    """
+    hidden = labels >= 0
+    own = read(model, shown, full)[0][hidden] - read(model, shown, opened(()))[0][hidden]
+    half = torch.arange(len(own)) % 2
+    return own, torch.stack([own[half == 1].mean(0), own[half == 0].mean(0)])[half]
+
+
+PUSHES = ("random in place of the new", "one vector taken back", "random vector added")
+
+
+def pushes(model: PreTrainedModel, shown: Tensor, labels: Tensor, name: str) -> Tensor:
+    """Which values are found with one of ``PUSHES``, bool ``[draws, B]``, one draw where nothing is random.
+
+    In the first layer's attention, random vectors as long take the place of what the new cells add, in every
+    row, and the other layers see what eval mode sees; or, with full attention everywhere, the mean push of
+    the other half of the texts is taken back from the hidden token's row, or a random vector as long, the
+    same for every text, is added to it.
+
+    Raises:
+        ValueError: there is no such push.
+    """
+    hidden, generator = labels >= 0, torch.Generator().manual_seed(0)
+    if name == "random in place of the new":
+        old = read(model, shown, old_part)[0]
+        new = read(model, shown, full)[0] - old
+        weigh, changes = opened({0}), [as_long(new, generator) - new for _ in range(DRAWS)]
+    elif name in PUSHES:
+        _, mean = push(model, shown, labels)
+        back = name == "one vector taken back"
+        rows = [-mean] if back else [as_long(mean[:1], generator).expand_as(mean) for _ in range(DRAWS)]
+        zeros = torch.zeros(*shown.shape, mean.shape[-1])
+        weigh, changes = full, [zeros.index_put((hidden,), row) for row in rows]
+    else:
+        raise ValueError(f"name: got {name!r}, wanted one of {', '.join(PUSHES)}")
+    found = [read(model, shown, weigh, partial(torch.add, change))[1] for change in changes]
+    return torch.stack([(logits.argmax(-1) == labels)[hidden] for logits in found])
+
+
 def by_length(model: PreTrainedModel) -> dict[str, list[float]]:
     """Recall at ``LENGTHS``, ``NEAR`` tokens away, of full attention and of the cells that eval mode sees.
 
     Eval mode itself reads with full attention up to ``SHORTEST_SPARSE``; its cells can be had at any length.
     """
     pairs = [sparse_encoders.probe(bigbird.ENCODER, NEAR, tokens) for tokens in LENGTHS]
-    ways = {"full": None, "seen": lowered(torch.inf)}
+    ways = {"full": full, "seen": opened(())}
+    return {name: [recall(model, *pair, weigh) for pair in pairs] for name, weigh in ways.items()}
+
+
+def at_the_switch(model: PreTrainedModel) -> dict[str, list[float]]:
+    """Recall in the longest windows that transformers reads with full attention, at each of ``SWITCHED``."""
+    pairs = [sparse_encoders.probe(bigbird.ENCODER, distance, SHORTEST_SPARSE) for distance in SWITCHED]
+    ways = {"full": full, "seen": opened(())}
     return {name: [recall(model, *pair, weigh) for pair in pairs] for name, weigh in ways.items()}
 
 
 def stored() -> dict[str, Any]:
-    """What the command wrote: recall ``[seed]`` of each of ``ways``, and ``by_length`` of each seed."""
+    """What ``build`` gave, as it is committed."""
     return results.stored(__file__)
 
 
 def build() -> Mapping[str, Any]:
-    """Every seed read in every way."""
+    """Every seed read in every way, ``recall[way][seed]``; ``alike``: mean cosine of own and mean push."""
     birds = [model(seed) for seed in SEEDS]
     pair = sparse_encoders.probe(bigbird.ENCODER, DISTANCE)
+    found = {name: [recall(bird, *pair, weigh) for bird in birds] for name, weigh in ways().items()}
+    for name in PUSHES:
+        found[name] = [round(pushes(bird, *pair, name).float().mean().item(), 4) for bird in birds]
+    cosines = [torch.cosine_similarity(*push(bird, *pair)).mean().item() for bird in birds]
     return {
-        "format": 3,
+        "format": 4,
         "distance": DISTANCE,
         "near": NEAR,
         "lengths": LENGTHS,
-        "recall": {name: [recall(bird, *pair, weigh) for bird in birds] for name, weigh in ways().items()},
+        "recall": found,
+        "alike": [round(cosine, 4) for cosine in cosines],
         "by_length": [by_length(bird) for bird in birds],
+        "switched": SWITCHED,
+        "at_the_switch": [at_the_switch(bird) for bird in birds],
     }
 
 

@@ -16,18 +16,16 @@ WAYS = full_reading.ways()
 
 def test_unscaled_scores_give_what_the_manifest_says() -> None:
     found = zoo.manifest()[bigbird.NAME]["findings"][f"value stated {full_reading.DISTANCE} tokens away"]
-    assert STORED["recall"]["scores times 1"] == pytest.approx(found["full attention"], abs=0.05)
+    assert STORED["recall"]["full attention"] == pytest.approx(found["full attention"], abs=0.05)
     assert STORED["recall"]["seen in eval mode"] == pytest.approx(found["eval mode"], abs=0.02)
 
 
 def test_every_way_is_stored_for_every_seed() -> None:
-    assert list(STORED["recall"]) == list(WAYS)
+    assert list(STORED["recall"]) == [*WAYS, *full_reading.PUSHES]
     assert {len(seeds) for seeds in STORED["recall"].values()} == {3}
 
 
-@pytest.mark.parametrize(
-    "name", ["scores times 1", "full in layer 0 alone", "hidden row alone", "diluted", "mixed"]
-)
+@pytest.mark.parametrize("name", ["full attention", "full in layer 0 alone", "hidden row alone"])
 def test_the_committed_seed_gives_what_is_stored(name: str) -> None:
     pair = probe(bigbird.ENCODER, full_reading.DISTANCE)
     found = full_reading.recall(full_reading.model(0), *pair, WAYS[name])
@@ -45,6 +43,17 @@ def test_the_switch_of_transformers_lies_among_the_lengths() -> None:
         assert bird.bert.attention_type == kind
 
 
+def test_the_committed_seed_gives_what_is_stored_at_the_switch() -> None:
+    found, stored = full_reading.at_the_switch(full_reading.model(0)), STORED["at_the_switch"][0]
+    assert STORED["switched"] == list(full_reading.SWITCHED)
+    for way in ("full", "seen"):
+        assert found[way] == pytest.approx(stored[way], abs=0.02)
+        assert (
+            found[way][0]
+            == STORED["by_length"][0][way][STORED["lengths"].index(full_reading.SHORTEST_SPARSE)]
+        )
+
+
 @torch.no_grad()
 def test_the_cells_of_eval_mode_are_those_that_it_reads() -> None:
     bird = full_reading.model(0)
@@ -59,29 +68,52 @@ def test_the_cells_of_eval_mode_are_those_that_it_reads() -> None:
         assert torch.equal(felt, seen[:, at])
 
 
-def test_the_parts_are_weights_of_the_first_layer_alone() -> None:
+@pytest.mark.parametrize("name", ["random in place of the new", "one vector taken back"])
+def test_the_committed_seed_gives_what_is_stored_when_its_first_layer_is_changed(name: str) -> None:
+    pair = probe(bigbird.ENCODER, full_reading.DISTANCE)
+    found = full_reading.pushes(full_reading.model(0), *pair, name)
+    assert len(found) == (1 if name == "one vector taken back" else full_reading.DRAWS)
+    assert found.float().mean().item() == pytest.approx(STORED["recall"][name][0], abs=0.02)
+
+
+@torch.no_grad()
+def test_a_push_is_the_mean_of_the_other_half_and_random_vectors_are_as_long() -> None:
+    shown, labels = (part[:6] for part in probe(bigbird.ENCODER, full_reading.DISTANCE))
+    own, mean = full_reading.push(full_reading.model(0), shown, labels)
+    torch.testing.assert_close(mean[::2], own[1::2].mean(0).expand(3, -1))
+    torch.testing.assert_close(mean[1::2], own[::2].mean(0).expand(3, -1))
+    drawn = full_reading.as_long(own, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(drawn.norm(dim=-1), own.norm(dim=-1))
+    assert torch.cosine_similarity(drawn, own).abs().max() < 0.5
+    with pytest.raises(ValueError, match="name: got 'half'"):
+        full_reading.pushes(full_reading.model(0), shown, labels, "half")
+
+
+@torch.no_grad()
+def test_a_change_of_the_first_layer_reaches_the_logits_and_none_leaves_them() -> None:
+    model, (shown, _) = full_reading.model(0), probe(bigbird.ENCODER, full_reading.DISTANCE)
+    plain, wanted = full_reading.read(model, shown[:2], full_reading.full)
+    outputs, changed = full_reading.read(model, shown[:2], full_reading.full, lambda found: 0 * found)
+    assert torch.equal(outputs, plain)
+    assert not torch.allclose(changed, wanted)
+    torch.testing.assert_close(bigbird.in_full(model, shown[:2]), wanted)
+
+
+def test_the_old_part_is_full_attention_without_the_new_cells() -> None:
     scores = torch.randn(2, 3, CONTEXT, CONTEXT, generator=torch.Generator().manual_seed(0))
     seen = bigbird.seen_in_eval_mode(CONTEXT)
-    full, alone = scores.softmax(-1), full_reading.lowered(torch.inf)(scores, 0)
-    weights = [full_reading.parted(part)(scores, 0) for part in full_reading.PARTS]
-    diluted, added, mixed, larger, evened = weights
-    torch.testing.assert_close(diluted, full * seen)
-    torch.testing.assert_close(added, alone + full * ~seen)
-    torch.testing.assert_close(mixed * seen, alone)
-    torch.testing.assert_close(mixed / mixed.sum(-1, keepdim=True), full)  # the ratio that full attention has
-    torch.testing.assert_close(larger, alone * mixed.sum(-1, keepdim=True))
-    torch.testing.assert_close(evened * seen, full * seen)
-    torch.testing.assert_close(evened.sum(-1), full.sum(-1))
-    for row, new in zip(evened[0, 0], ~seen, strict=True):
-        assert len(row[new].unique()) <= 1
-    assert torch.equal(full_reading.parted("mixed")(scores, 1), alone)
-    with pytest.raises(ValueError, match="part: got 'half'"):
-        full_reading.parted("half")
+    torch.testing.assert_close(full_reading.old_part(scores, 0), scores.softmax(-1) * seen)
+    closed = full_reading.opened(())(scores, 1)
+    torch.testing.assert_close(
+        closed, scores.softmax(-1) * seen / (scores.softmax(-1) * seen).sum(-1, keepdim=True)
+    )
+    assert torch.equal(full_reading.old_part(scores, 1), closed)
+    assert torch.equal(full_reading.opened({1})(scores, 1), scores.softmax(-1))
 
 
 def test_opened_rows_are_those_of_full_attention_in_the_first_layer_alone() -> None:
     scores = torch.randn(2, 3, CONTEXT, CONTEXT, generator=torch.Generator().manual_seed(0))
-    alone = full_reading.lowered(torch.inf)(scores, 0)
+    alone = full_reading.opened(())(scores, 0)
     rows = torch.zeros(2, CONTEXT, dtype=torch.bool)
     rows[0, 40] = rows[1, 50] = True
     opened = full_reading.in_rows(rows)(scores, 0)
@@ -95,7 +127,8 @@ def test_reading_leaves_the_model_as_it_was() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     shown, labels = probe(bigbird.ENCODER, full_reading.DISTANCE)
     softmax = torch.nn.functional.softmax
-    full_reading.recall(model, shown[:2], labels[:2], full_reading.scaled(3.0))
+    full_reading.recall(model, shown[:2], labels[:2], full_reading.opened({0}))
+    full_reading.pushes(model, shown[:2], labels[:2], "one vector taken back")
     assert torch.nn.functional.softmax is softmax
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert model.bert.attention_type == "block_sparse"
