@@ -54,7 +54,7 @@ def clocks(
                 (f"同上，YaRN s = {factor}", seen, mended, MENDED, f"÷ {slowed:.0f}", "不动"),
             ]
         else:
-            title = "慢的一对：走进没见过的角度"
+            title = "慢的一对：转到没见过的角度"
             columns = [
                 (f"训练：{trained} 个", seen, learnt, KNOWN, f"{360 * learnt:.0f}°", "只见过这一角"),
                 (f"读 {read} 个", beyond, gone, STRANGE, f"{360 * gone:.0f}°", "大半没见过"),
