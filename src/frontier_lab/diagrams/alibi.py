@@ -1,4 +1,4 @@
-"""28.1.2: what ALiBi takes off the scores, and how far each head still sees."""
+"""28.1.2: how far each head sees, and what a cap on the penalty makes of two values far back."""
 
 from __future__ import annotations
 
@@ -7,36 +7,47 @@ from collections.abc import Callable, Sequence
 
 from frontier_widgets.rotary import WINDOW_NATS, alibi_slopes, alibi_window
 
-from frontier_lab.diagrams.canvas import KNOWN, SMALL, STRANGE, WIDEST, Panel, diagram
+from frontier_lab.diagrams.canvas import KNOWN, MENDED, SMALL, STRANGE, WIDEST, Anchor, Panel, diagram
 from frontier_lab.plots import Drawing
 
-TOKENS = 8
-CELL = 37.2
 HEIGHT = 352.0
 
 
-def penalties(*, heads: int = 4, trained: int = 64, read: int = 512) -> Drawing:
-    """The triangle of penalties of the steepest head, and every head's window beside the lengths.
+def penalties(
+    *, heads: int = 4, trained: int = 64, read: int = 512, newer: int = 90, older: int = 480
+) -> Drawing:
+    """Every head's window beside the lengths; the gentlest head's penalty as trained, and capped.
 
     Args:
         heads: of the model.
-        trained: tokens that it was trained with.
+        trained: tokens that it was trained with; distances are capped at one less.
         read: tokens that it reads.
+        newer: how far back a label's newer value stands.
+        older: how far back its older value stands.
+
+    Raises:
+        ValueError: the values do not both stand beyond the cap, the newer one nearer.
     """
+    if not trained <= newer < older <= read:
+        raise ValueError(
+            f"newer, older: got {newer}, {older}, wanted {trained} or more, the newer nearer, within {read}"
+        )
     slopes = [float(slope) for slope in alibi_slopes(heads)]
     windows = [float(window) for window in alibi_window(slopes)]
     said = [f"{window:.0f}" for window in windows]
-    steep = fraction(slopes[0])
+    near, far, capped = (f"{slopes[-1] * distance:.2f}" for distance in (newer, older, trained - 1))
     return diagram(
-        triangle(slopes[0]),
         soft_windows(slopes, windows, trained, read),
-        zh=f"左：因果注意力的分数排成三角形。对角线上减 0，每远一个词元多减 {steep}，颜色随距离变淡。"
-        f"右：{heads} 个头各有一扇软窗，依次约 {'、'.join(said)} 个词元宽；训练 {trained} 个词元也好，"
-        f"读 {read} 个也好，宽度只由斜率定。",
-        en="Left: causal attention's scores form a triangle. Nothing is subtracted on the diagonal and "
-        f"{steep} more for each token of distance, so the colour fades. Right: each of {heads} heads has a "
-        f"soft window, about {', '.join(said)} tokens wide; its slope alone sets the width, whether "
-        f"{trained} tokens are read or {read}.",
+        relaxed(slopes[-1], trained - 1, read, newer, older),
+        zh=f"左：{heads} 个头各有一扇软窗，依次约 {'、'.join(said)} 个词元宽；训练 {trained} 个词元也好，"
+        f"读 {read} 个也好，宽度只由斜率定。右：最缓的头扣的分，横轴是距离。原样是一条直线，"
+        f"隔 {newer} 的新值扣 {near}，隔 {older} 的旧值扣 {far}；封顶在 {trained - 1}，"
+        f"两个值都只扣 {capped}，先后就分不清了。",
+        en=f"Left: each of {heads} heads has a soft window, about {', '.join(said)} tokens wide; its slope "
+        f"alone sets the width, whether {trained} tokens are read or {read}. Right: the gentlest head's "
+        f"penalty over the distance. As trained it is a straight line: {near} for the newer value "
+        f"{newer} back, {far} for the older one {older} back. Capped at {trained - 1} it is {capped} for "
+        "both, and nothing tells which is newer.",
     )
 
 
@@ -45,26 +56,40 @@ def fraction(slope: float) -> str:
     return f"1/{1 / slope:.0f}" if (1 / slope).is_integer() else f"{slope:.3g}"
 
 
-def triangle(slope: float) -> Panel:
-    """What is subtracted from each score, and how much weight that leaves."""
+def relaxed(slope: float, cap: int, read: int, newer: int, older: int) -> Panel:
+    """The penalty over the distance, straight and capped, and what two values of a label lose of it."""
     panel = Panel(WIDEST, HEIGHT)
-    left, top = WIDEST - TOKENS * CELL - 1, 32.0
-    panel.label(WIDEST / 2, 18, "注意力的分数：越远，减得越多", bold=True)
-    cells = [
-        [math.exp(-slope * (query - key)) if key <= query else None for key in range(TOKENS)]
-        for query in range(TOKENS)
-    ]
-    texts = [
-        ["0" if key == query else f"−{slope * (query - key):g}" for key in range(TOKENS)]
-        for query in range(TOKENS)
-    ]
-    panel.cells(left, top, CELL, cells, texts, letters=11)
-    empty = (left + 3.3 * CELL + WIDEST) / 2
-    panel.label(empty, top + 24, f"这个头的斜率 m = {fraction(slope)}", size=SMALL, room=165)
-    panel.label(empty, top + 44, "减去 m × 距离", size=SMALL, room=165)
-    panel.label(left - 6, top + 0.64 * CELL, "查询", size=11, anchor="end", soft=True)
-    panel.label(left + CELL / 2, top + TOKENS * CELL + 17, "键", size=SMALL, soft=True, room=60)
-    panel.label(WIDEST - CELL / 2 - 1, top + TOKENS * CELL + 17, "自己", size=SMALL, soft=True, room=CELL)
+    left, right, top, bottom = 14.0, WIDEST - 8.0, 84.0, HEIGHT - 106
+    panel.label(WIDEST / 2, 18, "扣分封了顶，两个值一样近", bold=True)
+    panel.label(WIDEST / 2, 36, f"最缓的头，m = {fraction(slope)}", size=SMALL, soft=True)
+
+    def place(distance: float, counted: float) -> tuple[float, float]:
+        return left + (right - left) * distance / read, top + (bottom - top) * counted / read
+
+    anchors: dict[str, tuple[int, Anchor]] = {"新值": (newer, "middle"), "旧值": (older, "end")}
+    for words, (distance, anchor) in anchors.items():
+        x = place(distance, 0)[0]
+        panel.line((x, top - 8), (x, bottom), thickness=0.8)
+        x += 8 if anchor == "end" else 0
+        panel.label(x, top - 14, f"{words}，隔 {distance}", size=SMALL, anchor=anchor, room=120)
+    panel.line(place(0, 0), place(read, 0), thickness=1)
+    panel.line(place(0, 0), place(read, read), tone=KNOWN)
+    panel.line(place(0, 0), place(cap, cap), place(read, cap), tone=MENDED)
+    for distance in (newer, older):
+        for counted, tone in ((distance, KNOWN), (cap, MENDED)):
+            panel.dots(place(distance, counted), radius=4, tone=tone)
+    x, y = place(older, older)
+    panel.label(x - 8, y + 20, f"−{slope * older:.2f}", anchor="end", bold=True, room=60)
+    x, y = place(older, cap)
+    panel.label(x - 8, y + 18, f"−{slope * cap:.2f}", anchor="end", bold=True, room=60)
+    x, y = place(newer, newer)
+    panel.label(x - 8, y + 22, f"−{slope * newer:.2f}", anchor="end", bold=True, room=60)
+    panel.label(WIDEST / 2, bottom + 20, "往回隔多少个词元", size=SMALL, room=right - left)
+    apart = slope * (older - newer)
+    panel.line((8, bottom + 42), (30, bottom + 42), tone=KNOWN)
+    panel.label(38, bottom + 46, f"原样：相差 {apart:.2f}，先后分得清", size=SMALL, anchor="start")
+    panel.line((8, bottom + 68), (30, bottom + 68), tone=MENDED)
+    panel.label(38, bottom + 72, f"封顶在 {cap}：相差 0，先后分不清", size=SMALL, anchor="start")
     return panel
 
 

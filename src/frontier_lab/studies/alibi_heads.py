@@ -1,11 +1,12 @@
-"""Which heads' slopes loss and recall hang on, and what the far penalty and the far angles do: 28.1.2.
+"""What relaxing the far penalty brings and costs, head by head, and what capping RoPE does: 28.1.2.
 
 The committed models of ``zoo.bloom`` and ``zoo.llama`` are measured with everything changed at once: that
 stands in the manifest. Here the same trained models, three seeds, are changed in part: the slopes of some
-heads, or what keys beyond the trained length count as. Seed 0 is the committed checkpoint; the weights of the
-other seeds are not committed, so they are trained again by their recipes, two minutes a seed on one core, and
-a test holds what they give against the manifest. A command does it all, and killed, its training goes on
-where it was: ``python -m frontier_lab.studies.alibi_heads src/frontier_lab/studies/alibi_heads.json``.
+heads, or what keys beyond the trained length count as; and asked which of two values is the newer, which
+neither loss nor recall shows. Seed 0 is the committed checkpoint; the weights of the other seeds are not
+committed, so they are trained again by their recipes, two minutes a seed on one core, and a test holds what
+they give against the manifest. A command does it all, and killed, its training goes on where it was:
+``python -m frontier_lab.studies.alibi_heads src/frontier_lab/studies/alibi_heads.json``.
 """
 
 from __future__ import annotations
@@ -20,22 +21,23 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from frontier_lab import hub
 from frontier_lab.methods.long_context import (
-    loss_by_position,
     ntk_divisors,
     recalled_at,
     text_losses,
     with_alibi,
     with_far_rope,
+    with_rope,
 )
 from frontier_lab.storage import cache, results
 from frontier_lab.zoo import bloom, llama
 from frontier_lab.zoo.families import short_context
-from frontier_lab.zoo.families.short_context import BUCKETS, CONTEXT, LONGEST, TUNING
+from frontier_lab.zoo.families.short_context import CONTEXT, LONGEST
 from frontier_lab.zoo.training.recipe import SEEDS
 
 FACTOR = 4.0
 CAP = CONTEXT - 1
-"""The longest distance of the training."""
+"""The longest distance within the trained length. It was never trained itself: only the last query of a
+window meets it, and what that one predicts is not scored."""
 
 FAR = (32, 16, 0)
 """Distances whose penalty keys beyond ``CAP`` get instead."""
@@ -44,35 +46,37 @@ _ONE, _GENTLE, _STEEP = [1.0] * 4, [1.0, 1.0, FACTOR, FACTOR], [FACTOR, FACTOR, 
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "base": {},
     "window_32": {"window": 32},
+    "all": {"divide": FACTOR},
     "steep": {"divide": [_STEEP, _STEEP]},
-    "steepest": {"divide": [[FACTOR, 1.0, 1.0, 1.0]] * 2},
-    "gentle": {"divide": [_GENTLE, _GENTLE]},
     "gentle_first_layer": {"divide": [_GENTLE, _ONE]},
     "gentle_free": {"divide": [[1.0, 1.0, math.inf, math.inf]] * 2},
     "ntk": {"divide": [ntk_divisors(LONGEST / CONTEXT, 4)] * 2},
     "cap": {"cap": CAP},
     **{f"far_{far}": {"cap": CAP, "far": far} for far in FAR},
-    "one_head": {"window": [[1, 1, 1, 490], [1] * 4]},
+    "third": {"divide": [[1.0, 1.0, FACTOR, 1.0], _ONE]},
+    "gentlest": {"divide": [[1.0, 1.0, 1.0, FACTOR], _ONE]},
 }
 """What ``with_alibi`` is asked to do to the trained model: 2 layers of 4 heads, the steepest first."""
 
 LATER = (90, 240)
 """Distances at which the label stated first, 480 back, is stated again with another value."""
 
+ORDERED = ("base", "all", "gentle_first_layer", "third", "gentle_free", "ntk", "cap")
+ORDERED_ROPE = ("rope", "rope_cap", "yarn", "yarn_tuned")
+"""Conditions that are asked which of the two values is the newer one, of either model."""
+
+NEAR = (15, 30, 45, 60)
+"""Distances, nearer than ``CAP``, at which ``NEARER`` are asked as well."""
+
+NEARER = ("base", "cap", "rope", "rope_cap")
+
 LONG = ((64, 512), (512, 1024), (1024, 2048), (2048, 4096))
 LONG_TEXTS = 6
-FOLLOWED = ("base", "gentle_first_layer", "ntk", "cap")
-"""Conditions that are also asked which of two values is the newest, and read ``LONG``."""
+LONGER = ("base", "gentle_first_layer", "cap")
+"""Conditions that also read ``LONG``."""
 
-CYCLES = (16, 32, 48, 96, 200, 300, 400, 480)
-"""First of 16 distances that far keys take in turn: three of them trained, five not."""
-
-ROPE: Mapping[str, tuple[int, Sequence[int]]] = {
-    "rope_far_63": (CAP, (CAP,)),
-    "rope_far_32": (CAP, (32,)),
-    "rope_cap_32": (32, (32,)),
-}
-"""What ``with_far_rope`` is asked to do to the RoPE model."""
+ROPE_CAP = 32
+"""Beyond this distance ``rope_cap`` turns keys as if they stood at it: ReRoPE."""
 
 
 def trained(seed: int, work: Path) -> PreTrainedModel:
@@ -91,16 +95,27 @@ def _committed(hub_id: str) -> PreTrainedModel:
     return model
 
 
-def followed(model: PreTrainedModel) -> dict[str, float]:
-    """Shares that answer the newest and the oldest value, and the losses of ``LONG``, in nats a token."""
+def order(model: PreTrainedModel, distances: Sequence[int]) -> dict[str, float]:
+    """Shares that answer the newer and the older value, by how far back the newer one stands."""
     found: dict[str, float] = {}
-    for later in LATER:
+    for later in distances:
         newest, oldest = recalled_at(model, *short_context.held_out_restated(later)).float().mean(0).tolist()
         found |= {f"newest_{later}": newest, f"oldest_{later}": oldest}
+    return found
+
+
+def long_losses(model: PreTrainedModel) -> dict[str, float]:
+    """The losses of ``LONG``, in nats a token, mean of ``LONG_TEXTS``."""
     ids = short_context.held_out_text(LONG_TEXTS, LONG[-1][1])
     losses = [text_losses(model, text, LONG, leave_out=CONTEXT) for text in ids[:, None]]
     means = torch.cat(losses).mean(0).tolist()
-    return found | {f"long_{first}_{end}": loss for (first, end), loss in zip(LONG, means, strict=True)}
+    return {f"long_{first}_{end}": loss for (first, end), loss in zip(LONG, means, strict=True)}
+
+
+def asked(condition: str) -> tuple[int, ...]:
+    """Distances of the newer value that a condition is asked at."""
+    near = NEAR if condition in NEARER else ()
+    return (*near, *LATER) if condition in (*ORDERED, *ORDERED_ROPE) else ()
 
 
 def stored() -> dict[str, Any]:
@@ -109,37 +124,26 @@ def stored() -> dict[str, Any]:
 
 
 def measure_seed(seed: int, work: Path) -> dict[str, dict[str, float]]:
-    """What ``short_context.extrapolation`` finds of each condition, trained with one seed.
+    """What ``short_context.extrapolation`` finds of each condition, trained with one seed, and the rest.
 
-    Of ``CYCLES`` only the losses are measured; ``FOLLOWED`` have what ``followed`` finds as well.
-    ``cap_tuned`` is fine-tuned with the cap as ``zoo.bloom`` tunes its models. ``cut`` and ``rope_cut`` are
-    read in pieces, and ``rope`` is the RoPE model unmodified.
+    ``cut`` is read in pieces. Of the RoPE model: ``rope`` is unmodified, ``rope_cap`` has its distances
+    capped at ``ROPE_CAP``, ``yarn`` is YaRN at s = 8, and ``yarn_tuned`` is fine-tuned so by ``zoo.llama``.
     """
-    model = trained(seed, work)
+    model, rope = trained(seed, work), trained_rope(seed, work)
+    models = {condition: with_alibi(model, **change) for condition, change in CHANGES.items()}
+    models |= {
+        "rope": rope,
+        "rope_cap": with_far_rope(rope, ROPE_CAP, [ROPE_CAP]),
+        "yarn": with_rope(rope, llama.BY_FACTOR["yarn_s8"]),
+        "yarn_tuned": llama.tune(rope, "yarn_s8", seed, work)[0],
+    }
     found = {"cut": short_context.cut(model)}
-    for condition, change in CHANGES.items():
-        changed = with_alibi(model, **change)
-        more = followed(changed) if condition in FOLLOWED else {}
-        found[condition] = short_context.extrapolation(changed) | more
+    for condition, changed in models.items():
+        found[condition] = short_context.extrapolation(changed) | order(changed, asked(condition))
+        if condition in LONGER:
+            found[condition] |= long_losses(changed)
         print(condition, seed, found[condition], flush=True)
-    capped = with_alibi(model, cap=CAP).train()
-    short_context.fit(capped, "cap", seed, work, TUNING, facts={"cap": CAP, "base": "bloom"})
-    found["cap_tuned"] = short_context.extrapolation(capped)
-    rope = trained_rope(seed, work)
-    found |= {"rope_cut": short_context.cut(rope), "rope": short_context.extrapolation(rope)}
-    for condition, (beyond, far) in ROPE.items():
-        found[condition] = short_context.extrapolation(with_far_rope(rope, beyond, far))
-        print(condition, seed, found[condition], flush=True)
-    for first in CYCLES:
-        found[f"rope_cycle_{first}"] = _losses(with_far_rope(rope, CAP, range(first, first + 16)))
     return found
-
-
-def _losses(model: PreTrainedModel) -> dict[str, float]:
-    """The losses of ``short_context.extrapolation`` alone."""
-    text = short_context.held_out_text(short_context.LONG_WINDOWS, LONGEST)
-    losses = loss_by_position(model, text, BUCKETS, leave_out=CONTEXT)
-    return {f"loss_{first}_{end}": loss for (first, end), loss in zip(BUCKETS, losses, strict=True)}
 
 
 def measure() -> Mapping[str, Any]:

@@ -156,15 +156,24 @@ def test_clocks_of_pairs_that_do_not_show_it_are_refused(pairs: tuple[int, int])
         clocks(pairs=pairs)
 
 
-def test_the_triangle_has_what_transformers_adds_to_the_scores() -> None:
+def test_the_penalties_are_what_transformers_adds_to_the_scores() -> None:
     import torch
     from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
-    bias = build_alibi_tensor(torch.ones(1, 8, dtype=torch.long), 4, torch.float32)[0, 0]  # head 0: m · key
+    bias = build_alibi_tensor(torch.ones(1, 512, dtype=torch.long), 4, torch.float32)[
+        -1, 0
+    ]  # gentlest: m · key
+    by_distance = {n: float(bias[511 - n] - bias[511]) for n in (63, 90, 480)}
     drawn = said(penalties())
-    numbers = [-float(text.replace("−", "")) for text in drawn if re.fullmatch(r"0|−[\d.]+", text)]
-    wanted = [float(bias[key] - bias[query]) for query in range(8) for key in range(query + 1)]
-    assert numbers == wanted
+    assert {f"−{-by_distance[n]:.2f}" for n in (63, 90, 480)} <= set(drawn)
+    assert f"原样：相差 {by_distance[90] - by_distance[480]:.2f}，先后分得清" in drawn
+    assert "封顶在 63：相差 0，先后分不清" in drawn
+
+
+@pytest.mark.parametrize(("newer", "older"), [(60, 480), (480, 90), (90, 600)])
+def test_penalties_of_values_that_do_not_show_it_are_refused(newer: int, older: int) -> None:
+    with pytest.raises(ValueError, match="the newer nearer, within 512"):
+        penalties(newer=newer, older=older)
 
 
 def test_the_windows_hold_95_percent_of_the_weight() -> None:

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 
-def windows(first: int = 490, second: int = 4) -> list[list[int]]:
-    return [[8, 1, 1, first], [4, 4, 4, second]]
+def one_of(layer: int, head: int, divisor: int = 4) -> list[list[int]]:
+    chosen = [[1] * 4, [1] * 4]
+    chosen[layer][head] = divisor
+    return chosen
 
 
 def padded_bias(slopes: Tensor, mask: Tensor) -> Tensor:
@@ -28,8 +30,8 @@ def forget_bias(log_gates: Tensor) -> Tensor:
 
 
 RIGHT: list[tuple[str, Callable[..., Any]]] = [
-    ("28.1.2-1", windows),
-    ("28.1.2-1", lambda: ((1, 1, 1, 490), (1, 1, 1, 1))),
+    ("28.1.2-1", lambda: one_of(0, 2)),
+    ("28.1.2-1", lambda: ((1.0, 1.0, 4.0, 1.0), (1.0, 1.0, 1.0, 1.0))),
     ("28.1.2-2", padded_bias),
     ("28.1.2-3", forget_bias),
     ("28.1.2-3", lambda g: forget_bias(g.double())),
@@ -41,11 +43,11 @@ def with_the_keys_gate(log_gates: Tensor) -> Tensor:
 
 
 WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
-    ("28.1.2-1", lambda: [512, 32], "2 层、每层 4 个数", "2 layers of 4 numbers"),
-    ("28.1.2-1", lambda: windows(0, 4), "至少为 1 的整数", "whole number of at least 1"),
-    ("28.1.2-1", lambda: windows(512, 512), "总数是 1046", "add up to 1046"),
-    ("28.1.2-1", lambda: windows(4, 490), "再想想是哪一层的", "think again which layer's"),
-    ("28.1.2-1", lambda: [[512, 1, 1, 1], [1] * 4], "斜率最缓的头", "the gentlest slope"),
+    ("28.1.2-1", lambda: [4, 1], "2 层、每层 4 个数", "2 layers of 4 numbers"),
+    ("28.1.2-1", lambda: [[1, 1, 4, 4], [1] * 4], "恰好一个头除以 4", "exactly one head by 4"),
+    ("28.1.2-1", lambda: one_of(0, 2, 16), "恰好一个头除以 4", "exactly one head by 4"),
+    ("28.1.2-1", lambda: one_of(0, 3), "不是已经看得最远的那个", "not the one that sees farthest"),
+    ("28.1.2-1", lambda: one_of(1, 2), "从 73% 变到 73%", "from 73% to 73%"),
     ("28.1.2-2", lambda m, mask: mask, "应返回形状", "Return a tensor of shape"),
     ("28.1.2-2", lambda m, mask: -padded_bias(m, mask), "没有填充的那一行", "The row without padding"),
     # Counts padding as tokens.
