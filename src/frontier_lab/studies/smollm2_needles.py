@@ -2,7 +2,7 @@
 
 Facts of four digits stand evenly in chapters of the Bible; the text is read once, and at several lengths
 every fact so far is asked for by the key-value cache. Beside them, the end alone is read, as much as the
-model was trained on, with the positions as they are and stretched. A page cannot afford this (some two
+model was trained on, with the positions as they are. A page cannot afford this (some two
 minutes a text and method), so it is measured by a command and kept:
 ``python -m frontier_lab.studies.smollm2_needles src/frontier_lab/studies/smollm2_needles.json``.
 """
@@ -36,9 +36,6 @@ WINDOW = 8100
 """Last tokens that are read alone for ``cut``: the question has room in the trained length."""
 
 METHODS = ("base", "linear", "ntk", "yarn")
-CUT = ("base", "yarn")
-"""Methods that also read the end alone."""
-
 THINGS = (
     "The phone number of the bakery",
     "The weight of the iron anchor",
@@ -140,7 +137,8 @@ def _answered(
 def stored() -> dict[str, Any]:
     """What ``measure`` gave, as it is committed: ``right[method][text][length][fact]``, ``places[text]``.
 
-    ``cut[method][text][fact]`` is asked after the last ``WINDOW`` tokens of the longest text alone.
+    ``cut[text][fact]`` is asked after the last ``WINDOW`` tokens of the longest text alone, with the
+    positions as they are.
     """
     return results.stored(__file__)
 
@@ -176,7 +174,7 @@ def measure() -> Mapping[str, Any]:
     work = cache.folder("smollm2_needles")
     work.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[list[list[int]]]] = {name: [] for name in METHODS}
-    cut: dict[str, list[list[int]]] = {name: [] for name in CUT}
+    cut: list[list[int]] = []
 
     def once(text: int, method: str, window: int | None = None) -> list[list[int]]:
         kept = work / f"{text}-{method}{'' if window is None else '-cut'}.json"
@@ -189,12 +187,11 @@ def measure() -> Mapping[str, Any]:
     for text in range(TEXTS):
         for name in METHODS:
             found[name].append(once(text, name))
-        for name in CUT:
-            cut[name].append(once(text, name, WINDOW)[0])
+        cut.append(once(text, "base", WINDOW)[0])
     tokenizer = AutoTokenizer.from_pretrained(hub.path(HUB_ID))
     shutil.rmtree(work)
     return {
-        "format": 2,
+        "format": 3,
         "hub_id": HUB_ID,
         "trained": TRAINED,
         "factor": FACTOR,
