@@ -117,7 +117,7 @@ def test_another_row_is_never_the_hidden_one_nor_one_that_sees_all_in_eval_mode(
     drawn = torch.stack([full_reading.other_rows(labels, generator) for _ in range(50)])
     assert (drawn != (labels >= 0).int().argmax(-1)).all()
     gains = ~bigbird.seen_in_eval_mode(CONTEXT).all(-1)
-    assert drawn.unique().tolist() == gains.nonzero().flatten().tolist()
+    assert set(drawn.flatten().tolist()) == set(gains.nonzero().flatten().tolist())
 
 
 @torch.no_grad()
