@@ -7,8 +7,8 @@ on where it was. A test reads seed 0 again.
 Three questions are asked. *Where*: full attention in one layer alone, eval mode's cells in the others, and
 the other way about. *Which row*: the first layer opened in the row of the hidden token alone, or in all rows
 but that one. *What*: the cells that eval mode does not see add their part to the output of the first layer's
-attention. A random vector as long takes that part's place; and with full attention everywhere, one vector,
-which other texts give, is taken back from the hidden token's row (``pushes``).
+attention. Random vectors as long, or another row's part, take its place; and one vector, which other texts
+give, is taken back from the hidden token's row, or added to it (``pushes``).
 """
 
 from __future__ import annotations
@@ -171,33 +171,74 @@ def push(model: PreTrainedModel, shown: Tensor, labels: Tensor) -> tuple[Tensor,
     return own, torch.stack([own[half == 1].mean(0), own[half == 0].mean(0)])[half]
 
 
-PUSHES = ("random in place of the new", "one vector taken back", "random vector added")
+def split(own: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """The part of each push ``own [B, D]`` that lies along ``mean [B, D]``, and the rest."""
+    along = mean * ((own * mean).sum(-1) / mean.square().sum(-1))[:, None]
+    return along, own - along
+
+
+def other_rows(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """For each text ``[B]``, a row other than the hidden one ``[B, T]`` that gains cells by full attention.
+
+    The first and the last block see all others in eval mode too.
+    """
+    inner = labels.shape[-1] - 2 * bigbird.BLOCK
+    steps = torch.randint(1, inner, labels.shape[:1], generator=generator)
+    return ((labels >= 0).int().argmax(-1) - bigbird.BLOCK + steps) % inner + bigbird.BLOCK
+
+
+PUSHES = (
+    "random in place of the new",
+    "another row's in place of the new",
+    "one vector taken back",
+    "random vector added",
+    "one vector added to eval mode's",
+    "own push along it",
+    "own push across it",
+)
 
 
 def pushes(model: PreTrainedModel, shown: Tensor, labels: Tensor, name: str) -> Tensor:
     """Which values are found with one of ``PUSHES``, bool ``[draws, B]``, one draw where nothing is random.
 
-    In the first layer's attention, random vectors as long take the place of what the new cells add, in every
-    row, and the other layers see what eval mode sees; or, with full attention everywhere, the mean push of
-    the other half of the texts is taken back from the hidden token's row, or a random vector as long, the
-    same for every text, is added to it.
+    All change the first layer's attention. *In place of* what its new cells add, while the other layers see
+    what eval mode sees: random vectors as long, in every row, or another row's part made as long, in the
+    hidden token's row alone. With full attention everywhere, in the hidden token's row: the mean push of the
+    other half of the texts *taken back*, or a random vector as long, the same for every text, *added*. With
+    eval mode's cells everywhere, in that row: the mean push added, or the text's own, as ``split`` parts it.
 
     Raises:
         ValueError: there is no such push.
     """
+    if name not in PUSHES:
+        raise ValueError(f"name: got {name!r}, wanted one of {', '.join(PUSHES)}")
     hidden, generator = labels >= 0, torch.Generator().manual_seed(0)
-    if name == "random in place of the new":
+    if name.endswith("in place of the new"):
         old = read(model, shown, old_part)[0]
         new = read(model, shown, full)[0] - old
-        weigh, changes = opened({0}), [as_long(new, generator) - new for _ in range(DRAWS)]
-    elif name in PUSHES:
-        _, mean = push(model, shown, labels)
-        back = name == "one vector taken back"
-        rows = [-mean] if back else [as_long(mean[:1], generator).expand_as(mean) for _ in range(DRAWS)]
-        zeros = torch.zeros(*shown.shape, mean.shape[-1])
-        weigh, changes = full, [zeros.index_put((hidden,), row) for row in rows]
+        weigh = opened({0})
+        if name.startswith("random"):
+            changes = [as_long(new, generator) - new for _ in range(DRAWS)]
+        else:
+            own, each = new[hidden], torch.arange(len(new))
+            others = [new[each, other_rows(labels, generator)] for _ in range(DRAWS)]
+            rows = [other * (own.norm(dim=-1) / other.norm(dim=-1))[:, None] - own for other in others]
+            changes = [torch.zeros_like(new).index_put((hidden,), row) for row in rows]
     else:
-        raise ValueError(f"name: got {name!r}, wanted one of {', '.join(PUSHES)}")
+        own, mean = push(model, shown, labels)
+        along, across = split(own, mean)
+        weigh, rows = {
+            "one vector taken back": (full, [-mean]),
+            "random vector added": (
+                full,
+                [as_long(mean[:1], generator).expand_as(mean) for _ in range(DRAWS)],
+            ),
+            "one vector added to eval mode's": (opened(()), [mean]),
+            "own push along it": (opened(()), [along]),
+            "own push across it": (opened(()), [across]),
+        }[name]
+        zeros = torch.zeros(*shown.shape, mean.shape[-1])
+        changes = [zeros.index_put((hidden,), row) for row in rows]
     found = [read(model, shown, weigh, partial(torch.add, change))[1] for change in changes]
     return torch.stack([(logits.argmax(-1) == labels)[hidden] for logits in found])
 
@@ -233,7 +274,7 @@ def build() -> Mapping[str, Any]:
         found[name] = [round(pushes(bird, *pair, name).float().mean().item(), 4) for bird in birds]
     cosines = [torch.cosine_similarity(*push(bird, *pair)).mean().item() for bird in birds]
     return {
-        "format": 4,
+        "format": 5,
         "distance": DISTANCE,
         "near": NEAR,
         "lengths": LENGTHS,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -68,11 +70,23 @@ def test_the_cells_of_eval_mode_are_those_that_it_reads() -> None:
         assert torch.equal(felt, seen[:, at])
 
 
-@pytest.mark.parametrize("name", ["random in place of the new", "one vector taken back"])
+@torch.no_grad()
+def test_eval_mode_counts_the_first_block_twice_and_the_cells_as_a_mask_once() -> None:
+    bird, (shown, _) = full_reading.model(0), probe(bigbird.ENCODER, full_reading.DISTANCE)
+    once, twice = full_reading.opened(()), torch.zeros(CONTEXT, CONTEXT)
+    twice[bigbird.BLOCK : -bigbird.BLOCK, : bigbird.BLOCK] = math.log(2)
+    read = bigbird.in_eval_mode(bird, shown[:8])
+    found = bigbird.in_full(bird, shown[:8], lambda scores, layer: once(scores + twice, layer))
+    torch.testing.assert_close(read, found, atol=1e-3, rtol=0)
+    assert (read - bigbird.in_full(bird, shown[:8], once)).abs().max() > 0.5
+
+
+@pytest.mark.parametrize("name", full_reading.PUSHES)
 def test_the_committed_seed_gives_what_is_stored_when_its_first_layer_is_changed(name: str) -> None:
     pair = probe(bigbird.ENCODER, full_reading.DISTANCE)
     found = full_reading.pushes(full_reading.model(0), *pair, name)
-    assert len(found) == (1 if name == "one vector taken back" else full_reading.DRAWS)
+    drawn = name.startswith("random") or name.startswith("another")
+    assert len(found) == (full_reading.DRAWS if drawn else 1)
     assert found.float().mean().item() == pytest.approx(STORED["recall"][name][0], abs=0.02)
 
 
@@ -87,6 +101,23 @@ def test_a_push_is_the_mean_of_the_other_half_and_random_vectors_are_as_long() -
     assert torch.cosine_similarity(drawn, own).abs().max() < 0.5
     with pytest.raises(ValueError, match="name: got 'half'"):
         full_reading.pushes(full_reading.model(0), shown, labels, "half")
+
+
+def test_a_push_is_parted_into_what_lies_along_the_mean_and_what_is_square_to_it() -> None:
+    own, mean = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0))
+    along, across = full_reading.split(own, mean)
+    torch.testing.assert_close(along + across, own)
+    torch.testing.assert_close((across * mean).sum(-1), torch.zeros(6), atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.cosine_similarity(along, mean).abs(), torch.ones(6))
+
+
+def test_another_row_is_never_the_hidden_one_nor_one_that_sees_all_in_eval_mode() -> None:
+    labels = probe(bigbird.ENCODER, full_reading.DISTANCE)[1]
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack([full_reading.other_rows(labels, generator) for _ in range(50)])
+    assert (drawn != (labels >= 0).int().argmax(-1)).all()
+    gains = ~bigbird.seen_in_eval_mode(CONTEXT).all(-1)
+    assert set(drawn.flatten().tolist()) == set(gains.nonzero().flatten().tolist())
 
 
 @torch.no_grad()
