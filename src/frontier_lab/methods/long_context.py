@@ -269,7 +269,7 @@ def with_alibi(
     *,
     divide: float | Sequence[Sequence[float]] = 1.0,
     window: int | Sequence[Sequence[int]] | None = None,
-    cap: int | None = None,
+    cap: int | Sequence[Sequence[int]] | None = None,
     far: int | None = None,
 ) -> PreTrainedModel:
     """A copy of an ALiBi model, same weights, with flatter slopes or an end to what it sees.
@@ -284,7 +284,8 @@ def with_alibi(
         window: positions that a query sees, itself among them; one for all, or one for each layer and head,
             ``[layers][heads]``; all of the past if ``None``.
         cap: the longest distance that the penalty counts, in tokens: what is farther has the penalty of this
-            distance; every distance counts if ``None``.
+            distance; one for all, or one for each layer and head, ``[layers][heads]``; every distance counts
+            if ``None``.
         far: with a ``cap``, what is farther has the penalty of this distance instead, 0 for none at all.
 
     Returns:
@@ -292,8 +293,8 @@ def with_alibi(
 
     Raises:
         ValueError: the model is no Bloom; ``divide`` is not positive, ``window`` or ``cap`` less than 1;
-            ``far`` is negative or has no ``cap``; or ``divide`` or ``window`` is not one for each layer
-            and head.
+            ``far`` is negative or has no ``cap``; or ``divide``, ``window`` or ``cap`` is not one for each
+            layer and head.
 
     Source of ``divide``: Al-Khateeb et al., "Position Interpolation Improves ALiBi Extrapolation" (2023).
     """
@@ -306,21 +307,25 @@ def with_alibi(
     limits = None if window is None else _of_each_head(window, "window", layers, heads)
     if limits is not None and limits.min() < 1:
         raise ValueError(f"window: got {int(limits.min())}, wanted at least 1")
-    if cap is not None and cap < 1:
-        raise ValueError(f"cap: got {cap}, wanted at least 1")
+    caps = None if cap is None else _of_each_head(cap, "cap", layers, heads)
+    if caps is not None and caps.min() < 1:
+        raise ValueError(f"cap: got {int(caps.min())}, wanted at least 1")
     if far is not None and (cap is None or far < 0):
         raise ValueError(f"far: got {far} with cap {cap}, wanted 0 or more, and a cap")
     slopes = build_alibi_tensor(torch.ones(1, 2), heads, torch.float32)[:, :, 1:]  # [H, 1, 1]
-    far_as = cap if far is None else far
+    far_as = caps if far is None or caps is None else torch.full_like(caps, far)
 
     def changing(layer: int) -> Callable[..., tuple[Any, dict[str, Any]]]:
         def change(_: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             bias = named["alibi"]  # [B * H, 1, keys]
             rows, length = len(bias) // heads, positional[0].shape[1]
-            if cap is not None:
-                each = slopes.to(bias).repeat(rows, 1, 1)  # [B * H, 1, 1]
+            if caps is not None and far_as is not None:
+                edge, counted = (  # [B * H, 1, 1]
+                    (slopes * of[layer][:, None, None]).to(bias).repeat(rows, 1, 1)
+                    for of in (caps + 0.5, far_as)
+                )
                 own = bias[:, 0, -length:, None]  # of each query, [B * H, queries, 1]
-                bias = torch.where(own - bias > each * (cap + 0.5), own - each * (far_as or 0), bias)
+                bias = torch.where(own - bias > edge, own - counted, bias)
             bias = bias / divisors[layer].to(bias).repeat(rows)[:, None, None]
             if limits is not None:
                 keys = torch.arange(bias.shape[-1], device=bias.device)

@@ -5,7 +5,8 @@ stands in the manifest. Here the same trained models, three seeds, are changed i
 heads, or what keys beyond the trained length count as; and asked which of two values is the newer, which
 neither loss nor recall shows. Seed 0 is the committed checkpoint; the weights of the other seeds are not
 committed, so they are trained again by their recipes, two minutes a seed on one core, and a test holds what
-they give against the manifest. A command does it all, and killed, its training goes on where it was:
+they give against the manifest. A command does it all, and killed, its training goes on where it was, and
+what its file has already is not measured again (take a condition out of the file, and it is):
 ``python -m frontier_lab.studies.alibi_heads src/frontier_lab/studies/alibi_heads.json``.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ FAR = (32, 16, 0)
 """Distances whose penalty keys beyond ``CAP`` get instead."""
 
 _ONE, _GENTLE, _STEEP = [1.0] * 4, [1.0, 1.0, FACTOR, FACTOR], [FACTOR, FACTOR, 1.0, 1.0]
+_THREE = [1.0, FACTOR, FACTOR, FACTOR]
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "base": {},
     "window_32": {"window": 32},
@@ -55,15 +58,24 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     **{f"far_{far}": {"cap": CAP, "far": far} for far in FAR},
     "third": {"divide": [[1.0, 1.0, FACTOR, 1.0], _ONE]},
     "gentlest": {"divide": [[1.0, 1.0, 1.0, FACTOR], _ONE]},
+    "three": {"divide": [_THREE, _THREE]},
+    "three_first_layer": {"divide": [_THREE, _ONE]},
+    "far_0_steepest": {"cap": [[CAP, LONGEST, LONGEST, LONGEST]] * 2, "far": 0},
 }
 """What ``with_alibi`` is asked to do to the trained model: 2 layers of 4 heads, the steepest first."""
 
 LATER = (90, 240)
 """Distances at which the label stated first, 480 back, is stated again with another value."""
 
-ORDERED = ("base", "all", "gentle_first_layer", "third", "gentle_free", "ntk", "cap")
+ORDERED = (
+    *("base", "all", "three", "three_first_layer", "gentle_first_layer"),
+    *("third", "gentle_free", "ntk", "cap"),
+)
 ORDERED_ROPE = ("rope", "rope_cap", "yarn", "yarn_tuned")
 """Conditions that are asked which of the two values is the newer one, of either model."""
+
+CONDITIONS = ("cut", *CHANGES, *ORDERED_ROPE)
+"""All of them: ``cut`` is read in pieces."""
 
 NEAR = (15, 30, 45, 60)
 """Distances, nearer than ``CAP``, at which ``NEARER`` are asked as well."""
@@ -72,7 +84,7 @@ NEARER = ("base", "cap", "rope", "rope_cap")
 
 LONG = ((64, 512), (512, 1024), (1024, 2048), (2048, 4096))
 LONG_TEXTS = 6
-LONGER = ("base", "gentle_first_layer", "cap")
+LONGER = ("base", "gentle_first_layer", "three_first_layer", "cap")
 """Conditions that also read ``LONG``."""
 
 ROPE_CAP = 32
@@ -123,37 +135,53 @@ def stored() -> dict[str, Any]:
     return results.stored(__file__)
 
 
-def measure_seed(seed: int, work: Path) -> dict[str, dict[str, float]]:
-    """What ``short_context.extrapolation`` finds of each condition, trained with one seed, and the rest.
+def changed(condition: str, seed: int, work: Path) -> PreTrainedModel:
+    """The model of a condition: of ``CHANGES``, or of the RoPE model.
 
-    ``cut`` is read in pieces. Of the RoPE model: ``rope`` is unmodified, ``rope_cap`` has its distances
-    capped at ``ROPE_CAP``, ``yarn`` is YaRN at s = 8, and ``yarn_tuned`` is fine-tuned so by ``zoo.llama``.
+    ``rope`` is unmodified, ``rope_cap`` has its distances capped at ``ROPE_CAP``, ``yarn`` is YaRN at s = 8,
+    and ``yarn_tuned`` is fine-tuned so by ``zoo.llama``.
     """
-    model, rope = trained(seed, work), trained_rope(seed, work)
-    models = {condition: with_alibi(model, **change) for condition, change in CHANGES.items()}
-    models |= {
-        "rope": rope,
-        "rope_cap": with_far_rope(rope, ROPE_CAP, [ROPE_CAP]),
-        "yarn": with_rope(rope, llama.BY_FACTOR["yarn_s8"]),
-        "yarn_tuned": llama.tune(rope, "yarn_s8", seed, work)[0],
-    }
-    found = {"cut": short_context.cut(model)}
-    for condition, changed in models.items():
-        found[condition] = short_context.extrapolation(changed) | order(changed, asked(condition))
-        if condition in LONGER:
-            found[condition] |= long_losses(changed)
-        print(condition, seed, found[condition], flush=True)
+    if condition in CHANGES:
+        return with_alibi(trained(seed, work), **CHANGES[condition])
+    rope = trained_rope(seed, work)
+    match condition:
+        case "rope_cap":
+            return with_far_rope(rope, ROPE_CAP, [ROPE_CAP])
+        case "yarn":
+            return with_rope(rope, llama.BY_FACTOR["yarn_s8"])
+        case "yarn_tuned":
+            return llama.tune(rope, "yarn_s8", seed, work)[0]
+        case _:
+            return rope
+
+
+def measure_condition(condition: str, seed: int, work: Path) -> dict[str, float]:
+    """What ``short_context.extrapolation`` finds of a condition, and the rest; of ``cut``, read in pieces."""
+    if condition == "cut":
+        return short_context.cut(trained(seed, work))
+    model = changed(condition, seed, work)
+    found = short_context.extrapolation(model) | order(model, asked(condition))
+    if condition in LONGER:
+        found |= long_losses(model)
+    print(condition, seed, found, flush=True)
     return found
 
 
+def measure_seed(conditions: Sequence[str], seed: int, work: Path) -> dict[str, dict[str, float]]:
+    """What ``measure_condition`` finds of each condition, trained with one seed."""
+    return {condition: measure_condition(condition, seed, work) for condition in conditions}
+
+
 def measure() -> Mapping[str, Any]:
-    """The data set: what ``measure_seed`` finds, ``[condition][seed][finding]``; a process for each seed."""
-    seeds = short_context.each_seed(cache.folder("alibi-heads"), measure_seed)
-    found = {
+    """The data set: ``[condition][seed][finding]``, what is not stored yet; a process for each seed."""
+    done = stored() if Path(__file__).with_suffix(".json").exists() else {}
+    missing = [condition for condition in CONDITIONS if condition not in done]
+    seeds = short_context.each_seed(cache.folder("alibi-heads"), partial(measure_seed, missing))
+    new = {
         condition: [{name: round(value, 5) for name, value in seed[condition].items()} for seed in seeds]
-        for condition in seeds[0]
+        for condition in missing
     }
-    return {"format": 1, "seeds": list(SEEDS)} | found
+    return {"format": 1, "seeds": list(SEEDS)} | {name: (done | new)[name] for name in CONDITIONS}
 
 
 if __name__ == "__main__":

@@ -236,6 +236,25 @@ def test_a_changed_penalty_holds_for_padded_rows_and_token_by_token(change: dict
 
 
 @torch.no_grad()
+def test_a_cap_can_be_each_heads_own() -> None:
+    """Equal caps are the one cap; a head whose cap nothing reaches keeps its penalty."""
+    model, ids = alibi(), torch.randint(0, 1024, (2, 40))
+
+    def logits(**change: Any) -> torch.Tensor:
+        found: torch.Tensor = lc.with_alibi(model, **change)(input_ids=ids).logits
+        return found
+
+    torch.testing.assert_close(logits(cap=[[7] * 4], far=3), logits(cap=7, far=3))
+    torch.testing.assert_close(logits(cap=[[40] * 4], far=0), model(input_ids=ids).logits)
+    maps = []
+    for changed in (model, lc.with_alibi(model, cap=[[40, 7, 40, 40]], far=0)):
+        changed.set_attn_implementation("eager")
+        maps.append(changed(input_ids=ids, output_attentions=True).attentions[0])
+    moved = (maps[1] - maps[0]).abs().amax((0, 2, 3)) > 1e-4  # [H]
+    assert moved.tolist() == [False, True, False, False]
+
+
+@torch.no_grad()
 def test_far_keys_can_have_the_penalty_of_another_distance() -> None:
     model, ids = alibi(), torch.randint(0, 1024, (2, 40))
     distance = (torch.arange(40)[:, None] - torch.arange(40)).clamp(min=0)
@@ -317,6 +336,7 @@ def test_what_cannot_turn_far_keys_is_refused() -> None:
         ({"divide": [[1.0] * 3]}, r"divide: got \[1, 3\] numbers, wanted one or \[1, 4\]"),
         ({"window": 0}, "window: got 0, wanted at least 1"),
         ({"cap": 0}, "cap: got 0, wanted at least 1"),
+        ({"cap": [[7] * 3]}, r"cap: got \[1, 3\] numbers, wanted one or \[1, 4\]"),
     ],
 )
 def test_a_wrong_change_of_alibi_is_named(change: dict[str, Any], message: str) -> None:

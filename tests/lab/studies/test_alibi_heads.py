@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_every_condition_has_every_seed_and_every_measure() -> None:
     long = {f"long_{first}_{end}" for first, end in alibi_heads.LONG}
     assert [set(run) for run in STORED["cut"]] == [losses] * len(SEEDS)
     measured = set(STORED) - {"format", "seeds", "cut"}
-    assert measured == {*alibi_heads.CHANGES, *alibi_heads.ORDERED_ROPE}
+    assert {*measured, "cut"} == set(alibi_heads.CONDITIONS)
     for condition in measured:
         order = {f"{which}_{n}" for which in ("newest", "oldest") for n in alibi_heads.asked(condition)}
         wanted = losses | recalls | order | (long if condition in alibi_heads.LONGER else set())
@@ -62,6 +63,20 @@ def test_what_is_done_to_far_keys_leaves_the_trained_length_alone() -> None:
         for plain, capped in zip(STORED["base"], STORED[condition], strict=True):
             assert capped["loss_0_64"] == pytest.approx(plain["loss_0_64"], abs=2e-5)
             assert capped["loss_256_512"] != plain["loss_256_512"]
+
+
+def test_what_is_stored_is_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = {name: found for name, found in STORED.items() if name != "three"}
+    asked: list[list[str]] = []
+
+    def each_seed(_: Path, measured: partial[object]) -> list[dict[str, dict[str, float]]]:
+        asked.append(measured.args[0])
+        return [{"three": run} for run in STORED["three"]]
+
+    monkeypatch.setattr(alibi_heads, "stored", lambda: stored)
+    monkeypatch.setattr(short_context, "each_seed", each_seed)
+    assert alibi_heads.measure() == STORED
+    assert asked == [["three"]]
 
 
 def test_the_longest_distance_is_met_but_never_scored(tmp_path: Path) -> None:
