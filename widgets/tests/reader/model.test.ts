@@ -3,12 +3,15 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
 import llamaWeights from "../../../src/frontier_lab/checkpoints/llama/model.safetensors?inline";
+import mergingWeights from "../../../src/frontier_lab/checkpoints/merging/model.safetensors?inline";
 import mixtralWeights from "../../../src/frontier_lab/checkpoints/mixtral/model.safetensors?inline";
 import inductionConfig from "../../../src/frontier_lab/checkpoints/induction/config.json";
 import llamaConfig from "../../../src/frontier_lab/checkpoints/llama/config.json";
+import mergingConfig from "../../../src/frontier_lab/checkpoints/merging/config.json";
 import mixtralConfig from "../../../src/frontier_lab/checkpoints/mixtral/config.json";
 import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/tokenizer.json";
 import llamaTokenizer from "../../../src/frontier_lab/checkpoints/llama/tokenizer.json";
+import mergingTokenizer from "../../../src/frontier_lab/checkpoints/merging/tokenizer.json";
 import mixtralTokenizer from "../../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
 import { float32, fromBase64 } from "../../src/base/bytes";
 import { softmax } from "../../src/reader/arithmetic";
@@ -44,6 +47,11 @@ const CHECKPOINTS: Record<string, Checkpoint> = {
     config: inductionConfig as Config,
     tokenizer: inductionTokenizer as unknown as TokenizerFile,
     weights: bytes(inductionWeights),
+  },
+  merging: {
+    config: mergingConfig as unknown as Config,
+    tokenizer: mergingTokenizer as unknown as TokenizerFile,
+    weights: bytes(mergingWeights),
   },
   llama: {
     config: llamaConfig as Config,
