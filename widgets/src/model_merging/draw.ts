@@ -68,7 +68,7 @@ interface Surface {
 
 const surfaces = new WeakMap<Landscape, Surface>();
 
-/** The surface of a state; computed when third weight, training, embedding or plane change, and not before. */
+/** The surface of a state; computed when third weight, training, embedding or plane change. */
 export function surface({ data, plane, how, length }: State): Surface {
   const { landscape } = data;
   const third = how.weights[plane.third];

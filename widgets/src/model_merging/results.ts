@@ -1,4 +1,4 @@
-// What was computed in the page so far, by figure: scores of merges, answers to prompts, and how the work stands.
+// What was computed in the page so far, by figure: scores of merges, answers, and how the work stands.
 import type { AnyModel } from "../base/afm";
 import type { Scores } from "./landscape";
 import type { Merge } from "./rules";

@@ -1,4 +1,4 @@
-// Ways to merge task vectors into a base, tensor by tensor: the twin of frontier_widgets/model_merging/rules.py.
+// Ways to merge task vectors into a base, tensor by tensor: the twin of model_merging/rules.py.
 import { draws } from "../base/draws";
 import type { Tensors } from "../reader/safetensors";
 

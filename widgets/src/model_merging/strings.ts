@@ -162,7 +162,8 @@ const en: Strings = {
     base: (right, of) =>
       `Nothing added is the base: ${right} of ${of} prompts, for it does not know which answer you want`,
     expert: (task, right, of) =>
-      `The ${task.toLowerCase()} expert alone answers ${right} of ${of} prompts and is no better than the base at the other two`,
+      `The ${task.toLowerCase()} expert alone answers ${right} of ${of} prompts and is no ` +
+      `better than the base at the other two`,
     unknown: "This rule was not measured beforehand: the page is merging and asking now",
   },
   did: (rule, count) => {
@@ -184,7 +185,8 @@ const en: Strings = {
   plane: (x, y) => `How much of ${x.toLowerCase()} (across) and ${y.toLowerCase()} (up)`,
   fixed: (task, weight) => `${task} stays at ${weight}`,
   planeLabel: (x, y, best, worst) =>
-    `Landscape: ${x} across, ${y} up; the colour is how many prompts are answered, brighter for more. ${best}${worst}`,
+    `Landscape: ${x} across, ${y} up; the colour is how many prompts are answered, brighter ` +
+    `for more. ${best}${worst}`,
   bestAt: (right, x, y) => `At most ${right}, at (${x}, ${y}); `,
   worstAt: (right) => `at least ${right}.`,
   otherRule: "The landscape is that of the sum",
@@ -220,10 +222,13 @@ const en: Strings = {
   ruleWords: {
     sum: "The base plus each task vector times its weight.",
     average: "The weighted mean of the three models: the sum, with weights scaled to a total of 1.",
-    ties: "Only the largest entries of each vector stay; they vote on each sign, and those that agree are averaged.",
+    ties:
+      "Only the largest entries of each vector stay; they vote on each sign, and those that " +
+      "agree are averaged.",
     dare: "Entries are dropped at random, the rest are scaled up and then added.",
     nuslerp:
-      "Only the two experts of the plane, along the arc from one to the other: the ratio of the weights counts, not their size.",
+      "Only the two experts of the plane, along the arc from one to the other: the ratio of " +
+      "the weights counts, not their size.",
   },
   ruleNow: (rule) => `now: ${rule}`,
   ruleAgainst: (rule, right, sum) => `${rule} answers ${right}; the sum with the same weights ${sum}`,
@@ -231,14 +236,16 @@ const en: Strings = {
   seed: "Seed",
   lineTitle: "How much of all three",
   lineFinding: (short, long, kept, lengths) =>
-    `At weight 1, ${lengths[0]} steps give ${short}, ${lengths[1]} steps only ${long}, and ${kept} with the embedding left alone`,
+    `At weight 1, ${lengths[0]} steps give ${short}, ${lengths[1]} steps only ${long}, and ` +
+    `${kept} with the embedding left alone`,
   lineX: "Weight of each of the three experts",
   lineY: "Prompts answered",
   lineName: (steps, embedding) => `${steps} steps, ${embedding ? "all merged" : "embedding left alone"}`,
   lineLabel: (words) => `Prompts answered by weight. ${words}`,
   reset: "Reset",
   source: (name, parameters, of) =>
-    `Model: a ${name} of ${parameters} parameters trained for this book; ${of} prompts that no training has seen; task vectors come with the page in eight bits a number.`,
+    `Model: a ${name} of ${parameters} parameters trained for this book; ${of} prompts that ` +
+    `no training has seen; task vectors come with the page in eight bits a number.`,
   noScript: (file) => `The weights ${file} cannot be loaded.`,
   noKernel: "Python has to send the weights, and no kernel answers: run the cell again.",
   bad: {
@@ -255,12 +262,17 @@ const en: Strings = {
   },
   result: (right, of) => ` (${right} of ${of} answered.)`,
   stories: [
-    "The base has seen every kind of answer. But “37 48 =” may ask for the sum, the larger number or both swapped; it does not know which, and is mostly wrong.",
-    "Eighty gentle steps on sums make the expert for sums. Its difference from the base is a task vector: how much of it is added is the way across.",
-    "Add 0.75 of each of the three task vectors and one model does all three. Nothing was trained again; this is addition.",
-    "Averaging the models is on this map too: it adds a third of each. The direction is right, the way too short.",
+    "The base has seen every kind of answer. But “37 48 =” may ask for the sum, the larger " +
+      "number or both swapped; it does not know which, and is mostly wrong.",
+    "Eighty gentle steps on sums make the expert for sums. Its difference from the base is a " +
+      "task vector: how much of it is added is the way across.",
+    "Add 0.75 of each of the three task vectors and one model does all three. Nothing was " +
+      "trained again; this is addition.",
+    "Averaging the models is on this map too: it adds a third of each. The direction is " +
+      "right, the way too short.",
     "Experts that were trained for longer are better alone, and worse together: 320 steps, 1 of each.",
-    "What breaks? The embeddings of the three get in each other's way. Leave the embedding as it is in the base, and it is mended.",
+    "What breaks? The embeddings of the three get in each other's way. Leave the embedding " +
+      "as it is in the base, and it is mended.",
     "Now ask something yourself, and compare five models.",
   ],
 };

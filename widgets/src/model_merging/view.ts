@@ -106,10 +106,10 @@ export class ModelMerging extends Figure<Data, State, Strings> {
 
   #rows(): string[] {
     const { state, text, data } = this;
-    return data.tasks.map(
-      (task, at) =>
-        `${text.tasks[task]} ${state.scores ? Math.round(state.scores.right[at]) : text.waiting} / ${data.asked[at]}`,
-    );
+    return data.tasks.map((task, at) => {
+      const right = state.scores ? Math.round(state.scores.right[at]) : text.waiting;
+      return `${text.tasks[task]} ${right} / ${data.asked[at]}`;
+    });
   }
 
   #tables(): HTMLElement {
