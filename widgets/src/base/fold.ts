@@ -13,7 +13,7 @@ export interface Fold<State> {
   build(on: (part: (state: State) => void) => void): Element[];
 }
 
-/** Names of the parts that a reader has opened; kept by model, because a new language builds the figure anew. */
+/** Names of the parts that a reader has opened, by model: a new language builds the figure anew. */
 const opened = new WeakMap<AnyModel, Set<string>>();
 
 export function fold<State extends { table: boolean }>(

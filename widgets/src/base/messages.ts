@@ -14,8 +14,8 @@ export interface LiveSummary {
 /**
  * The only aria-live element of a component: the latest state in one sentence, and nothing on first paint.
  *
- * @param rest - milliseconds without another text after which one is said: nobody wants to hear each step of a
- *   slider.
+ * @param rest - milliseconds without another text after which one is said: nobody wants to hear each step of
+ *   a slider.
  */
 export function liveSummary(rest = 0): LiveSummary {
   const element = h("div", { class: "fw-hidden", "aria-live": "polite", "aria-atomic": "true" });

@@ -3,7 +3,7 @@
 /** Screens above and below the one that is seen within which a place counts as near. */
 const MARGIN = "100%";
 
-/** Do the work once: when `el` is near, when the page is printed, or at once where the browser cannot tell. */
+/** Do the work once: when `el` is near, the page is printed, or at once where the browser cannot tell. */
 export function whenNear(el: Element, work: () => void, signal: AbortSignal): void {
   if (typeof IntersectionObserver === "undefined") {
     work();

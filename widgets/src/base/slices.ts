@@ -7,8 +7,8 @@ export const SLICE = 12;
 const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 
 /**
- * Run work that yields between its pieces, a slice at a time: another piece is begun only if the longest so far
- * would still fit. Null where the signal aborts before the end.
+ * Run work that yields between its pieces, a slice at a time: another piece is begun only if the longest so
+ * far would still fit. Null where the signal aborts before the end.
  */
 export async function inSlices<Result>(
   work: Generator<void, Result>,

@@ -17,8 +17,8 @@ export interface Step<State> {
 const POINTED = "data-fw-pointed";
 
 /**
- * The button that begins the story and ends it, and the panel that tells it. The trait `story` is the step that
- * is shown, -1 for none.
+ * The button that begins the story and ends it, and the panel that tells it. The trait `story` is the step
+ * that is shown, -1 for none.
  */
 export function story<State extends { table: boolean; story: number }>(
   figure: Figure<unknown, State, { title: string; tableView: string }>,

@@ -1,4 +1,4 @@
-// What every figure owes its reader: a headline, parts one click away, room that is kept, a story that points.
+// What a figure owes its reader: a headline, parts one click away, room that is kept, a story that points.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AnyModel } from "../../src/base/afm";
 import { h } from "../../src/base/dom";
