@@ -153,10 +153,10 @@ const en: Strings = {
   base: "Base",
   merged: "Merged",
   about: (count) => `about ${count}`,
-  weightOf: (task) => `How much of the ${task.toLowerCase()} expert`,
+  weightOf: (task) => `${task} expert`,
   finding: {
     best: (how, right, of, best) =>
-      `${how} answer ${right} of ${of} prompts; one expert alone answers ${best} at most`,
+      `${how} answer ${right} of ${of} prompts; one alone answers ${best} at most`,
     worse: (how, right, of, best) =>
       `${how} do no better than one: ${right} of ${of} prompts, where one expert answers ${best}`,
     base: (right, of) =>
@@ -182,7 +182,7 @@ const en: Strings = {
     exact: "These are measured.",
     estimate: "“About” marks an estimate from measured points nearby; pause, and it is measured.",
   },
-  plane: (x, y) => `How much of ${x.toLowerCase()} (across) and ${y.toLowerCase()} (up)`,
+  plane: (x, y) => `Added: ${x.toLowerCase()} across, ${y.toLowerCase()} up`,
   fixed: (task, weight) => `${task} stays at ${weight}`,
   planeLabel: (x, y, best, worst) =>
     `Landscape: ${x} across, ${y} up; the colour is how many prompts are answered, brighter ` +
