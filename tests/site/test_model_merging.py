@@ -64,7 +64,7 @@ def scripts(page: Any) -> list[str]:
 
 
 def counts(page: Any) -> list[str]:
-    found: list[str] = page.locator(".fw-count").all_text_contents()
+    found: list[str] = page.locator(".fw-right-count").all_text_contents()
     return found
 
 
@@ -75,7 +75,7 @@ def set_weight(page: Any, task: int, weight: float) -> None:
 def measured(page: Any) -> None:
     """Wait until nothing shown is an estimate."""
     page.wait_for_function(
-        "[...document.querySelectorAll('.fw-count')].every((one) => one.dataset.kind === 'exact')"
+        "[...document.querySelectorAll('.fw-right-count')].every((one) => one.dataset.kind === 'exact')"
         " && ![...document.querySelectorAll('.fw-answers code')].some((one) => one.textContent === '…')"
     )
 

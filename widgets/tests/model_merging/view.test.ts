@@ -85,7 +85,7 @@ describe("ModelMerging", () => {
     await settle();
     expect(state(model).scores!.kind).toBe("estimate");
     expect(text(el, ".fw-headline")).toContain("about");
-    expect(text(el, ".fw-count")).toContain("about");
+    expect(text(el, ".fw-right-count")).toContain("about");
     expect(text(el, ".fw-subline")).toContain("“About” marks an estimate");
     model.set("weights", [1, 0.75, 0.75]);
     await settle();

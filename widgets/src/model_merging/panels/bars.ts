@@ -9,8 +9,8 @@ export function bars(figure: MergingFigure): HTMLElement {
   const { text, data } = figure;
   const rows = data.tasks.map((task, at) => {
     const example = data.prompts.find((prompt) => prompt.task === at);
-    const bar = h("span", { class: `fw-bar fw-bar-${at}`, "aria-hidden": "true" });
-    const count = h("span", { class: "fw-count" });
+    const bar = h("span", { class: `fw-right fw-right-${at}`, "aria-hidden": "true" });
+    const count = h("span", { class: "fw-right-count" });
     const beside = h("span", { class: "fw-note" });
     const element = h(
       "li",

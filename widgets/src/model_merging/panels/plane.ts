@@ -42,9 +42,9 @@ export function planePanel(figure: MergingFigure): HTMLElement {
   const caption = h("p", { class: "fw-caption" });
   const fixed = h("p", { class: "fw-note" });
   const [least, most] = [h("span"), h("span")];
-  const legend = h("p", { class: "fw-legend" }, least, h("i", { "aria-hidden": "true" }), most);
+  const legend = h("p", { class: "fw-scale" }, least, h("i", { "aria-hidden": "true" }), most);
   const stops = Array.from({ length: 9 }, (_, i) => colour(i / 8)).join(",");
-  legend.style.setProperty("--fw-scale", `linear-gradient(90deg, ${stops})`);
+  legend.style.setProperty("--fw-colours", `linear-gradient(90deg, ${stops})`);
   const axes = choice(
     text.axes,
     PLANES.map(({ x, y }) => text.planeName(name(x), name(y))),

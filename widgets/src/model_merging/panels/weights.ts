@@ -31,5 +31,5 @@ export function experts(figure: MergingFigure): HTMLElement {
     steps.set(length);
     embedding.set(how.embedding);
   });
-  return h("div", { class: "fw-row fw-experts" }, steps.element, embedding.element);
+  return h("div", { class: "fw-row fw-trained" }, steps.element, embedding.element);
 }
