@@ -24,5 +24,5 @@ export function headline<State extends { table: boolean }>(
     setText(finding, now.finding);
     setText(note, now.note);
   });
-  return h("div", { class: "fw-head" }, finding, note);
+  return h("div", { class: "fw-heading" }, finding, note);
 }
