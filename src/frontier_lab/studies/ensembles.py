@@ -39,14 +39,14 @@ Held = Literal["stack", "test"]
 NAMES = tuple(classifiers.VOCABULARIES)
 PROBABILITIES = Path(__file__).with_suffix(".safetensors")
 
-TUNING = Schedule(steps=150, batch_size=32, context=64, learning_rate=1e-3, warmup=15, log_every=150)
+TUNING = Schedule(steps=100, batch_size=32, context=64, learning_rate=1e-3, warmup=10, log_every=100)
 ORDERS = 3
 """Fine-tunes of each trained classifier, which differ in batches and dropout."""
 
 LONG = replace(classifiers.SCHEDULE, steps=3 * classifiers.SCHEDULE.steps, log_every=500)
 WIDE = 2
-"""One model at the cost of three: as many steps as three take, or twice as wide, which has about three times
-the parameters."""
+"""One model at the cost of three, of the class that is best on ``stack``: as many steps as three take, or
+twice as wide, which has about three times the parameters."""
 
 PRINTED_WEIGHTS = (0.4, 0.35, 0.25)
 """Of the logits of BERT, RoBERTa and DistilBERT, as the chapter's first edition has them for "stacking"."""
@@ -122,10 +122,15 @@ def strength(models: Tensor, read: Read) -> float:
     return STRENGTHS[int(np.argmin(losses))]
 
 
-def best(seed: int) -> str:
-    """The class with the highest accuracy on ``stack``."""
+def best(seed: int | None = None) -> str:
+    """The class with the highest accuracy on ``stack``, with one seed or, without one, in the mean of all."""
     stack = read("stack")
-    return NAMES[max(range(len(NAMES)), key=lambda at: stack.accuracy(stack.of_seed(seed)[at].argmax(-1)))]
+    seeds = SEEDS if seed is None else (seed,)
+
+    def mean(at: int) -> float:
+        return float(np.mean([stack.accuracy(stack.of_seed(each)[at].argmax(-1)) for each in seeds]))
+
+    return NAMES[max(range(len(NAMES)), key=mean)]
 
 
 def fitted(fit: Tensor, new: Tensor) -> Tensor:
@@ -262,11 +267,15 @@ def soup(models: Sequence[PreTrainedModel]) -> PreTrainedModel:
     return mean.eval()
 
 
+def order_seed(seed: int, order: int) -> int:
+    """The seed of batches and dropout of one fine-tune of the classifier of a seed; none of ``SEEDS``."""
+    return 10 * (seed + 1) + order
+
+
 def orders(name: str, seed: int, start: PreTrainedModel, work: Path) -> list[PreTrainedModel]:
     """Fine-tunes of one trained classifier, alike in all but batches and dropout."""
-    first = (seed + 1) * 10
     return [
-        classifiers.run(name, first + order, work / "weights", work, TUNING, start=start)[0]
+        classifiers.run(name, order_seed(seed, order), work / "weights", work, TUNING, start=start)[0]
         for order in range(ORDERS)
     ]
 
@@ -279,13 +288,14 @@ def _by_chapter(found: Tensor, labels: Tensor, chapters: Tensor) -> dict[str, li
     }
 
 
-def trained(tensors: Path = PROBABILITIES) -> Mapping[str, Any]:
+def trained() -> Mapping[str, Any]:
     """The data set: writes the probabilities, and gives the rest, each list a number for each chapter.
 
     ``soup[class][seed]`` has ``start``, ``order 0`` and so on, their ``soup`` and ``ensemble``;
-    ``strangers[class]`` is the soup of the three seeds, which share no start; ``long[class][seed]`` and
-    ``wide[class][seed]`` are one model at the cost of three. ``one tokenizer[seed][tokenizer]`` has every
-    class and the ``average``, ``beyond[seed][tokenizer][class]`` the share of tokens beyond the vocabulary.
+    ``strangers[class]`` is the soup of the three seeds, which share no start; ``long[seed]`` and
+    ``wide[seed]`` are one model at the cost of three, of the class ``best()``. ``one tokenizer`` has by seed
+    and tokenizer every class and the ``average``, ``beyond`` by seed, tokenizer and class the share of tokens
+    beyond the vocabulary.
     """
     torch.set_num_threads(1)
     work = cache.folder("ensembles")
@@ -306,7 +316,7 @@ def trained(tensors: Path = PROBABILITIES) -> Mapping[str, Any]:
         kept[part] = torch.stack([torch.stack(seeds) for seeds in by_class]).half()
         kept[f"{part} labels"] = part_labels.to(torch.uint8)
         kept[f"{part} chapters"] = part_chapters.to(torch.int16)
-    save_file(kept, tensors)
+    save_file(kept, PROBABILITIES)
 
     borrowed, beyond = [], []
     for seed in SEEDS:
@@ -338,7 +348,8 @@ def trained(tensors: Path = PROBABILITIES) -> Mapping[str, Any]:
         given_mean = classifiers.probabilities(mean, tokenizers[name], texts)
         strangers[name] = _by_chapter(given_mean, labels, chapters)
 
-    def single(name: str, seed: int, folder: str, **cost: Any) -> dict[str, list[float]]:
+    def single(seed: int, folder: str, **cost: Any) -> dict[str, list[float]]:
+        name = best()
         model, _ = classifiers.run(name, seed, work / folder / "weights", work / folder, **cost)
         return _by_chapter(classifiers.probabilities(model, tokenizers[name], texts), labels, chapters)
 
@@ -348,8 +359,8 @@ def trained(tensors: Path = PROBABILITIES) -> Mapping[str, Any]:
         "beyond": beyond,
         "soup": soups,
         "strangers": strangers,
-        "wide": {name: [single(name, seed, "wide", width=WIDE) for seed in SEEDS] for name in NAMES},
-        "long": {name: [single(name, seed, "long", schedule=LONG) for seed in SEEDS] for name in NAMES},
+        "wide": [single(seed, "wide", width=WIDE) for seed in SEEDS],
+        "long": [single(seed, "long", schedule=LONG) for seed in SEEDS],
     }
 
 
