@@ -163,7 +163,7 @@ def _studies() -> dict[str, Run]:
     for task, variants in retnet_ablations.TRAINED.items():
         for variant in variants:
             runs[f"retnet_ablations:{variant}, {task}"] = partial(_peer, retnet_ablations.peer(variant), task)
-    for name in classifiers.VOCABULARIES:  # those as long as three begin as the recipe's own
+    for name in classifiers.VOCABULARIES:
         runs[f"ensembles:wide {name}"] = partial(_wide_classifier, name)
         runs[f"ensembles:tuned {name}"] = partial(_tuned_classifier, name)
     for rule in RULES:
