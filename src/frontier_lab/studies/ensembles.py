@@ -37,7 +37,8 @@ PROBABILITIES = Path(__file__).with_suffix(".safetensors")
 
 TUNING = Schedule(steps=100, batch_size=32, context=64, learning_rate=1e-3, warmup=10, log_every=100)
 ORDERS = 3
-"""Fine-tunes of each trained classifier, which differ in batches and dropout."""
+"""Fine-tunes of each seed's classifier of the class that is best on ``stack``; they differ in batches and
+dropout."""
 
 WIDE = 2
 """One model of about the parameters of three, of the class that is best on ``stack``: twice as wide."""
@@ -223,9 +224,9 @@ def trained() -> Mapping[str, Any]:
     """The data set: writes the probabilities, and gives the rest, a number for each chapter of ``test``.
 
     ``one tokenizer[seed]`` has ``accuracy`` by tokenizer and class, and of the average of the three, and
-    ``beyond``, the share of tokens beyond each vocabulary. ``soup[class][seed]`` has ``start``, ``order 0``
-    and so on, their ``soup`` and ``ensemble``; ``strangers[class]`` is the soup of the three seeds, which
-    share no start; ``wide[seed]`` is one model of about the size of three, of the class ``best()``.
+    ``beyond``, the share of tokens beyond each vocabulary. ``strangers[class]`` is the soup of the three
+    seeds, which share no start. Of the class ``best()``, ``soup[seed]`` has ``start``, ``order 0`` and so on,
+    their ``soup`` and ``ensemble``; ``wide[seed]`` is one model of about the size of three.
     """
     torch.set_num_threads(1)
     work = folder("ensembles")
@@ -240,9 +241,7 @@ def trained() -> Mapping[str, Any]:
         "strangers": {
             name: _by_chapter(_given(name, soup([models[name, seed] for seed in SEEDS]))) for name in NAMES
         },
-        "soup": {
-            name: [_soups(name, seed, models[name, seed], work / "tuned") for seed in SEEDS] for name in NAMES
-        },
+        "soup": [_soups(best(), seed, models[best(), seed], work / "tuned") for seed in SEEDS],
         "wide": [_wide(best(), seed, work / "wide") for seed in SEEDS],
     }
 

@@ -91,7 +91,9 @@ def test_with_its_own_tokenizer_a_classifier_has_the_accuracy_of_the_manifest(se
         assert accuracy == pytest.approx(FINDINGS["accuracy"][name][seed], abs=2e-3)
         own = np.mean(STORED["one tokenizer"][seed]["accuracy"][name][name])
         assert accuracy == pytest.approx(own, abs=2e-3)
-        assert np.mean(STORED["soup"][name][seed]["start"]["accuracy"]) == pytest.approx(own, abs=2e-3)
+        if name == ensembles.best():
+            start = STORED["soup"][seed]["start"]["accuracy"]
+            assert np.mean(start) == pytest.approx(own, abs=2e-3)
     rules = ensemble_rules.combined(seed)
     assert TEST.accuracy(rules["average"].argmax(-1)) == pytest.approx(
         FINDINGS["accuracy"]["soft voting"][seed], abs=2e-3
