@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from frontier_lab import hub, zoo
 from frontier_lab.models.delta_rule import RULES
 from frontier_lab.storage import results
 from frontier_lab.storage.files import write_json
-from frontier_lab.studies import delta_rule, retnet_ablations, rewritten_keys, state_sizes
+from frontier_lab.studies import delta_rule, ensembles, retnet_ablations, rewritten_keys, state_sizes
 from frontier_lab.texts import task_families
 from frontier_lab.zoo import (
     bert,
@@ -80,6 +80,18 @@ def _peer(peer: Peer, task: Task, work: Path, sequences: Sequences | None = None
 
 def _classifier(name: str, work: Path) -> Log:
     return classifiers.run(name, SEED, work / "weights", work, **first(classifiers.SCHEDULE))[1]
+
+
+def _wide_classifier(name: str, work: Path) -> Log:
+    steps = first(classifiers.SCHEDULE)
+    return classifiers.run(name, SEED, work / "weights", work, **steps, width=ensembles.WIDE)[1]
+
+
+def _tuned_classifier(name: str, work: Path) -> Log:
+    folder = str(zoo.CHECKPOINTS / classifiers.NAME / name)
+    start = hub.load(folder, AutoModelForSequenceClassification).float()
+    steps, seed = first(ensembles.TUNING), ensembles.order_seed(SEED, 0)
+    return classifiers.run(name, seed, work / "weights", work, **steps, start=start)[1]
 
 
 def _multi_label(task: multi_label.Task, work: Path) -> Log:
@@ -157,6 +169,9 @@ def _studies() -> dict[str, Run]:
     for task, variants in retnet_ablations.TRAINED.items():
         for variant in variants:
             runs[f"retnet_ablations:{variant}, {task}"] = partial(_peer, retnet_ablations.peer(variant), task)
+    for name in classifiers.VOCABULARIES:
+        runs[f"ensembles:wide {name}"] = partial(_wide_classifier, name)
+        runs[f"ensembles:tuned {name}"] = partial(_tuned_classifier, name)
     for rule in RULES:
         runs[f"delta_rule:{rule}"] = partial(_peer, delta_rule.peer(rule), "recall")
     for memory, peer in rewritten_keys.MEMORIES.items():
