@@ -65,7 +65,7 @@ def test_the_entry_is_the_recipes() -> None:
 
 @pytest.mark.parametrize("seed", range(len(recipe.SEEDS)))
 def test_the_base_knows_the_tasks_and_not_which_is_asked(seed: int) -> None:
-    assert 0.05 <= JOINT["base"][seed] <= 0.2
+    assert 0.05 <= JOINT["base"][seed] <= 0.25  # each prompt has three or four right answers, one is asked
     for task in TASKS:
         own = FINDINGS[f"exact score on {task}"]
         assert own[f"tuned on {task}, {KEPT[0]} steps"][seed] >= 0.75
@@ -148,7 +148,9 @@ def test_a_fine_tune_with_a_frozen_embedding_moves_all_else(tmp_path: Path) -> N
     assert list(kept) == [1, 2]
     assert [line["step"] for line in log] == [0, 1, 2]
     before = recipe.halved(recipe.state(base))
-    same = [name for name, tensor in kept[2].items() if torch.equal(tensor, before[name])]
+    # Two steps are too small for a gain near 1 to move in half precision; every matrix must.
+    matrices = {name: tensor for name, tensor in kept[2].items() if tensor.dim() == 2}
+    same = [name for name, tensor in matrices.items() if torch.equal(tensor, before[name])]
     assert same == ["model.embed_tokens.weight"]
     again, _ = recipe.tune(base, ["style"], 0, tmp_path, schedule, run="trial", frozen="embed")
     assert all(torch.equal(tensor, again[2][name]) for name, tensor in kept[2].items())
