@@ -80,13 +80,14 @@ def test_the_bits_of_the_prompts_are_those_of_the_scores() -> None:
 
 
 @pytest.mark.parametrize("seed", range(len(SEEDS)))
-def test_task_arithmetic_is_far_above_every_expert_and_near_multi_task_training(seed: int) -> None:
+def test_task_arithmetic_is_far_above_every_expert_and_below_multi_task_training(seed: int) -> None:
     rows = of("methods", seed)
     for step in KEPT:
         best = max(joint(rows[f"expert {task}, {step}"]) for task in TASKS)
         assert joint(rows[f"task arithmetic, {step}"]) >= best + 0.25
     step = KEPT[0]
-    assert abs(joint(rows[f"task arithmetic, {step}"]) - joint(rows[f"all tasks at once, {step}"])) < 0.08
+    all_at_once = joint(rows[f"all tasks at once, {step}"])
+    assert all_at_once - 0.15 < joint(rows[f"task arithmetic, {step}"]) < all_at_once
     assert joint(rows[f"task arithmetic, {step}"]) > joint(rows[f"average, {step}"]) + 0.05
     assert joint(rows[f"Model Stock, {step}"]) < joint(rows["base"]) + 0.05
 
@@ -97,8 +98,8 @@ def test_longer_fine_tuning_makes_experts_better_and_their_sum_worse_for_its_emb
     whole = SCALES.index(1.0)
     for at, _ in enumerate(TASKS):
         assert long["experts"][at]["exact"][at] >= short["experts"][at]["exact"][at] - 0.01
-    assert joint(long["merged"][whole]) <= joint(short["merged"][whole]) - 0.2
-    assert joint(long["merged without embedding"][whole]) >= joint(long["merged"][whole]) + 0.2
+    assert joint(long["merged"][whole]) <= joint(short["merged"][whole]) - 0.1
+    assert joint(long["merged without embedding"][whole]) >= joint(long["merged"][whole]) + 0.15
 
 
 @pytest.mark.parametrize("seed", range(len(SEEDS)))
@@ -107,6 +108,16 @@ def test_no_other_group_does_what_the_embedding_does(seed: int) -> None:
     gains = {name: joint(case["at 1"]) - joint(cases["nothing"]["at 1"]) for name, case in cases.items()}
     others = {name: gain for name, gain in gains.items() if name not in ("embedding", "nothing")}
     assert gains["embedding"] >= max(others.values()) + 0.1
+
+
+@pytest.mark.parametrize("seed", range(len(SEEDS)))
+def test_an_embedding_does_so_where_it_is_the_head_too(seed: int) -> None:
+    gain = {}
+    for kind in study.ARCHITECTURES:
+        cases = of(f"left out, {kind}", seed)[str(KEPT[1])]
+        gain[kind] = joint(cases["embedding"]["at 1"]) - joint(cases["nothing"]["at 1"])
+    assert gain["gpt2"] >= 0.15
+    assert abs(gain["untied"]) <= 0.03
 
 
 @pytest.mark.parametrize("seed", range(len(SEEDS)))
