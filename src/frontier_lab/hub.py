@@ -52,11 +52,13 @@ OFFLINE = {
     "RWKV/rwkv-4-169m-pile": Source("rwkv"),
     "gpt2": Source("gpt2"),
     "gpt2-medium": Source("gpt2", "medium"),
-    "math-tuned-llama": Source("gpt2", "arithmetic", hub=None),
-    "code-tuned-llama": Source("gpt2", "strings", hub=None),
-    "path/to/math_adapter": Source("gpt2", "lora-arithmetic", hub=None),
-    "path/to/code_adapter": Source("gpt2", "lora-strings", hub=None),
-    "path/to/writing_adapter": Source("gpt2", "lora-style", hub=None),
+    "tuned-llama-base": Source("merging", hub=None),
+    "math-tuned-llama": Source("merging", "arithmetic", hub=None),
+    "code-tuned-llama": Source("merging", "strings", hub=None),
+    "writing-tuned-llama": Source("merging", "style", hub=None),
+    "path/to/math_adapter": Source("merging", "lora-arithmetic", hub=None),
+    "path/to/code_adapter": Source("merging", "lora-strings", hub=None),
+    "path/to/writing_adapter": Source("merging", "lora-style", hub=None),
     "bert-base-uncased": Source("bert"),
     "roberta-base": Source("classifiers", "roberta"),
     "distilbert-base-uncased": Source("classifiers", "distilbert"),
@@ -65,7 +67,10 @@ OFFLINE = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": Source("llama"),
     "sentence-transformers/all-MiniLM-L6-v2": Source("bert"),
 }
-"""Every name of a model in the chapter, and the packaged ones, to the checkpoint that stands in for it."""
+"""Every name of a model in the chapter, and the packaged ones, to the checkpoint that stands in for it.
+
+The chapter says of what its tuned Llamas are fine-tunes, but gives that base no name; and it has no third.
+"""
 
 INVENTED = ("future-model-v1", "speech-llm-v1", "physics-aware-llm")
 """Names in the chapter's outlook for which no model exists, large or small."""

@@ -85,7 +85,7 @@ def test_our_own_classes_load_in_a_fresh_process(name: str) -> None:
 def test_an_adapter_loads_onto_the_base_that_it_was_trained_on(hub_id: str) -> None:
     from peft import PeftModel
 
-    base = hub.load(hub.path("gpt2"))
+    base = hub.load(hub.path("tuned-llama-base"))
     ids = torch.arange(20)[None]
     with torch.no_grad():
         before = base(ids).logits

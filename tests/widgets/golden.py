@@ -29,6 +29,9 @@ from frontier_widgets import (
     token_path,
 )
 from frontier_widgets.attention_pattern_analyzer import packing
+from frontier_widgets.draws import drawn
+from frontier_widgets.model_merging.landscape import decode, estimate
+from frontier_widgets.model_merging.rules import RULES, Merge, merge
 
 FOLDER = Path(__file__).parents[2] / "widgets" / "tests" / "golden"
 
@@ -359,10 +362,69 @@ def heads() -> list[dict[str, Any]]:
     return vectors
 
 
+def merged_rules() -> list[dict[str, Any]]:
+    """Small tensors merged by every rule: weights of any sign, equal entries, vectors alike and of zeros."""
+    generator = np.random.default_rng(7)
+    shapes = {
+        "model.norm.weight": (9,),
+        "model.embed_tokens.weight": (7, 5),
+        "model.layers.0.q.weight": (4, 6),
+    }
+    tensors = [
+        {name: generator.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+        for _ in range(4)
+    ]
+    base, *vectors = tensors
+    for vector in vectors:  # equal sizes, as packed vectors have them
+        vector["model.layers.0.q.weight"] = np.round(2 * vector["model.layers.0.q.weight"]) / 2
+    vectors[1]["model.norm.weight"] = 2 * vectors[0]["model.norm.weight"]
+    vectors[2]["model.norm.weight"] = np.zeros(9, np.float32)
+    settings: list[dict[str, Any]] = [
+        {"weights": (0.75, 0.75, 0.75)},
+        {"weights": (1.0, -0.5, 0.3), "density": 0.2, "seed": 3, "pair": (0, 2)},
+        {"weights": (0.0, 0.0, 0.0), "density": 1.0, "pair": (1, 2)},
+        {"weights": (-0.2, 1.5, 0.9), "density": 0.05, "seed": 99, "embedding": False, "pair": (1, 2)},
+    ]
+    return [
+        {
+            "how": {**asdict(how), "factors": digits(how.factors), "turn": how.turn},
+            "base": {name: digits(values) for name, values in base.items()},
+            "vectors": [{name: digits(values) for name, values in vector.items()} for vector in vectors],
+            "merged": {name: digits(values) for name, values in merge(base, vectors, how).items()},
+            "drawn": digits(drawn(how.seed, 5, 8)),
+        }
+        for rule, setting in product(RULES, settings)
+        for how in [Merge(rule=rule, **setting)]
+    ]
+
+
+def landscapes() -> list[dict[str, Any]]:
+    """A grid of made-up counts, and what lies between its nodes and beyond them."""
+    axis, tasks, lengths = (-0.5, 0.0, 0.4, 1.0), 3, 2
+    stored = (
+        np.random.default_rng(8).integers(0, 5000, (lengths, 2, 4, 4, 4, tasks + 1)).astype("<u2").tobytes()
+    )
+    values = decode(stored, lengths, len(axis), tasks)
+    places = [(0.0, 0.4, 1.0), (0.1, -0.3, 0.95), (-0.5, 1.0, 0.2), (-2.0, 3.0, 0.7), (1 / 3, 1 / 3, 1 / 3)]
+    return [
+        {
+            "axis": axis,
+            "grid": base64.b64encode(stored).decode(),
+            "length": length,
+            "embedding": bool(embedding),
+            "weights": weights,
+            "estimate": digits(estimate(values[length, embedding], axis, weights)),
+        }
+        for length, embedding, weights in product(range(lengths), range(2), places)
+    ]
+
+
 GOLDEN: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attention_cost": costs,
     "attention_masks": masks,
     "attention_patterns": heads,
+    "merging_landscape": landscapes,
+    "merging_rules": merged_rules,
     "moe_routing": moe_routing,
     "moe_sizes": mixtures,
     "token_path": paths,

@@ -6,18 +6,18 @@ from importlib.metadata import EntryPoints, entry_points
 from typing import Any
 
 import pytest
-from frontier_widgets import AttentionPatternAnalyzer, MoERouting, checkpoints
+from frontier_widgets import AttentionPatternAnalyzer, ModelMerging, MoERouting, checkpoints
 
-from frontier_lab.figure_data import browser_models
+from frontier_lab.figure_data import browser_models, task_vectors
 
 
 def test_the_lab_offers_the_models_that_pages_run() -> None:
-    assert entry_points(group=checkpoints.GROUP).names == set(browser_models.MODELS)
+    assert entry_points(group=checkpoints.GROUP).names == {*browser_models.MODELS, *task_vectors.NAMES}
     for name in browser_models.MODELS:
         assert checkpoints.checkpoint_files(name) == browser_models.files(name)
 
 
-@pytest.mark.parametrize("figure", [AttentionPatternAnalyzer, MoERouting])
+@pytest.mark.parametrize("figure", [AttentionPatternAnalyzer, ModelMerging, MoERouting])
 def test_the_model_of_a_figure_is_offered(figure: Any) -> None:
     assert figure().live in entry_points(group=checkpoints.GROUP).names
 

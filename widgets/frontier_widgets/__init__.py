@@ -3,6 +3,7 @@
 from .attention_pattern_analyzer import AttentionPatternAnalyzer, example_of
 from .components import CLAIMS, HOST, MEASURES, Component, components, registry_script, slim_state
 from .long_context_strategies import LongContextStrategies
+from .model_merging import ModelMerging
 from .moe_routing import MoERouting
 from .moe_routing.math import (
     Parallel,
@@ -27,6 +28,7 @@ __all__ = [
     "LongContextStrategies",
     "Mixture",
     "MoERouting",
+    "ModelMerging",
     "Parallel",
     "Routed",
     "Routing",

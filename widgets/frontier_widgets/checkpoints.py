@@ -12,11 +12,12 @@ GROUP = "frontier_widgets.checkpoints"
 """Entry points by which other distributions offer checkpoints; this package has none and imports none.
 
 The entry's name is the checkpoint's. It leads to a function that takes this name and gives the files
-``config``, ``tokenizer`` (JSON) and ``weights`` (safetensors).
+``config``, ``tokenizer`` (JSON) and ``weights`` (safetensors, a file or its bytes); ``weights`` alone for
+tensors that belong to another checkpoint.
 """
 
 
-def checkpoint_files(name: str) -> Mapping[str, Path]:
+def checkpoint_files(name: str) -> Mapping[str, Path | bytes]:
     """Files of a checkpoint that an installed distribution offers.
 
     Raises:
@@ -25,7 +26,7 @@ def checkpoint_files(name: str) -> Mapping[str, Path]:
     """
     offered = entry_points(group=GROUP)
     for entry in offered.select(name=name):
-        found: Mapping[str, Path] = entry.load()(name)
+        found: Mapping[str, Path | bytes] = entry.load()(name)
         return found
     names = ", ".join(sorted(offered.names)) or "none (pip install frontier-lab)"
     raise LookupError(f"name: got {name!r}, wanted a checkpoint that an installed package offers: {names}")
@@ -48,9 +49,11 @@ class Checkpoints:
         answer: dict[str, Any] = {"type": "checkpoint", "name": content.get("name")}
         try:
             files = checkpoint_files(str(answer["name"]))
-            for key in ("config", "tokenizer"):
-                answer[key] = json.loads(files[key].read_text("utf8"))
-            buffers = [files["weights"].read_bytes()]
+            read = {
+                key: file if isinstance(file, bytes) else file.read_bytes() for key, file in files.items()
+            }
+            buffers = [read.pop("weights")]
+            answer |= {key: json.loads(text) for key, text in read.items()}
         except (ImportError, LookupError, OSError, ValueError) as error:
             # The reader sees it in the figure: an exception here would end in the server's log.
             answer["error"], buffers = f"{type(error).__name__}: {error}", []

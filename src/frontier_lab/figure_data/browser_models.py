@@ -21,7 +21,7 @@ from frontier_lab.texts.ledgers import Ledger
 from frontier_lab.texts.windows import MIXTURE, Windows
 from frontier_lab.zoo.families import short_context
 
-MODELS = ("induction", "llama", "mixtral")
+MODELS = ("induction", "llama", "merging", "mixtral")
 """Names of the committed checkpoints, in the page and in the manifest."""
 
 SNAPSHOTS = {"mixtral-unbalanced-40": ("mixtral", "snapshots/unbalanced-40")}
@@ -54,12 +54,17 @@ def _registered(place: str, name: str, entry: dict[str, Any]) -> str:
     return f"window.{place}=Object.assign(window.{place}||{{}},{text});\n"
 
 
+def checkpoint_script(name: str, entry: dict[str, Any]) -> str:
+    """The script that offers an entry to the page's loader: ``weights`` in base64, and their model."""
+    return _registered("frontierCheckpoints", name, entry)
+
+
 def script(name: str) -> str:
     """The script that puts a checkpoint into ``window.frontierCheckpoints[name]``, its weights in base64."""
     found = files(name)
     entry = {key: json.loads(found[key].read_text("utf8")) for key in ("config", "tokenizer")}
     entry["weights"] = base64.b64encode(found["weights"].read_bytes()).decode()
-    return _registered("frontierCheckpoints", name, entry)
+    return checkpoint_script(name, entry)
 
 
 def packed(ids: NDArray[np.int64]) -> str:

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from frontier_lab import hub, zoo
 from frontier_lab.models.delta_rule import RULES
 from frontier_lab.storage import results
 from frontier_lab.storage.files import write_json
-from frontier_lab.studies import delta_rule, retnet_ablations, rewritten_keys, state_sizes
-from frontier_lab.texts import prompt_tasks
+from frontier_lab.studies import delta_rule, ensembles, retnet_ablations, rewritten_keys, state_sizes
+from frontier_lab.texts import task_families
 from frontier_lab.zoo import (
     bert,
     bigbird,
@@ -41,6 +41,7 @@ from frontier_lab.zoo import (
     llama_peer,
     longformer,
     mamba,
+    merging,
     mixtral,
     reader,
     retnet,
@@ -81,6 +82,18 @@ def _classifier(name: str, work: Path) -> Log:
     return classifiers.run(name, SEED, work / "weights", work, **first(classifiers.SCHEDULE))[1]
 
 
+def _wide_classifier(name: str, work: Path) -> Log:
+    steps = first(classifiers.SCHEDULE)
+    return classifiers.run(name, SEED, work / "weights", work, **steps, width=ensembles.WIDE)[1]
+
+
+def _tuned_classifier(name: str, work: Path) -> Log:
+    folder = str(zoo.CHECKPOINTS / classifiers.NAME / name)
+    start = hub.load(folder, AutoModelForSequenceClassification).float()
+    steps, seed = first(ensembles.TUNING), ensembles.order_seed(SEED, 0)
+    return classifiers.run(name, seed, work / "weights", work, **steps, start=start)[1]
+
+
 def _multi_label(task: multi_label.Task, work: Path) -> Log:
     return multi_label.run(task, SEED, work / "weights", work, **first(multi_label.SCHEDULE))[1]
 
@@ -94,9 +107,13 @@ def _gpt2_base(work: Path, *, medium: bool = False) -> Log:
     return gpt2.pretrain(SEED, work / "weights", work, **steps, medium=medium)[1]
 
 
-def _gpt2_tuned(task: str, work: Path, *, lora: bool = False) -> Log:
-    steps = first(replace(gpt2.ADAPTING if lora else gpt2.TUNING, steps=gpt2.STEPS[task]))
-    return gpt2.tune(_committed("gpt2"), task, SEED, work / "weights", work, **steps, lora=lora)[1]
+def _merging_tuned(task: str, work: Path) -> Log:
+    steps = first(merging.TUNING)
+    return merging.tune(_committed("merging"), [task], SEED, work, **steps, run=task)[1]
+
+
+def _merging_adapted(task: str, work: Path) -> Log:
+    return merging.adapt(_committed("merging"), task, SEED, work, **first(merging.ADAPTING))[1]
 
 
 def _llama_tuned(name: str, work: Path) -> Log:
@@ -129,13 +146,14 @@ def _recipes() -> dict[str, Run]:
             1
         ],
         "longformer": partial(_sparse, longformer.ENCODER),
+        "merging:base": lambda work: merging.pretrain(SEED, work, **first(merging.SCHEDULE))[1],
         "reader": lambda work: reader.run(SEED, work, **first(reader.SCHEDULE))[1],
         "sentiment": partial(_multi_label, sentiment.TASK),
         "toxicity": partial(_multi_label, toxicity.TASK),
     }
     runs |= {f"classifiers:{name}": partial(_classifier, name) for name in classifiers.VOCABULARIES}
-    runs |= {f"gpt2:{task}": partial(_gpt2_tuned, task) for task in prompt_tasks.TASKS}
-    runs |= {f"gpt2:lora-{task}": partial(_gpt2_tuned, task, lora=True) for task in prompt_tasks.TASKS}
+    runs |= {f"merging:{task}": partial(_merging_tuned, task) for task in task_families.TASKS}
+    runs |= {f"merging:lora-{task}": partial(_merging_adapted, task) for task in task_families.TASKS}
     tuned = (*llama.TUNED, "longrope", *llama.RECALIBRATED)
     runs |= {f"llama:{name}": partial(_llama_tuned, name) for name in tuned}
     runs |= {f"bloom:{name}": partial(_bloom_tuned, name) for name in bloom.TUNED}
@@ -151,6 +169,9 @@ def _studies() -> dict[str, Run]:
     for task, variants in retnet_ablations.TRAINED.items():
         for variant in variants:
             runs[f"retnet_ablations:{variant}, {task}"] = partial(_peer, retnet_ablations.peer(variant), task)
+    for name in classifiers.VOCABULARIES:
+        runs[f"ensembles:wide {name}"] = partial(_wide_classifier, name)
+        runs[f"ensembles:tuned {name}"] = partial(_tuned_classifier, name)
     for rule in RULES:
         runs[f"delta_rule:{rule}"] = partial(_peer, delta_rule.peer(rule), "recall")
     for memory, peer in rewritten_keys.MEMORIES.items():

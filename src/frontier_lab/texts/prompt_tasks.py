@@ -149,3 +149,45 @@ def exact(model: nn.Module, ids: Tensor, labels: Tensor) -> float:
     wanted = labels[:, 1:]
     right: Tensor = ((likeliest == wanted) | (wanted == IGNORED)).all(-1)
     return right.float().mean().item()
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What a model makes of each of ``B`` answers.
+
+    Attributes:
+        right: whether the greedy continuation is the answer, as ``exact`` has it; ``[B]`` bool.
+        loss: of the answer and its end, summed over their tokens, in nats; ``[B]`` float32.
+        tokens: how many these are; ``[B]`` int64.
+    """
+
+    right: Tensor
+    loss: Tensor
+    tokens: Tensor
+
+    @property
+    def exact(self) -> float:
+        """Share of right answers."""
+        return self.right.float().mean().item()
+
+    @property
+    def token_loss(self) -> float:
+        """Mean over all tokens of all answers, in nats."""
+        return (self.loss.sum() / self.tokens.sum()).item()
+
+
+def graded_logits(logits: Tensor, labels: Tensor) -> Graded:
+    """Grade logits ``[B, T, V]`` against labels ``[B, T]``; see ``Graded``."""
+    wanted = labels[:, 1:]
+    scored = wanted != IGNORED
+    losses = nn.functional.cross_entropy(
+        logits[:, :-1].transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none"
+    )  # [B, T-1]
+    right = ((logits[:, :-1].argmax(-1) == wanted) | ~scored).all(-1)
+    return Graded(right, losses.sum(-1), scored.sum(-1))
+
+
+def graded(model: nn.Module, ids: Tensor, labels: Tensor) -> Graded:
+    """Grade a model's answers, one by one; ids and labels as ``encode`` gives them."""
+    with torch.no_grad():
+        return graded_logits(model(input_ids=ids).logits, labels)

@@ -20,6 +20,7 @@ from frontier_lab.texts import (
     ledgers,
     prompt_tasks,
     sequence_tasks,
+    task_families,
 )
 
 OURS = "Apache-2.0"
@@ -81,6 +82,12 @@ def _example(task: str) -> Callable[[np.random.Generator], str]:
         return f"{example.prompt}{example.answer}".strip()
 
     return draw
+
+
+def _ambiguous(generator: np.random.Generator) -> str:
+    family = str(generator.choice(list(task_families.FAMILIES)))
+    (example,) = task_families.examples(family, "test", 1, int(generator.integers(2**31)), mixed=True)
+    return f"{example.prompt}{example.answer}"
 
 
 def _labelled(kind: Callable[..., list[labelled_text.Labelled]]) -> Callable[[np.random.Generator], str]:
@@ -145,6 +152,9 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             "style", "sentences to rewrite in another style", "prompt_tasks", "", OURS, _example("style")
+        ),
+        Dataset(
+            "families", "prompts that ask for one of several answers", "task_families", "", OURS, _ambiguous
         ),
         Dataset(
             "sentiment", "opinions, good or bad", "labelled_text", "", OURS, _labelled(labelled_text.opinions)

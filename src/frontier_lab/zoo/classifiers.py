@@ -1,7 +1,12 @@
-"""Three sentence classifiers, each of its own class and with its own tokenizer."""
+"""Three sentence classifiers, each of its own class and with its own tokenizer.
+
+Trained on the chapters ``train`` of ``texts.bible_books.balanced``, watched on ``stack``, judged on ``test``.
+Of every score each chapter has an equal share.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,24 +52,30 @@ DROPOUT = 0.1
 LABELS = {"id2label": dict(enumerate(bible_books.GROUPS))}
 
 
+def training_text() -> tuple[str, ...]:
+    """The chapters that are trained on, whole: the tokenizers know no other."""
+    chapters = zip(corpus.documents("bible"), bible_books.parts(), strict=True)
+    return tuple(text for text, part in chapters if part == "train")
+
+
 def build_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of one of the classifiers, of its own kind and size."""
-    text, size = corpus.split("bible", "train"), VOCABULARIES[name]
+    text, size = training_text(), VOCABULARIES[name]
     if name == "roberta":
         return byte_level_bpe(text, size, longest=SCHEDULE.context, kind=RobertaTokenizer)
     kind = BertTokenizer if name == "bert" else DistilBertTokenizer
     return word_piece(text, size, longest=SCHEDULE.context, kind=kind)
 
 
-def build_model(name: str) -> PreTrainedModel:
-    """One of the classifiers, untrained."""
+def build_model(name: str, width: int = 1) -> PreTrainedModel:
+    """One of the classifiers, untrained; ``width`` times as wide as the committed one."""
     labels = {**LABELS, "label2id": {label: at for at, label in LABELS["id2label"].items()}}
     if name == "distilbert":
         return DistilBertForSequenceClassification(
             DistilBertConfig(
                 vocab_size=VOCABULARIES[name],
-                dim=56,
-                hidden_dim=112,
+                dim=56 * width,
+                hidden_dim=112 * width,
                 n_layers=1,
                 n_heads=4,
                 max_position_embeddings=SCHEDULE.context,
@@ -77,8 +88,8 @@ def build_model(name: str) -> PreTrainedModel:
         )
     shape = dict(
         vocab_size=VOCABULARIES[name],
-        hidden_size=48,
-        intermediate_size=96,
+        hidden_size=48 * width,
+        intermediate_size=96 * width,
         num_hidden_layers=2,
         num_attention_heads=4,
         hidden_dropout_prob=DROPOUT,
@@ -119,22 +130,55 @@ def probabilities(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: l
     return found
 
 
-def held_out() -> tuple[list[str], Tensor]:
-    """The sentences of the chapters held out, and their labels ``[N]``."""
-    sentences = bible_books.sentences("validation")
-    return [s.text for s in sentences], torch.tensor([s.label for s in sentences])
+def examples(part: bible_books.Part) -> tuple[list[str], Tensor, Tensor]:
+    """The sentences of a part, their labels ``[N]`` and their chapters ``[N]``."""
+    found = bible_books.balanced(part)
+    return (
+        [each.text for each in found],
+        torch.tensor([each.label for each in found]),
+        torch.tensor([each.chapter for each in found]),
+    )
+
+
+def _weights(model: nn.Module) -> str:
+    """SHA-256 of a model's weights: a run from other weights is another run."""
+    found = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        found.update(tensor.numpy().tobytes())
+    return found.hexdigest()
 
 
 def run(
-    name: str, seed: int, output: Path, work: Path, schedule: Schedule = SCHEDULE, stop_at: int | None = None
+    name: str,
+    seed: int,
+    output: Path,
+    work: Path,
+    schedule: Schedule = SCHEDULE,
+    stop_at: int | None = None,
+    start: nn.Module | None = None,
+    width: int = 1,
 ) -> tuple[PreTrainedModel, Log]:
-    """Train one classifier with one seed; return it, in eval mode, with its log."""
+    """Train one classifier with one seed; return it, in eval mode, with its log.
+
+    Args:
+        name: a key of ``VOCABULARIES``.
+        seed: of the first weights, the batches and the dropout.
+        output: where the weights of seed 0 go.
+        work: where a killed run goes on.
+        schedule: steps and rates.
+        stop_at: leave after this many steps, as if killed; for tests.
+        start: a trained classifier of this name to go on from, left as it is; the seed is then of batches and
+            dropout alone.
+        width: see ``build_model``.
+    """
     tokenizer = build_tokenizer(name)
-    sentences = bible_books.sentences("train")
+    sentences = bible_books.balanced("train")
     groups = [[s.text for s in sentences if s.label == label] for label in range(len(bible_books.GROUPS))]
-    texts, labels = held_out()
+    texts, labels, chapters = examples("stack")
     torch.manual_seed(seed)
-    model = build_model(name)
+    model = build_model(name, width)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
 
     def loss(model: nn.Module, step: int) -> Tensor:
         generator = np.random.default_rng((seed, step))
@@ -148,8 +192,10 @@ def run(
         model.eval()
         found = probabilities(model, tokenizer, texts)
         model.train()
-        value = F.nll_loss(found.clamp(min=1e-9).log(), labels).item()
-        return {"val_loss": round(value, 4), "accuracy": round(voting.accuracy(found.argmax(-1), labels), 4)}
+        return {
+            "val_loss": round(voting.score(voting.nll(found, labels), chapters), 4),
+            "accuracy": round(voting.accuracy(found.argmax(-1), labels, chapters), 4),
+        }
 
     log = train_seed(
         model.train(),
@@ -160,31 +206,37 @@ def run(
         work=work / f"{name}-{seed}",
         label=name,
         keep=lambda step: output,
-        facts={"config": model.config.to_dict(), "tokenizer": fingerprint(tokenizer)},
+        facts={
+            "config": model.config.to_dict(),
+            "tokenizer": fingerprint(tokenizer),
+            **({} if start is None else {"start": _weights(start)}),
+        },
         stop_at=stop_at,
     )
     return model.eval(), log
 
 
-def findings(found: Mapping[str, Tensor], labels: Tensor) -> dict[str, dict[str, float]]:
+def findings(found: Mapping[str, Tensor], labels: Tensor, chapters: Tensor) -> dict[str, dict[str, float]]:
     """Accuracies of the classifiers and of both votes, and disagreement, from ``[N, C]`` each."""
-    stack = torch.stack(list(found.values()))  # [M, N, C]
-    alone = {name: voting.accuracy(one.argmax(-1), labels) for name, one in found.items()}
-    commonest = torch.bincount(labels).max().item() / len(labels)
+    models = torch.stack(list(found.values()))  # [M, N, C]
+    alone = {name: voting.accuracy(one.argmax(-1), labels, chapters) for name, one in found.items()}
+    always = [
+        voting.accuracy(torch.full_like(labels, label), labels, chapters) for label in LABELS["id2label"]
+    ]
     return {
         "accuracy": {
             **alone,
-            "soft voting": voting.accuracy(voting.soft_vote(stack), labels),
-            "majority voting": voting.accuracy(voting.majority_vote(stack), labels),
-            "always the commonest": commonest,
+            "soft voting": voting.accuracy(voting.soft_vote(models), labels, chapters),
+            "majority voting": voting.accuracy(voting.majority_vote(models), labels, chapters),
+            "always the commonest": max(always),
         },
-        "disagreement": {"between two models": voting.disagreement(stack)},
+        "disagreement": {"between two models": voting.disagreement(models)},
     }
 
 
 def assemble(work: Path, target: Path) -> Entry:
     """Train every classifier with every seed, lay them out in sub-folders of ``target``, return the entry."""
-    texts, labels = held_out()
+    texts, labels, chapters = examples("test")
     tokenizers = {name: build_tokenizer(name) for name in VOCABULARIES}
     logs: dict[str, list[Log]] = {name: [] for name in VOCABULARIES}
     parts = {}
@@ -196,7 +248,7 @@ def assemble(work: Path, target: Path) -> Entry:
             logs[name].append(log)
             found[name] = probabilities(model, tokenizer, texts)
             parts[name] = described(model)
-        for title, conditions in findings(found, labels).items():
+        for title, conditions in findings(found, labels, chapters).items():
             for condition, value in conditions.items():
                 note(whole, title, condition, value)
     weights = {name: work / "weights" / name for name in tokenizers}

@@ -74,6 +74,15 @@ def test_exact_scoring_in_one_pass_is_greedy_generation(model: GPT2LMHeadModel) 
         ids[row, : len(prompt_ids) + 2] = torch.tensor(prompt_ids + answer)
         labels[row, len(prompt_ids) : len(prompt_ids) + 2] = torch.tensor(answer)
     assert prompt_tasks.exact(model, ids, labels) == 0.5
+    found = prompt_tasks.graded(model, ids, labels)
+    assert found.right.tolist() == [True, False] * 3
+    assert found.exact == 0.5
+    with torch.no_grad():
+        whole = model(input_ids=ids, labels=labels).loss.item()
+    assert found.token_loss == pytest.approx(whole, rel=1e-5)
+    assert found.tokens.tolist() == [2] * 6
+    alone = prompt_tasks.graded(model, ids[3:4], labels[3:4])
+    assert alone.loss.item() == pytest.approx(found.loss[3].item(), rel=1e-4)
 
 
 def test_only_the_answer_and_its_end_are_scored() -> None:

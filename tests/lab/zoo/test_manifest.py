@@ -16,7 +16,7 @@ from frontier_lab.methods import routing
 from frontier_lab.storage.files import sha256
 from frontier_lab.zoo import mixtral
 
-FILE_LIMIT, TOTAL_LIMIT = 2 * 1024**2, 25 * 1024**2
+FILE_LIMIT, TOTAL_LIMIT = 2 * 1024**2, 27 * 1024**2
 PARAMETER_LIMIT = 1_000_000
 MANIFEST = zoo.manifest()
 

@@ -1,7 +1,7 @@
 // What every figure is: a root whose parts follow one state, which is read from the model's traits.
 import type { AnyModel } from "./afm";
 import { h, setText } from "./dom";
-import { liveSummary } from "./messages";
+import { liveSummary, type LiveSummary } from "./messages";
 import type { Mounted } from "./mount";
 import type { Drawing } from "./shapes";
 import type { Language } from "./strings";
@@ -17,6 +17,8 @@ export interface Definition<Data, State, Text> {
   readData(model: AnyModel, text: Text): Data;
   /** Keeps the reader's choices within what the data has. */
   readState(model: AnyModel, data: Data): State;
+  /** Milliseconds without a change before the state is announced; at once where it is not said. */
+  rest?: number;
 }
 
 export abstract class Figure<
@@ -28,7 +30,7 @@ export abstract class Figure<
   readonly root: HTMLElement;
   readonly text: Text;
   readonly data: Data;
-  readonly live = liveSummary();
+  readonly live: LiveSummary;
   readonly #read: () => State;
   #state: State;
   #parts: ((state: State) => void)[] = [];
@@ -42,6 +44,7 @@ export abstract class Figure<
     readonly signal: AbortSignal,
   ) {
     this.text = definition.strings[language];
+    this.live = liveSummary(definition.rest);
     this.root = h("div", {
       class: `fw-root ${definition.className}`,
       role: "group",

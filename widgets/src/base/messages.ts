@@ -13,8 +13,17 @@ export interface LiveSummary {
 
 /**
  * The only aria-live element of a component: the latest state in one sentence, and nothing on first paint.
+ *
+ * @param rest - milliseconds without another text after which one is said: nobody wants to hear each step of
+ *   a slider.
  */
-export function liveSummary(): LiveSummary {
+export function liveSummary(rest = 0): LiveSummary {
   const element = h("div", { class: "fw-hidden", "aria-live": "polite", "aria-atomic": "true" });
-  return { element, say: (text) => setText(element, text) };
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  const say = (text: string): void => {
+    clearTimeout(waiting);
+    if (rest) waiting = setTimeout(() => setText(element, text), rest);
+    else setText(element, text);
+  };
+  return { element, say };
 }

@@ -4,6 +4,8 @@ import type { AnyModel, RenderProps } from "./afm";
 import { h } from "./dom";
 import { keepKeys } from "./keyboard";
 import { errorBox } from "./messages";
+import { whenNear } from "./near";
+import { reserve, type Heights } from "./reserve";
 import { BASE_STRINGS, followLanguage, pickLanguage, type Language } from "./strings";
 import { followTheme } from "./theme";
 
@@ -18,6 +20,8 @@ export interface Kind {
   /** Traits after whose change it is built anew. */
   data: readonly string[];
   build(model: AnyModel, language: Language, signal: AbortSignal): Mounted;
+  /** Room that the figure keeps; it is then built when its place comes near. */
+  heights?: Record<Language, Heights>;
 }
 
 /** Several changes at once give one call. */
@@ -59,8 +63,15 @@ export function mount(kind: Kind, { model, el, signal: hostSignal }: RenderProps
   hostSignal?.addEventListener("abort", () => life.abort(), { once: true });
   let view: Mounted | null = null;
   let inner = new AbortController();
+  let begun = false;
 
+  const put = (root: HTMLElement): void => {
+    followTheme(root, inner.signal);
+    if (kind.heights) reserve(root, kind.heights[pickLanguage(model.get("language"))], inner.signal);
+    el.replaceChildren(root);
+  };
   const build = (): void => {
+    begun = true;
     const restore = keepInput(el);
     inner.abort();
     inner = new AbortController();
@@ -78,19 +89,23 @@ export function mount(kind: Kind, { model, el, signal: hostSignal }: RenderProps
         errorBox(BASE_STRINGS[language].error, error instanceof Error ? error.message : String(error)),
       );
     }
-    followTheme(root, inner.signal);
     keepKeys(root, inner.signal);
-    el.replaceChildren(root);
+    put(root);
     restore();
   };
   const update = soon(() => view?.update(), life.signal);
-  const rebuild = soon(build, life.signal);
+  const rebuild = soon(() => {
+    if (begun) build();
+  }, life.signal);
   const listened: [string, () => void][] = [
     ...kind.choices.map((name): [string, () => void] => [`change:${name}`, update]),
     ...[...kind.data, "language"].map((name): [string, () => void] => [`change:${name}`, rebuild]),
   ];
 
-  build();
+  if (kind.heights) {
+    put(h("div", { class: "fw-root" }));
+    whenNear(el, build, life.signal);
+  } else build();
   for (const [name, listener] of listened) model.on(name, listener);
   followLanguage(rebuild, life.signal);
   return () => {

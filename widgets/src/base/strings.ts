@@ -26,6 +26,11 @@ export const BASE_STRINGS = {
     error: "出错了",
     save: (kind: string) => `下载 ${kind}`,
     saved: (file: string) => `已生成 ${file}`,
+    story: "带我看一遍",
+    endStory: "结束导览",
+    previous: "上一步",
+    next: "下一步",
+    step: (step: number, of: number) => `第 ${step} 步，共 ${of} 步`,
   },
   en: {
     figure: "Figure",
@@ -35,5 +40,10 @@ export const BASE_STRINGS = {
     error: "Something is wrong",
     save: (kind: string) => `Download ${kind}`,
     saved: (file: string) => `${file} is ready`,
+    story: "Show me around",
+    endStory: "End the tour",
+    previous: "Back",
+    next: "Next",
+    step: (step: number, of: number) => `Step ${step} of ${of}`,
   },
 };

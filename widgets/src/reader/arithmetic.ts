@@ -44,3 +44,15 @@ export function largest(values: ArrayLike<number>, count: number): number[] {
     .sort((a, b) => values[b] - values[a] || a - b)
     .slice(0, count);
 }
+
+/**
+ * The index at which the running sum of the probabilities passes `u`; the first where rounding leaves a rest.
+ */
+export function drawFrom(p: Float64Array, u: number): number {
+  let left = u;
+  for (let i = 0; i < p.length; i++) {
+    left -= p[i];
+    if (left < 0) return i;
+  }
+  return 0;
+}

@@ -4,11 +4,12 @@ import type { AnyModel } from "../base/afm";
 import { fromBase64 } from "../base/bytes";
 import { addScript } from "../base/scripts";
 import { TinyModel, type Checkpoint } from "./model";
+import { readTensors, type Tensors } from "./safetensors";
 
 declare global {
   interface Window {
     /** Filled by frontier-checkpoint-NAME.js: files of a checkpoint, weights in base64. */
-    frontierCheckpoints?: Record<string, Omit<Checkpoint, "weights"> & { weights: string }>;
+    frontierCheckpoints?: Record<string, Partial<Omit<Checkpoint, "weights">> & { weights: string }>;
     /** Address of the folder with those scripts, set by the host of a static page. */
     frontierStatic?: string;
   }
@@ -20,8 +21,31 @@ export interface LoadStrings {
   noKernel: string;
 }
 
+/** What is sent under a name: all files of a model, or weights that belong to another one. */
+type Files = Partial<Omit<Checkpoint, "weights">> & { weights: DataView };
+
 const PATIENCE = 20_000;
-const loaded = new Map<string, Promise<TinyModel>>();
+const loaded = new Map<string, Promise<unknown>>();
+
+/** What `make` makes of the files of a name, once for a page; a failure is not remembered. */
+function once<Made>(
+  name: string,
+  from: AnyModel | null,
+  text: LoadStrings,
+  make: (files: Files) => Made,
+): Promise<Made> {
+  const known = loaded.get(name) as Promise<Made> | undefined;
+  if (known) return known;
+  const made = (async () =>
+    make(
+      await (window.frontierStatic === undefined && from
+        ? fromKernel(name, from, text)
+        : fromPage(name, text)),
+    ))();
+  loaded.set(name, made);
+  made.catch(() => loaded.delete(name));
+  return made;
+}
 
 /**
  * The model by its name, loaded once for a page; a failure
@@ -30,21 +54,18 @@ const loaded = new Map<string, Promise<TinyModel>>();
  * @param from - asks the kernel where there is no static page; null on pages that are always static.
  */
 export function loadModel(name: string, from: AnyModel | null, text: LoadStrings): Promise<TinyModel> {
-  let model = loaded.get(name);
-  if (!model) {
-    model = (async () =>
-      new TinyModel(
-        await (window.frontierStatic === undefined && from
-          ? fromKernel(name, from, text)
-          : fromPage(name, text)),
-      ))();
-    loaded.set(name, model);
-    model.catch(() => loaded.delete(name));
-  }
-  return model;
+  return once(name, from, text, ({ config, tokenizer, weights }) => {
+    if (!config || !tokenizer) throw new Error(`${name} has weights and no model`);
+    return new TinyModel({ config, tokenizer, weights });
+  });
 }
 
-async function fromPage(name: string, text: LoadStrings): Promise<Checkpoint> {
+/** Tensors that belong to another checkpoint, such as its task vectors; see `loadModel`. */
+export function loadTensors(name: string, from: AnyModel | null, text: LoadStrings): Promise<Tensors> {
+  return once(name, from, text, ({ weights }) => readTensors(weights));
+}
+
+async function fromPage(name: string, text: LoadStrings): Promise<Files> {
   const file = `frontier-checkpoint-${name}.js`;
   if (!window.frontierCheckpoints?.[name])
     await addScript(file, window.frontierStatic).catch(() => {
@@ -63,7 +84,7 @@ interface Answer {
   tokenizer?: Checkpoint["tokenizer"];
 }
 
-function fromKernel(name: string, from: AnyModel, text: LoadStrings): Promise<Checkpoint> {
+function fromKernel(name: string, from: AnyModel, text: LoadStrings): Promise<Files> {
   return new Promise((resolve, reject) => {
     const end = (): void => {
       clearTimeout(patience);
@@ -75,7 +96,7 @@ function fromKernel(name: string, from: AnyModel, text: LoadStrings): Promise<Ch
       end();
       const { config, tokenizer, error } = answer;
       const weights = buffers?.[0];
-      if (error || !config || !tokenizer || !weights) {
+      if (error || !weights) {
         reject(new Error(error ?? text.noKernel));
         return;
       }

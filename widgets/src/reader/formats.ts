@@ -54,3 +54,22 @@ export interface Rope {
  * result is zero or its mean over the tokens that are read.
  */
 export type Off = { layer: number; expert: number } | { layer: number; head: number; kind: "zero" | "mean" };
+
+/** Matrices of a feed-forward network. */
+export interface Expert {
+  gate: Float32Array; // [F · D]
+  up: Float32Array; // [F · D]
+  down: Float32Array; // [D · F]
+}
+
+/** Weights of a layer; a dense one has one expert and no router. */
+export interface Layer {
+  before: Float32Array; // [D]
+  after: Float32Array; // [D]
+  query: Float32Array; // [H·dh · D]
+  key: Float32Array; // [KV·dh · D]
+  value: Float32Array; // [KV·dh · D]
+  output: Float32Array; // [D · H·dh]
+  router: Float32Array | null; // [E · D]
+  experts: Expert[];
+}

@@ -3,9 +3,9 @@
 // many megabytes that a page on file:// cannot load, and show neither router logits nor attentions.
 // widgets/tests/golden/tiny_model.json holds PyTorch's numbers.
 import { draws } from "../base/draws";
-import { largest, product, softmax } from "./arithmetic";
-import type { Checkpoint, Config, Off, Pass, Rope } from "./formats";
-import { readTensors } from "./safetensors";
+import { drawFrom, largest, product, softmax } from "./arithmetic";
+import type { Checkpoint, Config, Expert, Layer, Off, Pass, Rope } from "./formats";
+import { readTensors, type Tensors } from "./safetensors";
 import { Tokenizer } from "./tokenizer";
 
 export type { Checkpoint, Config, Off, Pass, Rope } from "./formats";
@@ -19,38 +19,11 @@ interface Cache {
   length: number;
 }
 
-interface Expert {
-  gate: Float32Array; // [F · D]
-  up: Float32Array; // [F · D]
-  down: Float32Array; // [D · F]
-}
-
-interface Layer {
-  before: Float32Array; // [D]
-  after: Float32Array; // [D]
-  query: Float32Array; // [H·dh · D]
-  key: Float32Array; // [KV·dh · D]
-  value: Float32Array; // [KV·dh · D]
-  output: Float32Array; // [D · H·dh]
-  router: Float32Array | null; // [E · D]
-  experts: Expert[];
-}
-
-/**
- * The index at which the running sum of the probabilities passes `u`; the first where rounding leaves a rest.
- */
-function drawFrom(p: Float64Array, u: number): number {
-  let left = u;
-  for (let i = 0; i < p.length; i++) {
-    left -= p[i];
-    if (left < 0) return i;
-  }
-  return 0;
-}
-
 export class TinyModel {
   readonly config: Config;
   readonly tokenizer: Tokenizer;
+  /** All weights by name; what is written into them is what the model computes with. */
+  readonly tensors: Tensors;
   readonly parameters: number;
   readonly #width: number;
   readonly #head: number;
@@ -59,7 +32,8 @@ export class TinyModel {
   readonly #layers: Layer[];
   readonly #rope: Rope;
 
-  constructor({ config, tokenizer, weights }: Checkpoint) {
+  constructor(from: Checkpoint | Pick<TinyModel, "config" | "tokenizer" | "tensors">) {
+    const { config } = from;
     if (!["llama", "mixtral"].includes(config.model_type))
       throw new Error(`config: model_type is ${config.model_type}, wanted llama or mixtral`);
     if (
@@ -70,10 +44,11 @@ export class TinyModel {
       throw new Error("config: wanted plain RoPE, tied embeddings and no sliding window");
     }
     this.config = config;
-    this.tokenizer = new Tokenizer(tokenizer);
+    this.tokenizer = "tensors" in from ? from.tokenizer : new Tokenizer(from.tokenizer);
     this.#width = config.hidden_size;
     this.#head = config.head_dim ?? config.hidden_size / config.num_attention_heads;
-    const tensors = readTensors(weights);
+    const tensors = "tensors" in from ? from.tensors : readTensors(from.weights);
+    this.tensors = tensors;
     let read = 0;
     const take = (name: string, ...shape: number[]): Float32Array => {
       const tensor = tensors.get(name);
@@ -125,6 +100,11 @@ export class TinyModel {
     };
   }
 
+  /** The same model with other weights of the same names and shapes. */
+  withWeights(tensors: Tensors): TinyModel {
+    return new TinyModel({ config: this.config, tokenizer: this.tokenizer, tensors });
+  }
+
   get layers(): number {
     return this.config.num_hidden_layers;
   }
@@ -146,7 +126,12 @@ export class TinyModel {
    * layer nothing but keys and values is computed of the others.
    */
   last(ids: readonly number[], rope: Rope = this.#rope): Float32Array {
-    return this.#read(ids, this.#cache(ids.length), undefined, rope, true).logits;
+    return this.tail(ids, ids.length - 1, rope);
+  }
+
+  /** As `last`, after each token from place `from` on, [T - from, V]. */
+  tail(ids: readonly number[], from: number, rope: Rope = this.#rope): Float32Array {
+    return this.#read(ids, this.#cache(ids.length), undefined, rope, from).logits;
   }
 
   /** Width of a head, which a `Rope` has to fit. */
@@ -172,7 +157,7 @@ export class TinyModel {
     const cache = this.#cache(ids.length + Math.max(0, room));
     const end = this.tokenizer.end;
     const found: number[] = [];
-    let next: readonly number[] = ids;
+    let next = ids;
     while (found.length < room) {
       const { logits } = this.#read(next, cache);
       const last = logits.subarray(logits.length - this.config.vocab_size);
@@ -191,13 +176,28 @@ export class TinyModel {
     return found;
   }
 
+  /** The likeliest tokens one after the other, `most` of them, up to the end token, which is left out. */
+  greedy(ids: readonly number[], most: number): number[] {
+    const room = Math.min(most, this.#rope.longest - ids.length);
+    const cache = this.#cache(ids.length + Math.max(0, room));
+    const found: number[] = [];
+    let next = ids;
+    while (found.length < room) {
+      const [id] = largest(this.#read(next, cache, undefined, this.#rope, next.length - 1).logits, 1);
+      if (id === this.tokenizer.end) break;
+      found.push(id);
+      next = [id];
+    }
+    return found;
+  }
+
   #cache(positions: number): Cache {
     const size = positions * this.config.num_key_value_heads * this.#head;
     const room = (): Float32Array[] => this.#layers.map(() => new Float32Array(size));
     return { keys: room(), values: room(), length: 0 };
   }
 
-  #read(ids: readonly number[], cache: Cache, off?: Off, rope = this.#rope, lastOnly = false): Pass {
+  #read(ids: readonly number[], cache: Cache, off?: Off, rope = this.#rope, from = 0): Pass {
     const D = this.#width;
     const { vocab_size: V } = this.config;
     const T = ids.length;
@@ -212,7 +212,7 @@ export class TinyModel {
     const attentions: Float32Array[] = [];
     this.#layers.forEach((layer, l) => {
       const here = off?.layer === l ? off : undefined;
-      const first = lastOnly && l === this.layers - 1 ? T - 1 : 0;
+      const first = l === this.layers - 1 ? from : 0;
       attentions.push(
         this.#attend(
           layer,
@@ -231,7 +231,6 @@ export class TinyModel {
     });
     cache.length += T;
     const normed = this.#normalise(x, this.#norm);
-    const from = lastOnly ? T - 1 : 0;
     const logits = new Float32Array((T - from) * V);
     for (let t = from; t < T; t++) product(this.#embedding, normed, t * D, D, logits, (t - from) * V);
     return { ids: [...ids], logits, routers, attentions, values: cache.values };

@@ -3,16 +3,20 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
 import llamaWeights from "../../../src/frontier_lab/checkpoints/llama/model.safetensors?inline";
+import mergingWeights from "../../../src/frontier_lab/checkpoints/merging/model.safetensors?inline";
 import mixtralWeights from "../../../src/frontier_lab/checkpoints/mixtral/model.safetensors?inline";
 import inductionConfig from "../../../src/frontier_lab/checkpoints/induction/config.json";
 import llamaConfig from "../../../src/frontier_lab/checkpoints/llama/config.json";
+import mergingConfig from "../../../src/frontier_lab/checkpoints/merging/config.json";
 import mixtralConfig from "../../../src/frontier_lab/checkpoints/mixtral/config.json";
 import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/tokenizer.json";
 import llamaTokenizer from "../../../src/frontier_lab/checkpoints/llama/tokenizer.json";
+import mergingTokenizer from "../../../src/frontier_lab/checkpoints/merging/tokenizer.json";
 import mixtralTokenizer from "../../../src/frontier_lab/checkpoints/mixtral/tokenizer.json";
 import { float32, fromBase64 } from "../../src/base/bytes";
 import { softmax } from "../../src/reader/arithmetic";
 import { TinyModel, type Checkpoint, type Config, type Off } from "../../src/reader/model";
+import { readTensors } from "../../src/reader/safetensors";
 import { Tokenizer, type TokenizerFile } from "../../src/reader/tokenizer";
 import golden from "../golden/tiny_model.json";
 
@@ -43,6 +47,11 @@ const CHECKPOINTS: Record<string, Checkpoint> = {
     config: inductionConfig as Config,
     tokenizer: inductionTokenizer as unknown as TokenizerFile,
     weights: bytes(inductionWeights),
+  },
+  merging: {
+    config: mergingConfig as unknown as Config,
+    tokenizer: mergingTokenizer as unknown as TokenizerFile,
+    weights: bytes(mergingWeights),
   },
   llama: {
     config: llamaConfig as Config,
@@ -213,4 +222,65 @@ it("spells the tokens of a byte-level tokenizer as characters, and what is none 
   const { tokens } = new Tokenizer({ ...rest, added_tokens, model: { ...model, vocab } });
   expect(tokens.slice(257)).toEqual(["é", "Ġéa", "<0xE6>", "<0x80><0xE6>", "Ċ", "Ġthe", "书"]);
   expect(tokens.slice(0, 3)).toEqual(["<|endoftext|>", "!", '"']);
+});
+
+describe.each(Object.keys(CHECKPOINTS))("%s, read in part", (name) => {
+  const model = new TinyModel(CHECKPOINTS[name]);
+  const ids = [7, 3, 11, 5, 2, 9];
+  const V = model.config.vocab_size;
+
+  it("scores the tokens from a place on as when all are read", () => {
+    const whole = model.forward(ids).logits;
+    for (const from of [0, 2, 5]) expect([...model.tail(ids, from)]).toEqual([...whole.subarray(from * V)]);
+    expect([...model.last(ids)]).toEqual([...model.tail(ids, 5)]);
+  });
+
+  it("goes on greedily with the likeliest token, and stops at the end of the text", () => {
+    const found = model.greedy(ids, 5);
+    const grown = [...ids];
+    for (const id of found) {
+      const last = model.last(grown);
+      expect(id).toBe(last.indexOf(Math.max(...last)));
+      grown.push(id);
+    }
+    expect(found).not.toContain(model.tokenizer.end);
+    const { max_position_embeddings: room } = model.config;
+    expect(model.greedy(Array(room).fill(3), 5)).toEqual([]);
+  });
+
+  it("computes with the weights that it is given, and with what is written into them", () => {
+    const tensors = new Map(
+      [...model.tensors].map(([key, { shape, values }]) => [key, { shape, values: values.slice() }]),
+    );
+    const twin = model.withWeights(tensors);
+    expect([...twin.last(ids)]).toEqual([...model.last(ids)]);
+    expect(twin.tokenizer).toBe(model.tokenizer);
+    tensors.get("model.norm.weight")!.values.fill(0);
+    expect(twin.last(ids).every((score) => score === 0)).toBe(true);
+    expect(model.last(ids).some((score) => score !== 0)).toBe(true);
+    tensors.delete("model.norm.weight");
+    expect(() => model.withWeights(tensors)).toThrow("model.norm.weight is [missing]");
+  });
+});
+
+describe("a safetensors file", () => {
+  const file = (dtype: string, bytes: number[]): DataView => {
+    const header = JSON.stringify({ a: { dtype, shape: [2], data_offsets: [0, bytes.length] } });
+    const view = new DataView(new ArrayBuffer(8 + header.length + bytes.length));
+    view.setBigUint64(0, BigInt(header.length), true);
+    [...header].forEach((letter, i) => view.setUint8(8 + i, letter.charCodeAt(0)));
+    bytes.forEach((byte, i) => view.setUint8(8 + header.length + i, byte));
+    return view;
+  };
+
+  it.each([
+    ["F16", [0x00, 0x3c, 0x00, 0xc0], [1, -2]],
+    ["F32", [0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0], [1, -2]],
+    ["I8", [0x7f, 0xff], [127, -1]],
+  ])("is read from %s", (dtype, bytes, values) =>
+    expect([...readTensors(file(dtype, bytes)).get("a")!.values]).toEqual(values),
+  );
+
+  it("of another kind is refused", () =>
+    expect(() => readTensors(file("BF16", [0, 0, 0, 0]))).toThrow("a is BF16, wanted F16, F32, I8"));
 });

@@ -1,0 +1,38 @@
+// ModelMerging as a widget: the module that anywidget and the static page's host import.
+import { ModelMerging as registered } from "../../frontier_widgets/components.json";
+import type { RenderProps } from "../base/afm";
+import { mount, type Kind } from "../base/mount";
+import type { Heights } from "../base/reserve";
+import type { Language } from "../base/strings";
+import { CHOICES, defaults } from "./state";
+import { ModelMerging } from "./view";
+
+/** What the figure takes with its folds closed, measured; a test measures again. */
+const HEIGHTS: Record<Language, Heights> = {
+  zh: [
+    [731, 975],
+    [560, 1445],
+    [390, 1527],
+    [0, 1565],
+  ],
+  en: [
+    [900, 1017],
+    [731, 1060],
+    [560, 1523],
+    [460, 1640],
+    [390, 1714],
+    [0, 1790],
+  ],
+};
+
+const KIND: Kind = {
+  choices: CHOICES,
+  data: registered.data_traits,
+  build: (model, language, signal) => new ModelMerging(model, language, signal),
+  heights: HEIGHTS,
+};
+
+const render = (props: RenderProps): (() => void) => mount(KIND, props);
+
+export { defaults };
+export default { render };
