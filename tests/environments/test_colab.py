@@ -50,6 +50,8 @@ SHIPPED = (
     "seaborn",
     "statsmodels",
     "pyyaml",
+    "accelerate",
+    "peft",
 )
 """What Colab has that matters here; ipykernel is how it runs cells at all."""
 
