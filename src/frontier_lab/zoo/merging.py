@@ -556,7 +556,8 @@ def assemble(work: Path, target: Path) -> Entry:
         schedule=SCHEDULE,
         val_loss=_losses(logs),
         findings=found,
-        can="the base does every option of a task, each fine-tune the one that is asked of it",
+        can="the base gives the options of a task as they come, not all of them well; "
+        "each fine-tune the one that is asked of it",
         cannot="write more than a few plausible words of text, or do a task in another format",
         tolerance=0.15,
         parts=dict(sorted(parts.items())),
