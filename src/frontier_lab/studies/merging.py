@@ -718,6 +718,29 @@ def stored() -> dict[str, Any]:
     return results.stored(__file__)
 
 
+def of_pair(one: str, other: str) -> dict[str, Any]:
+    """Of two of the eight families, means over the seeds of what ``pairs`` stored.
+
+    Returns:
+        ``base``, ``first``, ``second`` and ``merged``, the exact scores of each model on both families, and
+        ``cosine`` of the two task vectors.
+    """
+    places = [list(FAMILIES).index(name) for name in (one, other)]
+    by_seed = stored()["pairs"]
+
+    def mean(row: Callable[[Any], Any], at: Sequence[int] = places) -> list[float]:
+        return [float(np.mean([row(seed)["exact"][place] for seed in by_seed])) for place in at]
+
+    name = f"{one}, {other}"
+    return {
+        "base": mean(lambda seed: seed["base"]),
+        "first": mean(lambda seed: seed["alone"][one]),
+        "second": mean(lambda seed: seed["alone"][other]),
+        "merged": mean(lambda seed: seed["pairs"][name]["merged"], (0, 1)),
+        "cosine": float(np.mean([seed["pairs"][name]["cosine"] for seed in by_seed])),
+    }
+
+
 def _kept(name: str, measure: Callable[[], Any]) -> Any:
     """What a part gave when it was last measured, or gives now."""
     file = work() / "parts" / f"{name}.json"
