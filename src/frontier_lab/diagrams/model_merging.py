@@ -69,8 +69,8 @@ def two_sums(*, adds_up: Pair, contradicts: Pair) -> Drawing:
         en="Two parallelograms: the base at the lower left, one task vector to the right gives the first "
         "expert, one upwards the second, and at the upper right both are added. On the left the prompts are "
         f"not alike, and the sum does both tasks: {good[0]} and {good[1]}. On the right the prompts are "
-        f"nearly the same with different answers, and the sum has lost one task: {bad[0]} and {bad[1]}. The angles "
-        f"are {adds_up.degrees} and {contradicts.degrees} degrees.",
+        f"nearly the same with different answers, and the sum has lost one task: {bad[0]} and {bad[1]}. "
+        f"The angles are {adds_up.degrees} and {contradicts.degrees} degrees.",
     )
 
 
