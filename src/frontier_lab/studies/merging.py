@@ -321,7 +321,8 @@ def left_out(of: Trained, architecture: str = "llama") -> dict[str, Any]:
     """Task arithmetic with a group of parameters left at the base, at both lengths.
 
     The rivals of the embedding are other groups, each layer, and entries drawn at random from all others: as
-    many (``random, as many``), and as much of the vectors' squared length (``random, as long``).
+    many (``random, as many``), and as much of the vectors' squared length (``random, as long``), which is
+    all of the others where the embedding has more than half of it.
 
     Returns:
         By step and group: ``share`` of the vectors' squared length that is left out, mean ``cosine`` of what
