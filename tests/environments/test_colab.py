@@ -52,6 +52,10 @@ SHIPPED = (
     "pyyaml",
     "accelerate",
     "peft",
+    "sentencepiece",
+    "protobuf",
+    "pydantic",
+    "click",
 )
 """What Colab has that matters here; ipykernel is how it runs cells at all."""
 
@@ -60,6 +64,9 @@ FETCHED = {"setuptools": "75.2.0", "wheel": "0.48.0"}
 
 BESIDE = ("anywidget", "psygnal", "faiss-cpu", "bm25s", "bertviz", "circuitsvis", "captum", "drawsvg")
 """What the set-up cell installs beside the book's own packages."""
+
+ON_PAGES = ("mergekit", "immutables")
+"""What a page installs by itself, behind the set-up cell."""
 
 FIXED = ("torch", "transformers", "numpy")
 BUILD_SECONDS = 150
@@ -167,7 +174,7 @@ def borrow(distributions: list[importlib.metadata.Distribution], folder: Path) -
 @pytest.fixture(scope="module")
 def wheels() -> Path:
     """The wheels that the stand-in may install, fetched once; its pip is kept from the network."""
-    wanted = {**FETCHED, **{name: importlib.metadata.version(name) for name in BESIDE}}
+    wanted = {**FETCHED, **{name: importlib.metadata.version(name) for name in (*BESIDE, *ON_PAGES)}}
     missing = [
         f"{name}=={version}"
         for name, version in wanted.items()
@@ -247,6 +254,7 @@ def test_the_stand_in_has_nothing_of_ours(colab: Path) -> None:
         "circuitsvis",
         "captum",
         "drawsvg",
+        "mergekit",
         "jupyterlab",
         "ninja",
     )

@@ -13,6 +13,7 @@ from . import causal_interventions as causal_interventions
 from . import interpretability as interpretability
 from . import long_sequences as long_sequences
 from . import mixture_of_experts as mixture_of_experts
+from . import model_merging as model_merging
 from . import position_interpolation as position_interpolation
 from . import probing as probing
 from . import rag as rag

@@ -321,7 +321,8 @@ def left_out(of: Trained, architecture: str = "llama") -> dict[str, Any]:
     """Task arithmetic with a group of parameters left at the base, at both lengths.
 
     The rivals of the embedding are other groups, each layer, and entries drawn at random from all others: as
-    many (``random, as many``), and as much of the vectors' squared length (``random, as long``).
+    many (``random, as many``), and as much of the vectors' squared length (``random, as long``), which is
+    all of the others where the embedding has more than half of it.
 
     Returns:
         By step and group: ``share`` of the vectors' squared length that is left out, mean ``cosine`` of what
@@ -716,6 +717,29 @@ ARCHITECTURES = ("untied", "gpt2")
 def stored() -> dict[str, Any]:
     """What ``measure`` gave, as it is committed: ``[part][seed]``, and ``strangers`` by pair of seeds."""
     return results.stored(__file__)
+
+
+def of_pair(one: str, other: str) -> dict[str, Any]:
+    """Of two of the eight families, means over the seeds of what ``pairs`` stored.
+
+    Returns:
+        ``base``, ``first``, ``second`` and ``merged``, the exact scores of each model on both families, and
+        ``cosine`` of the two task vectors.
+    """
+    places = [list(FAMILIES).index(name) for name in (one, other)]
+    by_seed = stored()["pairs"]
+
+    def mean(row: Callable[[Any], Any], at: Sequence[int] = places) -> list[float]:
+        return [float(np.mean([row(seed)["exact"][place] for seed in by_seed])) for place in at]
+
+    name = f"{one}, {other}"
+    return {
+        "base": mean(lambda seed: seed["base"]),
+        "first": mean(lambda seed: seed["alone"][one]),
+        "second": mean(lambda seed: seed["alone"][other]),
+        "merged": mean(lambda seed: seed["pairs"][name]["merged"], (0, 1)),
+        "cosine": float(np.mean([seed["pairs"][name]["cosine"] for seed in by_seed])),
+    }
 
 
 def _kept(name: str, measure: Callable[[], Any]) -> Any:

@@ -18,22 +18,35 @@ from frontier_widgets.attention_masks import Pattern, visible
 from frontier_lab.diagrams.alibi import fraction, penalties
 from frontier_lab.diagrams.canvas import WIDEST
 from frontier_lab.diagrams.lettering import width
+from frontier_lab.diagrams.model_merging import Pair, two_sums
 from frontier_lab.diagrams.position_interpolation import clocks
 from frontier_lab.diagrams.rag import pipeline
 from frontier_lab.diagrams.sparse_attention import paths, shortest
 from frontier_lab.plots import Drawing
+from frontier_lab.studies import merging
 from frontier_lab.zoo import bloom, llama
 from frontier_lab.zoo.families.short_context import CONTEXT
 
 ROOT = Path(__file__).resolve().parents[3]
-SECTION = "28-1-long-context"
 SVG = "{http://www.w3.org/2000/svg}"
 HAN = re.compile(r"[\u3400-\u9fff]")
+
+
+def sums() -> Drawing:
+    numbers = "“37 48 =” 求和，先写个位", "“c a b =” 按字母顺序排好"
+    tagged = "“tag c a b =” 倒过来写", "“key c a b =” 改成大写"
+    return two_sums(
+        adds_up=Pair(("算术", "字母"), numbers, **merging.of_pair("arithmetic", "strings")),
+        contradicts=Pair(("倒写", "大写"), tagged, **merging.of_pair("tag", "key")),
+    )
+
+
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
     "3-sparse-attention": paths,
     "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),
+    "1-model-merging": sums,
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -49,16 +62,22 @@ def texts(drawing: Drawing) -> Iterator[ElementTree.Element]:
         yield from panel.iter(f"{SVG}text")
 
 
+def notebook(page: str) -> Path:
+    (found,) = (ROOT / "book").glob(f"*/{page}.ipynb")
+    return found
+
+
 @cache
 def english(page: str) -> dict[str, str]:
     """The page's catalogue."""
-    file = ROOT / "site" / "locale" / "en" / "LC_MESSAGES" / SECTION / f"{page}.po"
+    section = notebook(page).parent.name
+    file = ROOT / "site" / "locale" / "en" / "LC_MESSAGES" / section / f"{page}.po"
     with file.open("rb") as stream:
         return {str(message.id): str(message.string) for message in read_po(stream) if message.id}
 
 
 def is_on_its_page(page: str) -> bool:
-    return "frontier_lab.diagrams" in (ROOT / "book" / SECTION / f"{page}.ipynb").read_text("utf8")
+    return "frontier_lab.diagrams" in notebook(page).read_text("utf8")
 
 
 def span(text: ElementTree.Element, words: str) -> tuple[float, float, float, float]:
@@ -222,3 +241,42 @@ def test_the_two_ways_to_an_answer_differ_in_the_passage_alone() -> None:
     )
     differing = [pair for pair in zip(true, false, strict=True) if pair[0] != pair[1]]
     assert len(differing) == 2  # the title, and what enters the library
+
+
+def pair(**changes: object) -> Pair:
+    """Two experts whose sum keeps both tasks."""
+    settings = {
+        "tasks": ("甲", "乙"),
+        "prompts": ("一", "二"),
+        "base": (0.1, 0.1),
+        "first": (1.0, 0.0),
+        "second": (0.0, 1.0),
+        "merged": (0.9, 0.8),
+        "cosine": 0.0,
+    }
+    return Pair(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def test_each_model_of_the_two_sums_carries_its_own_scores() -> None:
+    drawing = two_sums(adds_up=pair(), contradicts=pair(merged=(0.2, 0.8)))
+    left, right = ([text.text for text in panel.iter(f"{SVG}text")] for panel in panels(drawing))
+    scores = ["甲 10%", "乙 10%", "甲 100%", "乙 0%", "甲 0%", "乙 100%"]
+    assert [text for text in left if text and "%" in text] == [*scores, "甲 90%", "乙 80%"]
+    assert [text for text in right if text and "%" in text] == [*scores, "甲 20%", "乙 80%"]
+    assert "两个任务向量的夹角：90°" in left
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"adds_up": pair(merged=(0.4, 0.9)), "contradicts": pair(merged=(0.2, 0.8))},
+            "kept to 0.40 and 0.20",
+        ),
+        ({"adds_up": pair(), "contradicts": pair()}, "kept to 0.80 and 0.80"),
+        ({"adds_up": pair(), "contradicts": pair(merged=(0.2, 0.8), cosine=0.5)}, "nearly right angles"),
+    ],
+)
+def test_sums_that_the_words_would_not_fit_are_refused(settings: dict[str, Pair], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        two_sums(**settings)

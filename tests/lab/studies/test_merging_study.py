@@ -158,3 +158,14 @@ def test_pairs_and_numbers_are_of_the_families(seed: int) -> None:
             for case in cases:
                 assert len(case["members"]) == int(count) == len(case["merged"]["exact"])
                 assert set(case["members"]) <= set(families)
+
+
+def test_of_a_pair_the_means_of_its_seeds_are_given() -> None:
+    found, seeds = study.of_pair("tag", "key"), STORED["pairs"]
+    at = list(FAMILIES).index("key")
+    assert found["first"][1] == pytest.approx(np.mean([s["alone"]["tag"]["exact"][at] for s in seeds]))
+    assert found["merged"] == pytest.approx(
+        np.mean([s["pairs"]["tag, key"]["merged"]["exact"] for s in seeds], axis=0)
+    )
+    assert max(found["base"]) < 0.5 < min(found["first"][0], found["second"][1])
+    assert abs(found["cosine"]) < 0.1
