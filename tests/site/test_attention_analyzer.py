@@ -17,6 +17,7 @@ from frontier_widgets import AttentionPatternAnalyzer, components, example_of
 from frontier_widgets.attention_capture import Captured, capture, head_replaced
 from frontier_widgets.attention_pattern_analyzer import BINARY
 from frontier_widgets.attention_patterns import METRICS, measure
+from keyboard import stops
 from test_pages import AXE, AXE_RUN
 from timing import PROBE, slowness
 from transformers import AutoTokenizer
@@ -99,19 +100,7 @@ def test_nothing_is_wider_than_the_page(open_page: Open, pages: str, width: int)
 
 def test_every_control_is_reached_and_moved_with_keys_alone(open_page: Open, pages: str) -> None:
     page = open_page(pages, "zh.html")
-    seen = []
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        name = page.evaluate(
-            """() => {
-                const el = document.activeElement;
-                if (el === document.body) return null;
-                return el.getAttribute("aria-label") ?? el.labels?.[0]?.textContent ?? el.textContent;
-            }"""
-        )
-        if name is None:
-            break
-        seen.append(name)
+    seen = stops(page, 60)
     for wanted in (
         "第 0 层第 0 头",
         "你的句子",

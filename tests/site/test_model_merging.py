@@ -12,6 +12,7 @@ import frontier_widgets
 import pytest
 from frontier_widgets import ModelMerging
 from frontier_widgets.model_merging.rules import Merge, merge
+from keyboard import stops
 from test_pages import AXE, AXE_RUN
 from timing import MEASURE, STEP, slowness
 
@@ -195,21 +196,7 @@ def test_without_its_weights_the_figure_says_so_and_keeps_its_estimates(open_pag
 
 def test_every_control_is_reached_and_moved_with_keys_alone(open_page: Open, pages: str) -> None:
     page = open_page(pages, "zh.html")
-    seen = []
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        name = page.evaluate(
-            """() => {
-                const el = document.activeElement;
-                if (el === document.body) return null;
-                const legend = el.closest("fieldset")?.querySelector("legend")?.textContent;
-                const own = el.getAttribute("aria-label") ?? legend;
-                return own ?? el.labels?.[0]?.textContent ?? el.textContent;
-            }"""
-        )
-        if name is None:
-            break
-        seen.append(name)
+    seen = stops(page, 40)
     for part in ("带我看一遍", "用方向键移动", "平面是", "算术专家加多少", "专家练了", "词嵌入也合并"):
         assert any(part in name for name in seen), (part, seen)
     for part in ("出一道题", "换一条合并规则", "三个一起加", "表格视图", "复位"):
@@ -259,6 +246,7 @@ def test_room_is_kept_and_filled_when_the_figure_comes_near(open_page: Open, pag
 def test_the_room_is_what_the_figure_takes(open_page: Open, pages: str, language: str, width: int) -> None:
     page = open_page(pages, f"{language}.html", viewport={"width": width, "height": 700})
     page.locator(".fw-board svg").wait_for()
+    page.wait_for_function("document.querySelector('.fw-root').style.minHeight")  # kept once sizes are known
     kept, own = page.evaluate(
         """() => {
             const root = document.querySelector(".fw-root");

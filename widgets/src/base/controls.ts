@@ -78,6 +78,34 @@ export function button(text: string, pressed: () => void, label?: string): HTMLB
   return element;
 }
 
+export interface TextField {
+  id: string;
+  class: string;
+  hint: string;
+  /** Characters at most. */
+  maxlength: number;
+  /** The trait, by which what is typed outlives a redraw. */
+  keep: string;
+}
+
+/** One line to type in. */
+export function textField(field: TextField, signal: AbortSignal): HTMLInputElement {
+  const input = h("input", {
+    id: field.id,
+    type: "text",
+    class: `fw-text-field ${field.class}`,
+    placeholder: field.hint,
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: field.maxlength,
+    "data-keep": field.keep,
+    "data-lm-suppress-shortcuts": "true",
+  });
+  // A notebook would take the letters for its own shortcuts.
+  input.addEventListener("keydown", (event) => event.key !== "Escape" && event.stopPropagation(), { signal });
+  return input;
+}
+
 export interface Select {
   element: HTMLElement;
   set(index: number): void;

@@ -1,7 +1,7 @@
 // The reader's own sentence: typed, read by the model in the page, continued by it. One panel for every
 // figure that shows a model.
 import type { AnyModel } from "../base/afm";
-import { button } from "../base/controls";
+import { button, textField } from "../base/controls";
 import { h, setText, uniqueId } from "../base/dom";
 import type { Figure } from "../base/figure";
 import type { Language } from "../base/strings";
@@ -165,17 +165,10 @@ function sentencePanel(options: SentenceOptions): SentencePanel {
   const { model, signal } = options;
   const text = STRINGS[options.language];
   const id = uniqueId("sentence");
-  const input = h("input", {
-    id,
-    type: "text",
-    class: "fw-sentence-input",
-    placeholder: text.hint,
-    autocomplete: "off",
-    spellcheck: "false",
-    maxlength: 600,
-    "data-keep": "sentence",
-    "data-lm-suppress-shortcuts": "true",
-  });
+  const input = textField(
+    { id, class: "fw-sentence-input", hint: text.hint, maxlength: 600, keep: "sentence" },
+    signal,
+  );
   input.value = String(model.get("sentence") ?? "");
   const status = h("p", { class: "fw-line fw-sentence-status", role: "status" });
   const next = h("div", { class: "fw-next" });
@@ -252,15 +245,7 @@ function sentencePanel(options: SentenceOptions): SentencePanel {
     },
     { signal },
   );
-  // A notebook would take the letters for its own shortcuts.
-  input.addEventListener(
-    "keydown",
-    (event) => {
-      if (event.key !== "Escape") event.stopPropagation();
-      if (event.key === "Enter") void attempt(false);
-    },
-    { signal },
-  );
+  input.addEventListener("keydown", (event) => event.key === "Enter" && void attempt(false), { signal });
 
   return {
     element: h(

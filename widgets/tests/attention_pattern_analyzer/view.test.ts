@@ -13,8 +13,8 @@ import { STRINGS } from "../../src/attention_pattern_analyzer/strings";
 import widget, { defaults } from "../../src/attention_pattern_analyzer/index";
 import { KINDS, METRICS } from "../../src/attention_pattern_analyzer/patterns";
 import { HostModel } from "../../src/host/models";
+import { settle, standIns } from "../jsdom";
 
-const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
 const inPage = (): void => {
   const weights = inductionWeights.slice(inductionWeights.indexOf(",") + 1);
   window.frontierStatic = "file:///";
@@ -33,14 +33,7 @@ async function type(el: HTMLElement, text: string, tokens: number): Promise<void
 }
 
 beforeAll(() => {
-  vi.stubGlobal(
-    "ResizeObserver",
-    class {
-      observe(): void {}
-      disconnect(): void {}
-    },
-  );
-  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
+  standIns();
   HTMLCanvasElement.prototype.getContext = () => null;
 });
 beforeEach(() => document.documentElement.setAttribute("lang", "en"));

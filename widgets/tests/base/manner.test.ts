@@ -10,6 +10,7 @@ import { heightAt } from "../../src/base/reserve";
 import { inSlices, SLICE } from "../../src/base/slices";
 import { story } from "../../src/base/story";
 import { HostModel } from "../../src/host/models";
+import { standIns } from "../jsdom";
 
 interface State {
   table: boolean;
@@ -66,14 +67,7 @@ beforeEach(() => {
   life = new AbortController();
   scrolled.length = 0;
   vi.useFakeTimers();
-  vi.stubGlobal(
-    "ResizeObserver",
-    class {
-      observe(): void {}
-      disconnect(): void {}
-    },
-  );
-  vi.stubGlobal("matchMedia", () => ({ matches: true, addEventListener: () => undefined }));
+  standIns(true);
   Element.prototype.scrollIntoView = function (this: Element): void {
     scrolled.push(this);
   };

@@ -12,19 +12,10 @@ import { conditionName, conditions, GROUPS } from "../../src/long_context_strate
 import { CHOICES, INITIAL, readData, readState, TOPICS } from "../../src/long_context_strategies/state";
 import { STRINGS } from "../../src/long_context_strategies/strings";
 import widget, { defaults } from "../../src/long_context_strategies/index";
-
-const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
+import { settle, standIns } from "../jsdom";
 
 beforeAll(() => {
-  // jsdom has neither; both only tell sizes and preferences.
-  vi.stubGlobal(
-    "ResizeObserver",
-    class {
-      observe(): void {}
-      disconnect(): void {}
-    },
-  );
-  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
+  standIns();
 });
 beforeEach(() => {
   document.documentElement.setAttribute("lang", "en");

@@ -8,20 +8,12 @@ import { diagonal } from "../../src/model_merging/panels/line";
 import { RULES } from "../../src/model_merging/rules";
 import { baseScores, bestExpert, CHOICES, INITIAL, readData, readState } from "../../src/model_merging/state";
 import { STRINGS } from "../../src/model_merging/strings";
+import { settle, standIns } from "../jsdom";
 
-const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
 const mounted: (() => void)[] = [];
 
 beforeAll(() => {
-  // jsdom has neither; both only tell sizes and preferences.
-  vi.stubGlobal(
-    "ResizeObserver",
-    class {
-      observe(): void {}
-      disconnect(): void {}
-    },
-  );
-  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
+  standIns();
 });
 beforeEach(() => {
   document.documentElement.setAttribute("lang", "en");

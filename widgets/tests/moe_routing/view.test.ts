@@ -5,19 +5,10 @@ import { HostModel } from "../../src/host/models";
 import widget, { defaults } from "../../src/moe_routing/index";
 import { shown } from "../../src/base/text";
 import { nearestSnapshot } from "../../src/moe_routing/state";
-
-const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
+import { settle, standIns } from "../jsdom";
 
 beforeAll(() => {
-  // jsdom has neither; both only tell sizes and preferences.
-  vi.stubGlobal(
-    "ResizeObserver",
-    class {
-      observe(): void {}
-      disconnect(): void {}
-    },
-  );
-  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
+  standIns();
 });
 beforeEach(() => document.documentElement.setAttribute("lang", "en"));
 

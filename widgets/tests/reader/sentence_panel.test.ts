@@ -8,6 +8,7 @@ import data from "../../frontier_widgets/data/moe_routing.json";
 import { fromBase64 } from "../../src/base/bytes";
 import { HostModel } from "../../src/host/models";
 import golden from "../golden/tiny_model.json";
+import { standIns } from "../jsdom";
 
 const BASE64 = weights.slice(weights.indexOf(",") + 1);
 const SENTENCE = golden.mixtral.sentences[0] as Required<(typeof golden.mixtral.sentences)[0]>;
@@ -15,14 +16,7 @@ type Widget = typeof import("../../src/moe_routing/index");
 let moe: Widget;
 
 beforeAll(() => {
-  vi.stubGlobal(
-    "ResizeObserver",
-    class {
-      observe(): void {}
-      disconnect(): void {}
-    },
-  );
-  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
+  standIns();
 });
 beforeEach(async () => {
   vi.resetModules(); // models are loaded once for each module

@@ -1,5 +1,5 @@
 // The reader's own prompt, answered by base, experts and merge side by side.
-import { button } from "../../base/controls";
+import { button, textField } from "../../base/controls";
 import { h, setAttribute, setText, uniqueId } from "../../base/dom";
 import type { MergingFigure } from "../figure";
 
@@ -8,17 +8,10 @@ const PAUSE = 150;
 export function promptPanel(figure: MergingFigure): HTMLElement {
   const { text, data, signal } = figure;
   const id = uniqueId("prompt");
-  const input = h("input", {
-    id,
-    type: "text",
-    class: "fw-prompt-input",
-    placeholder: text.promptHint,
-    autocomplete: "off",
-    spellcheck: "false",
-    maxlength: 120,
-    "data-keep": "prompt",
-    "data-lm-suppress-shortcuts": "true",
-  });
+  const input = textField(
+    { id, class: "fw-prompt-input", hint: text.promptHint, maxlength: 120, keep: "prompt" },
+    signal,
+  );
   let waiting: ReturnType<typeof setTimeout> | undefined;
   signal.addEventListener("abort", () => clearTimeout(waiting));
   input.addEventListener(
@@ -29,8 +22,6 @@ export function promptPanel(figure: MergingFigure): HTMLElement {
     },
     { signal },
   );
-  // A notebook would take the letters for its own shortcuts.
-  input.addEventListener("keydown", (event) => event.key !== "Escape" && event.stopPropagation(), { signal });
 
   const asked = data.tasks.map(() => 0);
   const chips = data.tasks.map((task, at) =>
