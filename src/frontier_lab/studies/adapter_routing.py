@@ -1,0 +1,468 @@
+"""Adapters put together or chosen between by a router, with three seeds: 28.3.2.
+
+The base is ``zoo.merging``'s, its adapters are trained here on all eight of its families: three tasks, and
+five whose prompts are those of one of them behind a word (``tag c a b =``). Weights and the strength of a
+router's penalty are chosen on the validation part, with as many settings for each; what is reported is the
+test part, and prompts in forms that neither adapter nor router has seen. About six minutes on one core:
+``python -m frontier_lab.studies.adapter_routing src/frontier_lab/studies/adapter_routing.json``.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from frontier_lab.methods import adapters as rules
+from frontier_lab.methods import merging
+from frontier_lab.methods.adapters import Adapter
+from frontier_lab.storage import results
+from frontier_lab.studies.merging import WEIGHTS, base_model, work
+from frontier_lab.texts import task_families
+from frontier_lab.texts.prompt_tasks import LETTERS, PEOPLE, PLACES, VERBS, Example, encode, graded
+from frontier_lab.texts.task_families import DISTINCT, FAMILIES, TAGGED, TASKS
+from frontier_lab.zoo import merging as recipe
+from frontier_lab.zoo.training.recipe import SEEDS
+
+EXAMPLES = (1, 4, 16, 64)
+"""Prompts of each family that a router is trained on."""
+
+DRAWS = 5
+"""Times that these are drawn."""
+
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
+"""Inverse strengths of a router's penalty to choose from."""
+
+VALIDATION = 50
+"""Prompts of each family that a router's penalty and threshold are chosen on."""
+
+RANKS = (1, 2, 3, 4, 6, 8, 10, 12)
+REWRITINGS = 8
+"""Ways to write the same adapters with other factors."""
+
+FEWER = (0.1, 0.15, 0.2, 0.25, 1 / 3)
+"""Weights of each of eight adapters to choose from, as many as there are for three."""
+
+OTHERS = 100
+"""Prompts of each task in forms that nothing was trained on."""
+
+NEW_PEOPLE = ("priest", "servant", "woman", "prophet", "brother", "soldier")
+NEW_PLACES = ("river", "mountain", "village", "temple", "garden", "market")
+
+Weights = dict[str, Tensor]
+
+
+def other_contents(task: str, generator: np.random.Generator) -> Example:
+    """A prompt of the usual form about what nothing was trained on.
+
+    Numbers from 50 and a sum of two digits, five letters, people and places that no prompt has.
+    """
+    if task == "arithmetic":
+        one = int(generator.integers(50, 85))
+        other = int(generator.integers(10, 100 - one))
+        return Example(f"{one} {other} =", f" {str(one + other)[::-1]}")
+    if task == "strings":
+        letters = [LETTERS[at] for at in generator.integers(0, 26, 5)]
+        return Example(" ".join([*letters, "="]), "".join(f" {letter}" for letter in sorted(letters)))
+    verb, person, place = (int(n) for n in generator.integers(0, (len(VERBS), 6, 6)))
+    modern, old = VERBS[verb]
+    return Example(
+        f"the {NEW_PEOPLE[person]} {modern} to your {NEW_PLACES[place]} =",
+        f" the {NEW_PEOPLE[person]} {old} unto thy {NEW_PLACES[place]}",
+    )
+
+
+def other_signs(task: str, generator: np.random.Generator) -> Example:
+    """A prompt about the usual, written otherwise: ``37 + 48 =``, ``c, a, b =``, ``The king goes to ….``"""
+    if task == "arithmetic":
+        one, other = (int(n) for n in generator.integers(10, 50, 2))
+        return Example(f"{one} + {other} =", f" {str(one + other)[::-1]}")
+    if task == "strings":
+        letters = [LETTERS[at] for at in generator.integers(0, 26, int(generator.integers(3, 5)))]
+        return Example(f"{', '.join(letters)} =", "".join(f" {letter}" for letter in sorted(letters)))
+    verb, person, place = (int(n) for n in generator.integers(0, (len(VERBS), len(PEOPLE), len(PLACES))))
+    modern, old = VERBS[verb]
+    return Example(
+        f"The {PEOPLE[person]} {modern} to your {PLACES[place]}. =",
+        f" the {PEOPLE[person]} {old} unto thy {PLACES[place]}",
+    )
+
+
+FORMS: Mapping[str, Callable[[str, np.random.Generator], Example]] = {
+    "other contents": other_contents,
+    "other signs": other_signs,
+}
+"""Prompts beyond what adapters and routers were trained on."""
+
+
+@functools.cache
+def examples(of: str, task: str) -> tuple[Example, ...]:
+    """Different prompts: a family's part ``test`` or ``validation``, or a task's in one of ``FORMS``."""
+    if of == "test":
+        return task_families.distinct(task, "test", recipe.TEST.get(task, recipe.VALIDATION))
+    if of == "validation":
+        return task_families.distinct(task, "validation", recipe.VALIDATION)
+    generator = np.random.default_rng((7, list(TASKS).index(task), list(FORMS).index(of)))
+    found: dict[str, Example] = {}
+    while len(found) < OTHERS:
+        one = FORMS[of](task, generator)
+        found[one.prompt] = one
+    return tuple(found.values())
+
+
+@functools.cache
+def trained(seed: int) -> dict[str, dict[str, Adapter]]:
+    """Adapters of a seed's base by family and matrix, rounded to half precision as committed ones are."""
+    found = {}
+    for number, family in enumerate(FAMILIES):
+        first = None if family in TASKS else 100 * (seed + 1) + number
+        model, _ = recipe.adapt(base_model(seed), family, seed, work(), first=first)
+        found[family] = {
+            matrix(name): halved(rules.factors(layer, "default"))
+            for name, layer in rules.layers(model).items()
+        }
+    return found
+
+
+def matrix(name: str) -> str:
+    """The parameter of the base that peft's layer of this name is around."""
+    return f"{name.removeprefix('base_model.model.')}.weight"
+
+
+def halved(one: Adapter) -> Adapter:
+    """Rounded to half precision, in float32."""
+    return Adapter(one.a.half().float(), one.b.half().float(), one.scale)
+
+
+class Bench:
+    """A base, its adapters and what is measured of them.
+
+    Args:
+        seed: of all of them.
+        base: left as it is.
+        adapters: by family and matrix.
+    """
+
+    def __init__(
+        self, seed: int, base: PreTrainedModel, adapters: Mapping[str, Mapping[str, Adapter]]
+    ) -> None:
+        self.seed, self.base, self.adapters = seed, base, adapters
+        self.model = copy.deepcopy(base).eval()
+        self.start = recipe.state(base)
+        self.tokenizer = recipe.tokenizer_once()
+
+    def put(self, change: Mapping[str, Tensor]) -> PreTrainedModel:
+        """The base with a change, in the one model that is used for all."""
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(self.start[name] + change[name] if name in change else self.start[name])
+        return self.model
+
+    def combined(self, families: Sequence[str], one: Callable[[list[Adapter]], Tensor]) -> Weights:
+        """A change of all matrices, each made of the families' adapters by ``one``."""
+        names = next(iter(self.adapters.values()))
+        return {name: one([self.adapters[family][name] for family in families]) for name in names}
+
+    def exact(self, change: Weights, families: Sequence[str], of: str = "test") -> list[float]:
+        """Shares of right answers of the base with a change."""
+        model = self.put(change)
+        rows = [graded(model, *encode(self.tokenizer, examples(of, f))).right for f in families]
+        return [round(row.float().mean().item(), 4) for row in rows]
+
+    def loss(self, change: Weights, families: Sequence[str]) -> float:
+        """Mean loss of the answers on the validation part, by which weights are chosen."""
+        model = self.put(change)
+        found = [graded(model, *encode(self.tokenizer, examples("validation", f))) for f in families]
+        return float(np.mean([grade.token_loss for grade in found]))
+
+    def chosen(self, families: Sequence[str], make: Callable[[float], Weights]) -> dict[str, Any]:
+        """The best of ``WEIGHTS``, or of ``FEWER`` for more than three, and what it gives."""
+        best = min(
+            WEIGHTS if len(families) <= 3 else FEWER, key=lambda weight: self.loss(make(weight), families)
+        )
+        return {"weight": round(best, 4), "exact": self.exact(make(best), families)}
+
+    def chosen_rule(
+        self, families: Sequence[str], rule: Callable[[float, list[Adapter]], Tensor]
+    ) -> dict[str, Any]:
+        """``chosen`` where a rule makes each matrix of a weight and the families' adapters."""
+        return self.chosen(families, lambda weight: self.combined(families, functools.partial(rule, weight)))
+
+
+def put_together(bench: Bench) -> dict[str, Any]:
+    """Three and eight adapters as one: what of the sum is left, and the scores, by rule.
+
+    Returns:
+        ``three`` and ``eight``: by rule, ``weight`` and ``exact``; ``sum`` is the base with the changes added
+        (peft's ``cat``), ``TIES`` and ``DARE`` work on whole changes, ``linear`` on factors. ``ranks``: the
+        sum of three cut to a rank, with ``error``, the length of what is lost relative to the sum.
+        ``cross``: that of ``linear`` by number of adapters. ``rewritten``: ``linear`` of the same three
+        changes, their factors turned at random; ``signs`` only flipped.
+    """
+    found: dict[str, Any] = {}
+    for name, families in (("three", list(TASKS)), ("eight", list(FAMILIES))):
+        made: dict[str, Callable[[float, list[Adapter]], Tensor]] = {"sum": summed, "linear": _linear}
+        if name == "three":
+            made |= {
+                "TIES": functools.partial(_whole, "ties"),
+                "DARE": functools.partial(_whole, "dare_linear"),
+            }
+        found[name] = {rule: bench.chosen_rule(families, one) for rule, one in made.items()}
+        print(name, found[name], flush=True)
+    exact = bench.combined(list(TASKS), functools.partial(summed, 1.0))
+    found["ranks"] = [_cut(bench, rank, exact) for rank in RANKS]
+    found["cross"] = {}
+    for count in range(2, len(FAMILIES) + 1):
+        some = list(FAMILIES)[:count]
+        both = [bench.combined(some, functools.partial(rule, 1.0)) for rule in (_linear, summed)]
+        found["cross"][str(count)] = error(*both)
+    for kind in ("rewritten", "signs"):
+        found[kind] = [_rewritten(bench, kind, number) for number in range(REWRITINGS)]
+    print("rewritten", [round(float(np.mean(one["exact"])), 3) for one in found["rewritten"]], flush=True)
+    return found
+
+
+def summed(weight: float, adapters: Sequence[Adapter]) -> Tensor:
+    """The changes of adapters, added with one weight."""
+    return rules.concatenated(adapters, [weight] * len(adapters)).delta
+
+
+def _linear(weight: float, adapters: Sequence[Adapter]) -> Tensor:
+    return rules.combined_factors("linear", adapters, [weight] * len(adapters)).delta
+
+
+def _cut(bench: Bench, rank: int, exact: Weights) -> dict[str, Any]:
+    cut = {name: rules.truncated(change, rank).delta for name, change in exact.items()}
+    found = bench.chosen(list(TASKS), lambda weight: {name: weight * change for name, change in cut.items()})
+    return {"rank": rank, "error": error(cut, exact), **found}
+
+
+def _whole(rule: rules.Rule, weight: float, adapters: Sequence[Adapter]) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    changes = [one.delta for one in adapters]
+    return rules.combined_tensors(rule, changes, [weight] * len(changes), 0.5, generator)
+
+
+def _rewritten(bench: Bench, kind: str, number: int) -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(number)
+
+    def turned(one: Adapter) -> Adapter:
+        rank = len(one.a)
+        if kind == "signs":
+            turn = torch.eye(rank) * (1 - 2 * int(torch.randint(2, (), generator=generator)))
+        else:
+            turn = torch.linalg.qr(torch.randn(rank, rank, generator=generator)).Q
+        return rules.rewritten(one, turn)
+
+    again = {f: {name: turned(one) for name, one in bench.adapters[f].items()} for f in TASKS}
+    other = Bench(bench.seed, bench.base, again)
+    same = functools.partial(summed, 1.0)
+    moved = error(other.combined(list(TASKS), same), bench.combined(list(TASKS), same))
+    assert moved < 1e-5, f"the rewritten adapters are others: {moved}"
+    return other.chosen_rule(list(TASKS), _linear)
+
+
+def error(found: Weights, wanted: Weights) -> float:
+    """Length of the difference relative to what is wanted, over all matrices."""
+    return round(merging.norm(merging.task_vector(wanted, found)) / merging.norm(wanted), 4)
+
+
+# ---- routers -----------------------------------------------------------------------------------------------
+
+
+def features(bench: Bench) -> dict[str, Callable[[], Pipeline]]:
+    """What routers read, each as the first steps of a pipeline that takes prompts."""
+
+    def hidden(layer: int, place: str) -> Pipeline:
+        take = functools.partial(_vectors, bench, layer=layer, place=place)
+        return make_pipeline(FunctionTransformer(take), StandardScaler())
+
+    return {
+        "letters": lambda: make_pipeline(
+            CountVectorizer(analyzer="char", ngram_range=(1, 3), lowercase=False)
+        ),
+        "embedding": lambda: hidden(0, "mean"),
+        "layer 2": lambda: hidden(2, "mean"),
+        "last token": lambda: hidden(4, "last"),
+    }
+
+
+def _vectors(bench: Bench, prompts: Sequence[str], *, layer: int, place: Any) -> np.ndarray[Any, Any]:
+    found: np.ndarray[Any, Any] = rules.pooled(bench.base, bench.tokenizer, prompts, layer, place).numpy()
+    return found
+
+
+def fitted(
+    read: Callable[[], Pipeline], prompts: Mapping[str, Sequence[str]], held: Mapping[str, Sequence[str]]
+) -> Any:
+    """A router: logistic regression whose penalty is the best on held-out prompts."""
+    x, y = _flat(prompts)
+    val, wanted = _flat(held)
+    reader = read().fit(x)
+    seen, unseen = reader.transform(x), reader.transform(val)
+    best, found = -np.inf, None
+    for strength in PENALTIES:
+        head = LogisticRegression(C=strength, max_iter=2000).fit(seen, y)
+        places = [list(head.classes_).index(name) for name in wanted]
+        likely = head.predict_proba(unseen)[np.arange(len(val)), places]
+        score = np.log(likely.clip(1e-12)).mean()
+        if score > best:
+            best, found = score, head
+    return make_pipeline(reader, found)
+
+
+def _flat(prompts: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
+    pairs = [(prompt, name) for name, some in prompts.items() for prompt in some]
+    return [prompt for prompt, _ in pairs], [name for _, name in pairs]
+
+
+def drawn(families: Sequence[str], count: int, draw: int, seed: int) -> dict[str, list[str]]:
+    """Prompts of the training part to train a router on; no two draws and seeds have the same."""
+    return {
+        family: [e.prompt for e in task_families.examples(family, "train", count, (11, seed, draw, number))]
+        for number, family in enumerate(families)
+    }
+
+
+def routed(bench: Bench) -> dict[str, Any]:
+    """Routers between three and eight adapters.
+
+    Returns:
+        ``three`` and ``eight``: ``alone``, by what prompts are of, right answers of base and adapters by
+        family, ``[1 + adapters][families]``; ``routers``: by what is read and how many examples, by what
+        prompts are of, ``right`` (share of prompts sent to their own adapter) and ``exact`` (of right
+        answers), ``[DRAWS][families]``.
+    """
+    found: dict[str, Any] = {}
+    for name, families in (("three", list(TASKS)), ("eight", list(FAMILIES))):
+        sets = ["test", *FORMS] if name == "three" else ["test"]
+        prompts = {of: {f: [e.prompt for e in examples(of, f)] for f in families} for of in sets}
+        answers = {of: _answers(bench, families, of) for of in sets}
+        held = {f: [e.prompt for e in examples("validation", f)[:VALIDATION]] for f in families}
+        here: dict[str, Any] = {
+            "alone": {of: [[round(r.mean(), 4) for r in row] for row in answers[of]] for of in sets},
+            "routers": {},
+        }
+        for kind, read in features(bench).items():
+            for count in EXAMPLES:
+                some = [fitted(read, drawn(families, count, draw, bench.seed), held) for draw in range(DRAWS)]
+                scores = {of: [_score(r, families, prompts[of], answers[of]) for r in some] for of in sets}
+                here["routers"].setdefault(kind, {})[str(count)] = {
+                    of: {"right": [a for a, _ in rows], "exact": [b for _, b in rows]}
+                    for of, rows in scores.items()
+                }
+            print(name, kind, _means(here["routers"][kind], "test"), flush=True)
+        found[name] = here
+    return found
+
+
+def _means(by_count: Mapping[str, Any], of: str) -> dict[str, float]:
+    return {count: round(float(np.mean(rows[of]["right"])), 3) for count, rows in by_count.items()}
+
+
+def _answers(bench: Bench, families: Sequence[str], of: str) -> list[list[np.ndarray[Any, Any]]]:
+    """Right or wrong, prompt by prompt: of the base, then of each adapter; by family."""
+    changes: list[Weights] = [{}]
+    changes += [{name: one.delta for name, one in bench.adapters[f].items()} for f in families]
+    found = []
+    for change in changes:
+        model = bench.put(change)
+        rows = [graded(model, *encode(bench.tokenizer, examples(of, f))).right for f in families]
+        found.append([row.numpy() for row in rows])
+    return found
+
+
+def _score(
+    router: Any,
+    families: Sequence[str],
+    prompts: Mapping[str, Sequence[str]],
+    answers: Sequence[Sequence[np.ndarray[Any, Any]]],
+) -> tuple[list[float], list[float]]:
+    right, exact = [], []
+    for number, family in enumerate(families):
+        picked = router.predict(list(prompts[family]))
+        right.append(round(float((picked == family).mean()), 4))
+        places = [1 + families.index(str(name)) for name in picked]
+        exact.append(round(float(np.mean([answers[p][number][i] for i, p in enumerate(places)])), 4))
+    return right, exact
+
+
+def foreign(bench: Bench) -> dict[str, Any]:
+    """How sure a router between three is of prompts that none of its adapters is for.
+
+    Returns:
+        ``by perplexity``: right choices of the adapter that finds the prompt itself likeliest, by task.
+        By what is read: ``kept``, the share of own test prompts at or above the threshold that 95 % of own
+        validation prompts pass, and by foreign family the share that passes, ``[DRAWS]`` each.
+    """
+    held = {f: [e.prompt for e in examples("validation", f)] for f in TASKS}
+    own = [e.prompt for f in TASKS for e in examples("test", f)]
+    strange = {
+        f: [e.prompt for e in task_families.distinct(f, "test", OTHERS)]
+        for f in (*TAGGED, *(name for name in DISTINCT if name not in TASKS))
+    }
+    found: dict[str, Any] = {"by perplexity": _by_perplexity(bench)}
+    for kind, read in features(bench).items():
+        rows: dict[str, list[float]] = {}
+        for draw in range(DRAWS):
+            router = fitted(read, drawn(list(TASKS), EXAMPLES[-1], draw, bench.seed), held)
+            least = np.quantile(router.predict_proba(_flat(held)[0]).max(1), 0.05)
+            for family, some in {"kept": own, **strange}.items():
+                passed = router.predict_proba(some).max(1) >= least
+                rows.setdefault(family, []).append(round(float(passed.mean()), 4))
+        found[kind] = rows
+        print("foreign", kind, {f: round(float(np.mean(r)), 2) for f, r in rows.items()}, flush=True)
+    return found
+
+
+def _by_perplexity(bench: Bench) -> list[float]:
+    losses = []
+    for family in TASKS:
+        model = bench.put({name: one.delta for name, one in bench.adapters[family].items()})
+        losses.append(
+            [
+                rules.prompt_losses(model, bench.tokenizer, [e.prompt for e in examples("test", f)])
+                for f in TASKS
+            ]
+        )
+    return [
+        round((torch.stack([row[at] for row in losses]).argmin(0) == at).float().mean().item(), 4)
+        for at in range(len(TASKS))
+    ]
+
+
+PARTS: Mapping[str, Callable[[Bench], Any]] = {
+    "put together": put_together,
+    "routed": routed,
+    "foreign": foreign,
+}
+"""What is measured of each seed."""
+
+
+def stored() -> dict[str, Any]:
+    """What ``measure`` gave, as it is committed: ``[part][seed]``."""
+    return results.stored(__file__)
+
+
+def measure() -> Mapping[str, Any]:
+    """The data set; trained adapters are kept, so a killed run goes on behind them."""
+    torch.set_num_threads(1)
+    benches = [Bench(seed, base_model(seed), trained(seed)) for seed in SEEDS]
+    found: dict[str, Any] = {"format": 1, "seeds": list(SEEDS), "weights": [round(w, 4) for w in WEIGHTS]}
+    for name, part in PARTS.items():
+        found[name] = [part(bench) for bench in benches]
+    return found
+
+
+if __name__ == "__main__":
+    results.write(measure)
