@@ -3,7 +3,8 @@
 The base is ``zoo.merging``'s, its adapters are trained here on all eight of its families: three tasks, and
 five whose prompts are those of one of them behind a word (``tag c a b =``). Weights and the strength of a
 router's penalty are chosen on the validation part, with as many settings for each; what is reported is the
-test part, and prompts in forms that neither adapter nor router has seen. About six minutes on one core:
+test part, and prompts in forms that neither adapter nor router has seen. About a quarter of an hour on one
+core; killed, it goes on where it was:
 ``python -m frontier_lab.studies.adapter_routing src/frontier_lab/studies/adapter_routing.json``.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +29,8 @@ from frontier_lab.methods import adapters as rules
 from frontier_lab.methods import merging
 from frontier_lab.methods.adapters import Adapter
 from frontier_lab.storage import results
-from frontier_lab.studies.merging import WEIGHTS, base_model, work
+from frontier_lab.storage.files import write_json
+from frontier_lab.studies.merging import base_model, work
 from frontier_lab.texts import task_families
 from frontier_lab.texts.prompt_tasks import LETTERS, PEOPLE, PLACES, VERBS, Example, encode, graded
 from frontier_lab.texts.task_families import DISTINCT, FAMILIES, TAGGED, TASKS
@@ -46,12 +49,17 @@ PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 VALIDATION = 50
 """Prompts of each family that a router's penalty and threshold are chosen on."""
 
-RANKS = (1, 2, 3, 4, 6, 8, 10, 12)
-REWRITINGS = 8
-"""Ways to write the same adapters with other factors."""
+GRID = (0.05, 0.1, 0.2, 1 / 3, 0.5, 0.65, 0.8, 1.0, 1.5, 2.5)
+"""Weights of each adapter to choose from: every rule has the same ten."""
 
-FEWER = (0.1, 0.15, 0.2, 0.25, 1 / 3)
-"""Weights of each of eight adapters to choose from, as many as there are for three."""
+DENSITY = 0.5
+"""Share of the entries that rules which prune keep."""
+
+RANK = recipe.LORA["r"]
+PRUNING: tuple[rules.Rule, ...] = ("magnitude_prune", "ties", "dare_linear", "dare_ties")
+RANKS = (1, 2, 3, 4, 6, 8, 10, 12)
+REWRITINGS = 4
+"""Ways to write the same adapters with other factors."""
 
 OTHERS = 100
 """Prompts of each task in forms that nothing was trained on."""
@@ -185,72 +193,94 @@ class Bench:
         found = [graded(model, *encode(self.tokenizer, examples("validation", f))) for f in families]
         return float(np.mean([grade.token_loss for grade in found]))
 
-    def chosen(self, families: Sequence[str], make: Callable[[float], Weights]) -> dict[str, Any]:
-        """The best of ``WEIGHTS``, or of ``FEWER`` for more than three, and what it gives."""
-        best = min(
-            WEIGHTS if len(families) <= 3 else FEWER, key=lambda weight: self.loss(make(weight), families)
-        )
-        return {"weight": round(best, 4), "exact": self.exact(make(best), families)}
+    def chosen(self, families: Sequence[str], change: Weights) -> dict[str, Any]:
+        """The best of ``GRID`` to multiply a change by, and what it gives.
 
-    def chosen_rule(
-        self, families: Sequence[str], rule: Callable[[float, list[Adapter]], Tensor]
-    ) -> dict[str, Any]:
-        """``chosen`` where a rule makes each matrix of a weight and the families' adapters."""
-        return self.chosen(families, lambda weight: self.combined(families, functools.partial(rule, weight)))
+        With equal weights every rule's change is that of weight 1 times the weight.
+        """
+
+        def scaled(weight: float) -> Weights:
+            return {name: weight * tensor for name, tensor in change.items()}
+
+        best = min(GRID, key=lambda weight: self.loss(scaled(weight), families))
+        return {"weight": round(best, 4), "exact": self.exact(scaled(best), families)}
+
+
+def types(rank: int = RANK, seed: int = 0) -> dict[str, Callable[[list[Adapter]], Adapter]]:
+    """peft's eleven combination types, weights 1; those with ``svd`` cut to a rank, by default the adapters'.
+
+    Args:
+        rank: of what is cut.
+        seed: of what the ``dare`` rules keep.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def on_factors(rule: rules.Rule, some: list[Adapter]) -> Adapter:
+        density = 1.0 if rule == "linear" else DENSITY
+        return rules.combined_factors(rule, some, [1.0] * len(some), density, generator)
+
+    def on_changes(rule: rules.Rule, some: list[Adapter]) -> Adapter:
+        changes = [one.delta for one in some]
+        made = rules.combined_tensors(rule, changes, [1.0] * len(some), DENSITY, generator)
+        return rules.truncated(made, rank)
+
+    found: dict[str, Callable[[list[Adapter]], Adapter]] = {
+        "cat": lambda some: rules.concatenated(some, [1.0] * len(some)),
+        "svd": lambda some: rules.truncated(_sum(some), rank),
+        "linear": functools.partial(on_factors, "linear"),
+    }
+    found |= {rule: functools.partial(on_factors, rule) for rule in PRUNING}
+    return found | {f"{rule}_svd": functools.partial(on_changes, rule) for rule in PRUNING}
+
+
+def _sum(some: Sequence[Adapter]) -> Tensor:
+    return rules.concatenated(some, [1.0] * len(some)).delta
 
 
 def put_together(bench: Bench) -> dict[str, Any]:
-    """Three and eight adapters as one: what of the sum is left, and the scores, by rule.
+    """Three and eight adapters as one: what of the sum is left, and the scores, by combination type.
 
     Returns:
-        ``three`` and ``eight``: by rule, ``weight`` and ``exact``; ``sum`` is the base with the changes added
-        (peft's ``cat``), ``TIES`` and ``DARE`` work on whole changes, ``linear`` on factors. ``ranks``: the
-        sum of three cut to a rank, with ``error``, the length of what is lost relative to the sum.
-        ``cross``: that of ``linear`` by number of adapters. ``rewritten``: ``linear`` of the same three
-        changes, their factors turned at random; ``signs`` only flipped.
+        ``three``: by type, ``error`` (length of the difference from the sum, relative to the sum), the chosen
+        ``weight`` and ``exact``; with ``, rank 12`` those that cut, cut to what ``cat`` has. ``eight``:
+        ``cat`` and ``linear`` of all families. ``ranks``: ``svd`` at each rank. ``cross``: ``error`` of
+        ``linear`` by number of adapters. ``rewritten``: ``linear`` of the same three changes whose factors
+        were turned at random; ``signs``: only flipped.
     """
-    found: dict[str, Any] = {}
-    for name, families in (("three", list(TASKS)), ("eight", list(FAMILIES))):
-        made: dict[str, Callable[[float, list[Adapter]], Tensor]] = {"sum": summed, "linear": _linear}
-        if name == "three":
-            made |= {
-                "TIES": functools.partial(_whole, "ties"),
-                "DARE": functools.partial(_whole, "dare_linear"),
-            }
-        found[name] = {rule: bench.chosen_rule(families, one) for rule, one in made.items()}
-        print(name, found[name], flush=True)
-    exact = bench.combined(list(TASKS), functools.partial(summed, 1.0))
+    three, eight = list(TASKS), list(FAMILIES)
+    exact = bench.combined(three, _sum)
+    found: dict[str, Any] = {"three": {}, "eight": {}, "cross": {}}
+    made = types(seed=bench.seed)
+    most = len(TASKS) * RANK
+    made |= {f"{name}, rank {most}": one for name, one in types(most, bench.seed).items() if "_svd" in name}
+    for name, one in made.items():
+        change = bench.combined(three, functools.partial(_delta, one))
+        found["three"][name] = {"error": error(change, exact), **bench.chosen(three, change)}
+    for name in ("cat", "linear"):
+        change = bench.combined(eight, functools.partial(_delta, made[name]))
+        found["eight"][name] = bench.chosen(eight, change)
     found["ranks"] = [_cut(bench, rank, exact) for rank in RANKS]
-    found["cross"] = {}
-    for count in range(2, len(FAMILIES) + 1):
-        some = list(FAMILIES)[:count]
-        both = [bench.combined(some, functools.partial(rule, 1.0)) for rule in (_linear, summed)]
-        found["cross"][str(count)] = error(*both)
+    for count in range(2, len(eight) + 1):
+        some = eight[:count]
+        found["cross"][str(count)] = error(bench.combined(some, _linear), bench.combined(some, _sum))
     for kind in ("rewritten", "signs"):
         found[kind] = [_rewritten(bench, kind, number) for number in range(REWRITINGS)]
-    print("rewritten", [round(float(np.mean(one["exact"])), 3) for one in found["rewritten"]], flush=True)
+    print({name: round(float(np.mean(one["exact"])), 3) for name, one in found["three"].items()}, flush=True)
+    print(found["eight"], flush=True)
     return found
 
 
-def summed(weight: float, adapters: Sequence[Adapter]) -> Tensor:
-    """The changes of adapters, added with one weight."""
-    return rules.concatenated(adapters, [weight] * len(adapters)).delta
+def _delta(one: Callable[[list[Adapter]], Adapter], some: list[Adapter]) -> Tensor:
+    return one(some).delta
 
 
-def _linear(weight: float, adapters: Sequence[Adapter]) -> Tensor:
-    return rules.combined_factors("linear", adapters, [weight] * len(adapters)).delta
+def _linear(some: Sequence[Adapter]) -> Tensor:
+    return rules.combined_factors("linear", some, [1.0] * len(some)).delta
 
 
 def _cut(bench: Bench, rank: int, exact: Weights) -> dict[str, Any]:
     cut = {name: rules.truncated(change, rank).delta for name, change in exact.items()}
-    found = bench.chosen(list(TASKS), lambda weight: {name: weight * change for name, change in cut.items()})
-    return {"rank": rank, "error": error(cut, exact), **found}
-
-
-def _whole(rule: rules.Rule, weight: float, adapters: Sequence[Adapter]) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    changes = [one.delta for one in adapters]
-    return rules.combined_tensors(rule, changes, [weight] * len(changes), 0.5, generator)
+    return {"rank": rank, "error": error(cut, exact), **bench.chosen(list(TASKS), cut)}
 
 
 def _rewritten(bench: Bench, kind: str, number: int) -> dict[str, Any]:
@@ -266,10 +296,9 @@ def _rewritten(bench: Bench, kind: str, number: int) -> dict[str, Any]:
 
     again = {f: {name: turned(one) for name, one in bench.adapters[f].items()} for f in TASKS}
     other = Bench(bench.seed, bench.base, again)
-    same = functools.partial(summed, 1.0)
-    moved = error(other.combined(list(TASKS), same), bench.combined(list(TASKS), same))
+    moved = error(other.combined(list(TASKS), _sum), bench.combined(list(TASKS), _sum))
     assert moved < 1e-5, f"the rewritten adapters are others: {moved}"
-    return other.chosen_rule(list(TASKS), _linear)
+    return other.chosen(list(TASKS), other.combined(list(TASKS), _linear))
 
 
 def error(found: Weights, wanted: Weights) -> float:
@@ -455,13 +484,21 @@ def stored() -> dict[str, Any]:
 
 
 def measure() -> Mapping[str, Any]:
-    """The data set; trained adapters are kept, so a killed run goes on behind them."""
+    """The data set; every part is kept as soon as it is there."""
     torch.set_num_threads(1)
-    benches = [Bench(seed, base_model(seed), trained(seed)) for seed in SEEDS]
-    found: dict[str, Any] = {"format": 1, "seeds": list(SEEDS), "weights": [round(w, 4) for w in WEIGHTS]}
-    for name, part in PARTS.items():
-        found[name] = [part(bench) for bench in benches]
+    found: dict[str, Any] = {"format": 1, "seeds": list(SEEDS), "weights": [round(w, 4) for w in GRID]}
+    for name in PARTS:
+        found[name] = [_kept(name, seed) for seed in SEEDS]
     return found
+
+
+def _kept(name: str, seed: int) -> Any:
+    """What a part gave when it was last measured, or gives now."""
+    file = work() / "parts" / f"adapters, {name}-{seed}.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, PARTS[name](Bench(seed, base_model(seed), trained(seed))), indent=None)
+    return json.loads(file.read_text("utf8"))
 
 
 if __name__ == "__main__":
