@@ -40,14 +40,14 @@ from frontier_lab.zoo.training.recipe import SEEDS
 EXAMPLES = (1, 4, 16, 64)
 """Prompts of each family that a router is trained on."""
 
-DRAWS = 5
+DRAWS = 3
 """Times that these are drawn."""
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Inverse strengths of a router's penalty to choose from."""
 
-VALIDATION = 50
-"""Prompts of each family that a router's penalty and threshold are chosen on."""
+VALIDATION = 60
+"""Prompts of each family that weights, a router's penalty and its threshold are chosen on."""
 
 GRID = (0.05, 0.1, 0.2, 1 / 3, 0.5, 0.65, 0.8, 1.0, 1.5, 2.5)
 """Weights of each adapter to choose from: every rule has the same ten."""
@@ -57,7 +57,7 @@ DENSITY = 0.5
 
 RANK = recipe.LORA["r"]
 PRUNING: tuple[rules.Rule, ...] = ("magnitude_prune", "ties", "dare_linear", "dare_ties")
-RANKS = (1, 2, 3, 4, 6, 8, 10, 12)
+RANKS = (1, 2, 4, 6, 8, 12)
 REWRITINGS = 4
 """Ways to write the same adapters with other factors."""
 
@@ -119,7 +119,7 @@ def examples(of: str, task: str) -> tuple[Example, ...]:
     if of == "test":
         return task_families.distinct(task, "test", recipe.TEST.get(task, recipe.VALIDATION))
     if of == "validation":
-        return task_families.distinct(task, "validation", recipe.VALIDATION)
+        return task_families.distinct(task, "validation", VALIDATION)
     generator = np.random.default_rng((7, list(TASKS).index(task), list(FORMS).index(of)))
     found: dict[str, Example] = {}
     while len(found) < OTHERS:
@@ -198,12 +198,13 @@ class Bench:
 
         With equal weights every rule's change is that of weight 1 times the weight.
         """
+        best = min(GRID, key=lambda weight: self.loss(scaled(change, weight), families))
+        return {"weight": round(best, 4), "exact": self.exact(scaled(change, best), families)}
 
-        def scaled(weight: float) -> Weights:
-            return {name: weight * tensor for name, tensor in change.items()}
 
-        best = min(GRID, key=lambda weight: self.loss(scaled(weight), families))
-        return {"weight": round(best, 4), "exact": self.exact(scaled(best), families)}
+def scaled(change: Weights, weight: float) -> Weights:
+    """A change of all matrices times a weight."""
+    return {name: weight * tensor for name, tensor in change.items()}
 
 
 def types(rank: int = RANK, seed: int = 0) -> dict[str, Callable[[list[Adapter]], Adapter]]:
@@ -243,9 +244,9 @@ def put_together(bench: Bench) -> dict[str, Any]:
     Returns:
         ``three``: by type, ``error`` (length of the difference from the sum, relative to the sum), the chosen
         ``weight`` and ``exact``; with ``, rank 12`` those that cut, cut to what ``cat`` has. ``eight``:
-        ``cat`` and ``linear`` of all families. ``ranks``: ``svd`` at each rank. ``cross``: ``error`` of
+        ``cat`` and ``linear`` of all families, ``scan``: ``exact`` of ``cat`` at each weight. ``ranks``: ``svd`` at each rank. ``cross``: ``error`` of
         ``linear`` by number of adapters. ``rewritten``: ``linear`` of the same three changes whose factors
-        were turned at random; ``signs``: only flipped.
+        were turned at random.
     """
     three, eight = list(TASKS), list(FAMILIES)
     exact = bench.combined(three, _sum)
@@ -259,12 +260,13 @@ def put_together(bench: Bench) -> dict[str, Any]:
     for name in ("cat", "linear"):
         change = bench.combined(eight, functools.partial(_delta, made[name]))
         found["eight"][name] = bench.chosen(eight, change)
+        if name == "cat":
+            found["scan"] = [bench.exact(scaled(change, weight), eight) for weight in GRID]
     found["ranks"] = [_cut(bench, rank, exact) for rank in RANKS]
     for count in range(2, len(eight) + 1):
         some = eight[:count]
         found["cross"][str(count)] = error(bench.combined(some, _linear), bench.combined(some, _sum))
-    for kind in ("rewritten", "signs"):
-        found[kind] = [_rewritten(bench, kind, number) for number in range(REWRITINGS)]
+    found["rewritten"] = [_rewritten(bench, number) for number in range(REWRITINGS)]
     print({name: round(float(np.mean(one["exact"])), 3) for name, one in found["three"].items()}, flush=True)
     print(found["eight"], flush=True)
     return found
@@ -283,16 +285,11 @@ def _cut(bench: Bench, rank: int, exact: Weights) -> dict[str, Any]:
     return {"rank": rank, "error": error(cut, exact), **bench.chosen(list(TASKS), cut)}
 
 
-def _rewritten(bench: Bench, kind: str, number: int) -> dict[str, Any]:
+def _rewritten(bench: Bench, number: int) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(number)
 
     def turned(one: Adapter) -> Adapter:
-        rank = len(one.a)
-        if kind == "signs":
-            turn = torch.eye(rank) * (1 - 2 * int(torch.randint(2, (), generator=generator)))
-        else:
-            turn = torch.linalg.qr(torch.randn(rank, rank, generator=generator)).Q
-        return rules.rewritten(one, turn)
+        return rules.rewritten(one, torch.linalg.qr(torch.randn(RANK, RANK, generator=generator)).Q)
 
     again = {f: {name: turned(one) for name, one in bench.adapters[f].items()} for f in TASKS}
     other = Bench(bench.seed, bench.base, again)
@@ -377,7 +374,7 @@ def routed(bench: Bench) -> dict[str, Any]:
         sets = ["test", *FORMS] if name == "three" else ["test"]
         prompts = {of: {f: [e.prompt for e in examples(of, f)] for f in families} for of in sets}
         answers = {of: _answers(bench, families, of) for of in sets}
-        held = {f: [e.prompt for e in examples("validation", f)[:VALIDATION]] for f in families}
+        held = {f: [e.prompt for e in examples("validation", f)] for f in families}
         here: dict[str, Any] = {
             "alone": {of: [[round(r.mean(), 4) for r in row] for row in answers[of]] for of in sets},
             "routers": {},
