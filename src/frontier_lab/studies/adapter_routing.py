@@ -244,9 +244,9 @@ def put_together(bench: Bench) -> dict[str, Any]:
     Returns:
         ``three``: by type, ``error`` (length of the difference from the sum, relative to the sum), the chosen
         ``weight`` and ``exact``; with ``, rank 12`` those that cut, cut to what ``cat`` has. ``eight``:
-        ``cat`` and ``linear`` of all families, ``scan``: ``exact`` of ``cat`` at each weight. ``ranks``: ``svd`` at each rank. ``cross``: ``error`` of
-        ``linear`` by number of adapters. ``rewritten``: ``linear`` of the same three changes whose factors
-        were turned at random.
+        ``cat`` and ``linear`` of all families; ``scan``: ``exact`` of that ``cat`` at each weight.
+        ``ranks``: ``svd`` at each rank. ``cross``: ``error`` of ``linear`` by number of adapters.
+        ``rewritten``: ``linear`` of the same three changes whose factors were turned at random.
     """
     three, eight = list(TASKS), list(FAMILIES)
     exact = bench.combined(three, _sum)
@@ -318,7 +318,7 @@ def features(bench: Bench) -> dict[str, Callable[[], Pipeline]]:
             CountVectorizer(analyzer="char", ngram_range=(1, 3), lowercase=False)
         ),
         "embedding": lambda: hidden(0, "mean"),
-        "layer 2": lambda: hidden(2, "mean"),
+        "last layer": lambda: hidden(4, "mean"),
         "last token": lambda: hidden(4, "last"),
     }
 

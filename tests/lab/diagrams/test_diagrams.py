@@ -18,6 +18,7 @@ from frontier_widgets.attention_masks import Pattern, visible
 from frontier_lab.diagrams.alibi import fraction, penalties
 from frontier_lab.diagrams.canvas import WIDEST
 from frontier_lab.diagrams.lettering import width
+from frontier_lab.diagrams.lora_composition import products
 from frontier_lab.diagrams.position_interpolation import clocks
 from frontier_lab.diagrams.rag import pipeline
 from frontier_lab.diagrams.sparse_attention import paths, shortest
@@ -26,7 +27,6 @@ from frontier_lab.zoo import bloom, llama
 from frontier_lab.zoo.families.short_context import CONTEXT
 
 ROOT = Path(__file__).resolve().parents[3]
-SECTION = "28-1-long-context"
 SVG = "{http://www.w3.org/2000/svg}"
 HAN = re.compile(r"[\u3400-\u9fff]")
 DRAWN: dict[str, Callable[[], Drawing]] = {
@@ -34,6 +34,7 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     "2-alibi": penalties,
     "3-sparse-attention": paths,
     "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),
+    "2-lora-composition": products,
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -52,13 +53,15 @@ def texts(drawing: Drawing) -> Iterator[ElementTree.Element]:
 @cache
 def english(page: str) -> dict[str, str]:
     """The page's catalogue."""
-    file = ROOT / "site" / "locale" / "en" / "LC_MESSAGES" / SECTION / f"{page}.po"
+    (file,) = (ROOT / "site" / "locale" / "en" / "LC_MESSAGES").glob(f"*/{page}.po")
     with file.open("rb") as stream:
         return {str(message.id): str(message.string) for message in read_po(stream) if message.id}
 
 
 def is_on_its_page(page: str) -> bool:
-    return "frontier_lab.diagrams" in (ROOT / "book" / SECTION / f"{page}.ipynb").read_text("utf8")
+    return any(
+        "frontier_lab.diagrams" in file.read_text("utf8") for file in (ROOT / "book").glob(f"*/{page}.ipynb")
+    )
 
 
 def span(text: ElementTree.Element, words: str) -> tuple[float, float, float, float]:
@@ -222,3 +225,23 @@ def test_the_two_ways_to_an_answer_differ_in_the_passage_alone() -> None:
     )
     differing = [pair for pair in zip(true, false, strict=True) if pair[0] != pair[1]]
     assert len(differing) == 2  # the title, and what enters the library
+
+
+@pytest.mark.parametrize("adapters", [2, 3])
+def test_the_tables_have_every_product_that_is_summed_and_no_other(adapters: int) -> None:
+    cat, linear = (
+        [text.text or "" for text in panel.iter(f"{SVG}text")]
+        for panel in panels(products(adapters=adapters))
+    )
+    names = "₁₂₃"[:adapters]
+    cells = {f"B{row}A{column}" for row in names for column in names}
+    assert {words for words in cat if words in cells} == {f"B{name}A{name}" for name in names}
+    assert {words for words in linear if words in cells} == cells
+    assert f"交叉项：{adapters * (adapters - 1)} 个" in linear
+    assert not any("交叉项" in words for words in cat)
+
+
+@pytest.mark.parametrize("adapters", [1, 4])
+def test_a_table_that_no_phone_shows_is_refused(adapters: int) -> None:
+    with pytest.raises(ValueError, match="adapters"):
+        products(adapters=adapters)
