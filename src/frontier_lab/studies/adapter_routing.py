@@ -22,7 +22,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from frontier_lab.methods import adapters as rules
@@ -35,6 +35,7 @@ from frontier_lab.texts import task_families
 from frontier_lab.texts.prompt_tasks import LETTERS, PEOPLE, PLACES, VERBS, Example, encode, graded
 from frontier_lab.texts.task_families import DISTINCT, FAMILIES, TAGGED, TASKS
 from frontier_lab.zoo import merging as recipe
+from frontier_lab.zoo.training.loop import train
 from frontier_lab.zoo.training.recipe import SEEDS
 
 EXAMPLES = (1, 4, 16, 64)
@@ -142,6 +143,40 @@ def trained(seed: int) -> dict[str, dict[str, Adapter]]:
     return found
 
 
+def trained_together(seed: int, families: Sequence[str]) -> dict[str, Adapter]:
+    """One adapter for all of some families, of the usual rank and steps, with the usual examples of each."""
+    base = base_model(seed)
+    model = recipe.adapted(base, 100 * (seed + 1) + 50)
+    schedule = recipe.ADAPTING
+
+    def loss(model: nn.Module, step: int) -> Tensor:
+        ids, labels = recipe.tuning_batch(families, seed, step, schedule.batch_size)
+        value: Tensor = model(input_ids=ids, labels=labels, use_cache=False).loss
+        return value
+
+    def measure(model: nn.Module) -> dict[str, Any]:
+        found = recipe.grades(model, "validation", families)
+        return {"val_loss": round(float(np.mean([grade.token_loss for grade in found.values()])), 4)}
+
+    train(
+        model,
+        schedule,
+        loss=loss,
+        measure=measure,
+        keep=lambda model, step: None,
+        work=work() / f"llama-lora-{len(families)}-together-{seed}",
+        label=f"one adapter of {len(families)}, seed {seed}",
+        recipe={
+            "seed": seed,
+            "families": list(families),
+            "lora": recipe.LORA,
+            "base": recipe.fingerprint_of(base),
+        },
+    )
+    layers = rules.layers(model.eval())
+    return {matrix(name): halved(rules.factors(layer, "default")) for name, layer in layers.items()}
+
+
 def matrix(name: str) -> str:
     """The parameter of the base that peft's layer of this name is around."""
     return f"{name.removeprefix('base_model.model.')}.weight"
@@ -243,14 +278,24 @@ def put_together(bench: Bench) -> dict[str, Any]:
 
     Returns:
         ``three``: by type, ``error`` (length of the difference from the sum, relative to the sum), the chosen
-        ``weight`` and ``exact``; with ``, rank 12`` those that cut, cut to what ``cat`` has. ``eight``:
+        ``weight`` and ``exact``; with ``, rank 12`` those that cut, cut to what ``cat`` has, with
+        ``, weights`` the same rules on whole changes, not cut. ``alone``: each adapter by itself, its weight
+        chosen for all three as well. ``trained``: one adapter ``trained_together``. ``eight``:
         ``cat`` and ``linear`` of all families; ``scan``: ``exact`` of that ``cat`` at each weight.
         ``ranks``: ``svd`` at each rank. ``cross``: ``error`` of ``linear`` by number of adapters.
         ``rewritten``: ``linear`` of the same three changes whose factors were turned at random.
     """
     three, eight = list(TASKS), list(FAMILIES)
     exact = bench.combined(three, _sum)
-    found: dict[str, Any] = {"three": {}, "eight": {}, "cross": {}}
+    found: dict[str, Any] = {"three": {}, "eight": {}, "cross": {}, "alone": [], "trained": {}}
+    for family in three:
+        found["alone"].append(bench.chosen(three, bench.combined([family], _sum)))
+    for name, families in (("three", three), ("eight", eight)):
+        change = {key: one.delta for key, one in trained_together(bench.seed, families).items()}
+        found["trained"][name] = {"weight": 1.0, "exact": bench.exact(change, families)}
+    for rule in PRUNING:
+        change = bench.combined(three, functools.partial(_whole, rule, bench.seed))
+        found["three"][f"{rule}, weights"] = {"error": error(change, exact), **bench.chosen(three, change)}
     made = types(seed=bench.seed)
     most = len(TASKS) * RANK
     made |= {f"{name}, rank {most}": one for name, one in types(most, bench.seed).items() if "_svd" in name}
@@ -267,9 +312,14 @@ def put_together(bench: Bench) -> dict[str, Any]:
         some = eight[:count]
         found["cross"][str(count)] = error(bench.combined(some, _linear), bench.combined(some, _sum))
     found["rewritten"] = [_rewritten(bench, number) for number in range(REWRITINGS)]
-    print({name: round(float(np.mean(one["exact"])), 3) for name, one in found["three"].items()}, flush=True)
-    print(found["eight"], flush=True)
+    for part in ("three", "trained", "eight"):
+        print({name: round(float(np.mean(one["exact"])), 3) for name, one in found[part].items()}, flush=True)
     return found
+
+
+def _whole(rule: rules.Rule, seed: int, some: Sequence[Adapter]) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return rules.combined_tensors(rule, [one.delta for one in some], [1.0] * len(some), DENSITY, generator)
 
 
 def _delta(one: Callable[[list[Adapter]], Adapter], some: list[Adapter]) -> Tensor:
