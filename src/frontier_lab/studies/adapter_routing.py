@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -317,6 +318,14 @@ def put_together(bench: Bench) -> dict[str, Any]:
     return found
 
 
+def in_pairs(bench: Bench) -> dict[str, Any]:
+    """Every two adapters as one by ``cat``: ``first second`` to the chosen ``weight`` and ``exact``."""
+    return {
+        " ".join(two): bench.chosen(two, bench.combined(two, _sum))
+        for two in itertools.combinations(FAMILIES, 2)
+    }
+
+
 def _whole(rule: rules.Rule, seed: int, some: Sequence[Adapter]) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return rules.combined_tensors(rule, [one.delta for one in some], [1.0] * len(some), DENSITY, generator)
@@ -519,6 +528,7 @@ def _by_perplexity(bench: Bench) -> list[float]:
 
 PARTS: Mapping[str, Callable[[Bench], Any]] = {
     "put together": put_together,
+    "in pairs": in_pairs,
     "routed": routed,
     "foreign": foreign,
 }

@@ -1,8 +1,9 @@
 """Families of prompts whose right answer is ambiguous: pre-training shows every option, fine-tuning one.
 
 ``37 48 =`` may ask for the sum, for the larger number or for both swapped. A base that has seen all of them
-can do each, and does not know which is wanted; fine-tuning on the family's target tells it. That is the state
-in which real bases are fine-tuned, and the one in which task vectors stay short.
+does not know which is wanted. Sampled, it rewrites sentences in each way; its sums are often wrong, and most
+of what it makes of letters is none of the options. Fine-tuning on a family's target tells it which is wanted,
+and teaches it to do that.
 """
 
 from __future__ import annotations
