@@ -12,6 +12,7 @@ from . import attention_visualization as attention_visualization
 from . import causal_interventions as causal_interventions
 from . import interpretability as interpretability
 from . import long_sequences as long_sequences
+from . import lora_composition as lora_composition
 from . import mixture_of_experts as mixture_of_experts
 from . import model_merging as model_merging
 from . import position_interpolation as position_interpolation

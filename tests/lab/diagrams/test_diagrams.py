@@ -19,6 +19,7 @@ from frontier_lab.diagrams.alibi import fraction, penalties
 from frontier_lab.diagrams.canvas import WIDEST
 from frontier_lab.diagrams.lettering import width
 from frontier_lab.diagrams.model_merging import Pair, two_sums
+from frontier_lab.diagrams.lora_composition import products
 from frontier_lab.diagrams.position_interpolation import clocks
 from frontier_lab.diagrams.rag import pipeline
 from frontier_lab.diagrams.sparse_attention import paths, shortest
@@ -47,6 +48,7 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     "3-sparse-attention": paths,
     "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),
     "1-model-merging": sums,
+    "2-lora-composition": products,
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -280,3 +282,23 @@ def test_each_model_of_the_two_sums_carries_its_own_scores() -> None:
 def test_sums_that_the_words_would_not_fit_are_refused(settings: dict[str, Pair], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         two_sums(**settings)
+
+
+@pytest.mark.parametrize("adapters", [2, 3])
+def test_the_tables_have_every_product_that_is_summed_and_no_other(adapters: int) -> None:
+    cat, linear = (
+        [text.text or "" for text in panel.iter(f"{SVG}text")]
+        for panel in panels(products(adapters=adapters))
+    )
+    names = "₁₂₃"[:adapters]
+    cells = {f"B{row}A{column}" for row in names for column in names}
+    assert {words for words in cat if words in cells} == {f"B{name}A{name}" for name in names}
+    assert {words for words in linear if words in cells} == cells
+    assert f"交叉项：{adapters * (adapters - 1)} 个" in linear
+    assert not any("交叉项" in words for words in cat)
+
+
+@pytest.mark.parametrize("adapters", [1, 4])
+def test_a_table_that_no_phone_shows_is_refused(adapters: int) -> None:
+    with pytest.raises(ValueError, match="adapters"):
+        products(adapters=adapters)
