@@ -57,7 +57,9 @@ def vote_and_average(*, sentence: str, wrong: str, right: str, members: tuple[Me
         )
     means = (math.fsum(m.wrong for m in members) / 3, math.fsum(m.right for m in members) / 3)
     if means[0] >= means[1]:
-        raise ValueError(f"members: got averages of {means[0]:.2f} and {means[1]:.2f}, wanted the right higher")
+        raise ValueError(
+            f"members: got averages of {means[0]:.2f} and {means[1]:.2f}, wanted the right higher"
+        )
     if not all(math.exp(-HIGHEST) < member.right < 1 for member in members):
         raise ValueError(f"members: got {[m.right for m in members]}, wanted a loss under {HIGHEST} nats")
     losses = [-math.log(member.right) for member in members]
@@ -134,5 +136,7 @@ def curve(members: tuple[Member, ...], mean: float, averaged: float) -> Panel:
     panel.dots(upper, radius=5, tone=STRANGE)
     panel.dots(lower, radius=5, tone=MENDED)
     panel.label(upper[0] + 12, upper[1] - 2, f"损失的平均 {mean:.2f}", size=SMALL, anchor="start")
-    panel.label(lower[0] - 4, lower[1] + 20, f"平均后的损失 {averaged:.2f}", size=SMALL, anchor="end", room=110)
+    panel.label(
+        lower[0] - 4, lower[1] + 20, f"平均后的损失 {averaged:.2f}", size=SMALL, anchor="end", room=110
+    )
     return panel

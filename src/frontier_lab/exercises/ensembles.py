@@ -56,7 +56,7 @@ def _break_ties(function: Function) -> None:
     """``vote(probabilities)``: the majority's class; of classes with equal votes the one of higher average."""
     tie = torch.tensor([[[0.5, 0.3, 0.2]], [[0.3, 0.6, 0.1]], [[0.1, 0.2, 0.7]]])
     outvoted = torch.tensor([[[0.4, 0.35, 0.25]], [[0.4, 0.35, 0.25]], [[0.0, 0.9, 0.1]]])
-    for probabilities in (tie, outvoted, *(_probabilities(m, 60, 6, m) for m in (3, 4, 9))):
+    for probabilities in (*(_probabilities(m, 60, 6, m) for m in (3, 4, 9)), tie, outvoted):
         found = answer(function, probabilities.clone())
         if not isinstance(found, Tensor) or found.shape != probabilities.shape[1:2]:
             raise wrong("应返回 [N] 的张量，每句话一个类别。", "Return a tensor [N], one class a sentence.")
