@@ -52,9 +52,7 @@ def vote_and_average(*, sentence: str, wrong: str, right: str, members: tuple[Me
             probability of the right group lies outside the drawn part of the curve.
     """
     if len(members) != 3 or sum(member.votes_right for member in members) != 1:
-        raise ValueError(
-            f"members: got {[member.votes_right for member in members]}, wanted one vote of three that is right"
-        )
+        raise ValueError(f"members: got right votes {[m.votes_right for m in members]}, wanted one of three")
     means = (math.fsum(m.wrong for m in members) / 3, math.fsum(m.right for m in members) / 3)
     if means[0] >= means[1]:
         raise ValueError(
@@ -70,12 +68,13 @@ def vote_and_average(*, sentence: str, wrong: str, right: str, members: tuple[Me
         votes(sentence, wrong, right, members, means),
         curve(members, mean, averaged),
         zh=f"左：同一句话，三个分类器给{wrong}与{right}的概率：{bars}。投票是 2 比 1，判给{wrong}，错了；"
-        f"平均的概率是 {means[0]:.2f} 对 {means[1]:.2f}，判给{right}，对了。右：曲线是损失 −ln p，p 是给对的一类的"
-        f"概率。三个点连成的弦在曲线上方，所以三个损失的平均 {mean:.2f} 高于概率平均之后的损失 {averaged:.2f}。",
+        f"平均的概率是 {means[0]:.2f} 对 {means[1]:.2f}，判给{right}，对了。右：曲线是损失 −ln p，p 是给"
+        f"对的一类的概率。三个点连成的弦在曲线上方，所以三个损失的平均 {mean:.2f} 高于概率平均之后的损失 "
+        f"{averaged:.2f}。",
         en=f"Left: one sentence, and what three classifiers give two groups of books, the wrong one first: "
         f"{spoken}. The vote is 2 to 1 for the wrong group. The average is {means[0]:.2f} against "
-        f"{means[1]:.2f}, for the right one. Right: the curve is the loss −ln p, where p is the probability of "
-        f"the right group. Chords between points lie above the curve, so the mean of the three losses, "
+        f"{means[1]:.2f}, for the right one. Right: the curve is the loss −ln p, where p is the probability "
+        f"of the right group. Chords between points lie above the curve, so the mean of the three losses, "
         f"{mean:.2f}, is above the loss of the average probability, {averaged:.2f}.",
     )
 

@@ -34,26 +34,27 @@ def _jensen_gap(function: Function) -> None:
         if torch.allclose(found.float(), -wanted, atol=1e-5) and wanted.max() > 1e-4:
             raise wrong(
                 "正负号反了：成员损失的平均减去概率平均之后的损失，不会是负的。",
-                "The sign is wrong: the mean of the members' losses minus the loss of the average is never negative.",
+                "The sign is wrong: the members' mean loss minus the loss of the average is never negative.",
             )
         logs = losses.mean(0) - voting.nll(voting.log_average(probabilities), labels)
         if torch.allclose(found.float(), logs, atol=1e-5) and not torch.allclose(logs, wanted, atol=1e-5):
             raise wrong(
                 "平均的是对数概率（或 logits）；这里要先平均概率，再取对数。",
-                "You averaged log-probabilities (or logits): average the probabilities first, then take the logarithm.",
+                "You averaged log-probabilities (or logits): average the probabilities first, then take the "
+                "logarithm.",
             )
         if not torch.allclose(found.float(), wanted, atol=1e-5):
             raise wrong(
-                f"第一句应为 {wanted[0]:.4f}，得到 {found[0]:.4f}。每个成员的损失是 −ln p（对的一类），先对成员平均；"
-                "再减去平均概率的 −ln。",
-                f"The first sentence has {wanted[0]:.4f}, not {found[0]:.4f}. A member's loss is −ln p of the right "
-                "class; average over the members, then subtract −ln of the average probability.",
+                f"第一句应为 {wanted[0]:.4f}，得到 {found[0]:.4f}。每个成员的损失是 −ln p（对的一类），"
+                "先对成员平均；再减去平均概率的 −ln。",
+                f"The first sentence has {wanted[0]:.4f}, not {found[0]:.4f}. A member's loss is −ln p of the "
+                "right class; average over the members, then subtract −ln of the average probability.",
             )
 
 
 @register("28.3.3-2")
 def _break_ties(function: Function) -> None:
-    """``vote(probabilities)``: the majority's class; of classes with equal votes the one of higher average."""
+    """``vote(probabilities)``: the class of most votes; of classes with equal votes the likelier one."""
     tie = torch.tensor([[[0.5, 0.3, 0.2]], [[0.3, 0.6, 0.1]], [[0.1, 0.2, 0.7]]])
     outvoted = torch.tensor([[[0.4, 0.35, 0.25]], [[0.4, 0.35, 0.25]], [[0.0, 0.9, 0.1]]])
     for probabilities in (*(_probabilities(m, 60, 6, m) for m in (3, 4, 9)), tie, outvoted):
@@ -72,19 +73,20 @@ def _break_ties(function: Function) -> None:
         if (found.long() == wanted)[~tied].all():
             raise wrong(
                 "没有平局的都对了；平局时，在得票最多的几类里取平均概率最高的一类。",
-                "Right where no classes tie; where they do, take the one of the highest average probability among "
-                "those with the most votes.",
+                "Right where no classes tie; where they do, take the one of the highest average probability "
+                "among those with the most votes.",
             )
         place = int((found.long() != wanted).nonzero()[0])
         raise wrong(
             f"有一句应为第 {wanted[place]} 类，得到第 {found[place]} 类：先数每一类得几票。",
-            f"One sentence is of class {wanted[place]}, not {found[place]}: count the votes of each class first.",
+            f"One sentence is of class {wanted[place]}, not {found[place]}: count the votes of each class "
+            "first.",
         )
 
 
 @register("28.3.3-3")
 def _greedy(function: Function) -> None:
-    """``greedy(probabilities, labels, count)``: members, one after the other, that lower the average's NLL."""
+    """``greedy(probabilities, labels, count)``: members, one by one, that lower the average's NLL."""
     for models, examples, count, seed in ((4, 60, 3, 1), (5, 40, 6, 2), (3, 50, 1, 5)):
         probabilities = _probabilities(models, examples, 6, seed)
         labels = torch.randint(6, (examples,), generator=torch.Generator().manual_seed(seed))
@@ -94,7 +96,7 @@ def _greedy(function: Function) -> None:
         if not isinstance(found, list) or len(found) != count or not all(isinstance(at, int) for at in found):
             raise wrong(
                 f"应返回 {count} 个整数的列表：依次选中的模型的位置，可以重复。",
-                f"Return a list of {count} integers: places of the models in the order chosen, repeats allowed.",
+                f"Return a list of {count} integers: places of the models as chosen, repeats allowed.",
             )
         wanted: list[int] = []
         for _ in range(count):
@@ -112,6 +114,6 @@ def _greedy(function: Function) -> None:
             )
         raise wrong(
             f"应依次选 {wanted}，得到 {found}。每一步试每个模型：加进去之后，平均概率的损失最低的就选它。",
-            f"The choices are {wanted}, not {found}. At every step try each model: choose the one with which the "
-            "average has the lowest loss.",
+            f"The choices are {wanted}, not {found}. At every step try each model: choose the one with which "
+            "the average has the lowest loss.",
         )
