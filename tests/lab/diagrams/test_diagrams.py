@@ -17,6 +17,7 @@ from frontier_widgets.attention_masks import Pattern, visible
 
 from frontier_lab.diagrams.alibi import fraction, penalties
 from frontier_lab.diagrams.canvas import WIDEST
+from frontier_lab.diagrams.ensembles import Member, vote_and_average
 from frontier_lab.diagrams.lettering import width
 from frontier_lab.diagrams.position_interpolation import clocks
 from frontier_lab.diagrams.rag import pipeline
@@ -26,14 +27,16 @@ from frontier_lab.zoo import bloom, llama
 from frontier_lab.zoo.families.short_context import CONTEXT
 
 ROOT = Path(__file__).resolve().parents[3]
-SECTION = "28-1-long-context"
 SVG = "{http://www.w3.org/2000/svg}"
 HAN = re.compile(r"[\u3400-\u9fff]")
+KISH = "Concerning Kish: the son of Kish was Jerahmeel."
+VOTERS = (Member("BERT", 0.55, 0.17), Member("RoBERTa", 0.30, 0.25), Member("DistilBERT", 0.12, 0.74))
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
     "3-sparse-attention": paths,
     "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),
+    "3-ensembles": lambda: vote_and_average(sentence=KISH, wrong="律法", right="历史", members=VOTERS),
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -52,13 +55,15 @@ def texts(drawing: Drawing) -> Iterator[ElementTree.Element]:
 @cache
 def english(page: str) -> dict[str, str]:
     """The page's catalogue."""
-    file = ROOT / "site" / "locale" / "en" / "LC_MESSAGES" / SECTION / f"{page}.po"
+    (file,) = (ROOT / "site" / "locale" / "en" / "LC_MESSAGES").glob(f"*/{page}.po")
     with file.open("rb") as stream:
         return {str(message.id): str(message.string) for message in read_po(stream) if message.id}
 
 
 def is_on_its_page(page: str) -> bool:
-    return "frontier_lab.diagrams" in (ROOT / "book" / SECTION / f"{page}.ipynb").read_text("utf8")
+    return any(
+        "frontier_lab.diagrams" in file.read_text("utf8") for file in (ROOT / "book").glob(f"*/{page}.ipynb")
+    )
 
 
 def span(text: ElementTree.Element, words: str) -> tuple[float, float, float, float]:
@@ -222,3 +227,27 @@ def test_the_two_ways_to_an_answer_differ_in_the_passage_alone() -> None:
     )
     differing = [pair for pair in zip(true, false, strict=True) if pair[0] != pair[1]]
     assert len(differing) == 2  # the title, and what enters the library
+
+
+def test_the_vote_goes_to_the_wrong_group_and_the_average_to_the_right_one() -> None:
+    words = said(DRAWN["3-ensembles"]())
+    wrong, right = (np.mean([getattr(m, name) for m in VOTERS]) for name in ("wrong", "right"))
+    assert {f"{wrong:.2f}", f"{right:.2f}", "投票：2 比 1，律法"} <= set(words)
+    losses = [-np.log(m.right) for m in VOTERS]
+    assert f"损失的平均 {np.mean(losses):.2f}" in words
+    assert f"平均后的损失 {-np.log(right):.2f}" in words
+    assert -np.log(right) < np.mean(losses)
+
+
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        (VOTERS[:2], "wanted one of three"),
+        ((VOTERS[2], *VOTERS[1:]), "wanted one of three"),
+        ((*VOTERS[:2], Member("DistilBERT", 0.4, 0.41)), "wanted the right higher"),
+        ((Member("BERT", 0.3, 0.05), *VOTERS[1:]), "wanted a loss under 2.2 nats"),
+    ],
+)
+def test_classifiers_that_do_not_show_it_are_refused(members: tuple[Member, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        vote_and_average(sentence=KISH, wrong="律法", right="历史", members=members)
