@@ -45,10 +45,10 @@ def _jensen_gap(function: Function) -> None:
             )
         if not torch.allclose(found.float(), wanted, atol=1e-5):
             raise wrong(
-                f"第一句应为 {wanted[0]:.4f}，得到 {found[0]:.4f}。每个成员的损失是 −ln p（对的一类），"
+                f"第一句应为 {wanted[0]:.4f}，得到 {found[0]:.4f}。成员的损失是 −ln p（对的一类），"
                 "先对成员平均；再减去平均概率的 −ln。",
-                f"The first sentence has {wanted[0]:.4f}, not {found[0]:.4f}. A member's loss is −ln p of the "
-                "right class; average over the members, then subtract −ln of the average probability.",
+                f"The first sentence has {wanted[0]:.4f}, not {found[0]:.4f}. A member's loss is −ln p of "
+                "the right class; average over the members, then subtract −ln of the average probability.",
             )
 
 
