@@ -88,7 +88,8 @@ def stacking(probabilities: Tensor, labels: Tensor, strength: float) -> Logistic
     Source: Wolpert, "Stacked generalization" (1992); of probabilities as features, Ting and Witten, "Issues
         in stacked generalization" (1999).
     """
-    return LogisticRegression(C=strength, max_iter=5000).fit(log_features(probabilities), labels.numpy())
+    stacker = LogisticRegression(C=strength, solver="newton-cholesky")  # few features: exact in a few steps
+    return stacker.fit(log_features(probabilities), labels.numpy())
 
 
 def stacked(stacker: LogisticRegression, probabilities: Tensor) -> Tensor:

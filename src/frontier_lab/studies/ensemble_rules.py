@@ -28,6 +28,8 @@ STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 FOLDS = 5
 
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+Trio = tuple[int, int, int]
+"""Seeds of three models, one of each class."""
 
 
 def grouped(read: Read) -> Folds:
@@ -53,10 +55,9 @@ def strength(models: Tensor, read: Read) -> float:
     return STRENGTHS[int(np.argmin(losses))]
 
 
-def fitted(fit: Tensor, new: Tensor) -> Tensor:
+def fitted(fit: Tensor, new: Tensor, strength: float) -> Tensor:
     """Probabilities on ``test`` by stacking fitted on ``stack``: ``[M, N, 6]`` of each, to ``[N', 6]``."""
-    stack = read("stack")
-    return voting.stacked(voting.stacking(fit, stack.labels, strength(fit, stack)), new)
+    return voting.stacked(voting.stacking(fit, read("stack").labels, strength), new)
 
 
 def tempered(fit: Tensor, new: Tensor) -> Tensor:
@@ -65,17 +66,33 @@ def tempered(fit: Tensor, new: Tensor) -> Tensor:
     return voting.tempered(new, voting.temperature(fit, stack.labels, stack.chapters))
 
 
-def combined(seed: int) -> dict[str, Tensor]:
-    """What each rule makes of one seed's three models on ``test``, ``[N, 6]``; of a vote one for its choice.
+def trio(part: Held, seeds: Trio) -> Tensor:
+    """One model of each class, ``[3, N, 6]``: of each class the one with its seed."""
+    return read(part).probabilities[range(len(NAMES)), seeds]
+
+
+def combined(seeds: Trio, strengths: tuple[float, float, float] | None = None) -> dict[str, Tensor]:
+    """What each rule makes of a trio on ``test``, ``[N, 6]``; of a vote one for its choice.
 
     ``recalibrated`` is stacking of a single model, or of the average: what that gains, stacking does not gain
     by combining.
+
+    Args:
+        seeds: of the trio's models, in the order of ``NAMES``.
+        strengths: of stacking, of the recalibrated best model, and of the recalibrated average; without them
+            ``strength`` chooses each on ``stack``.
     """
-    fit, new = read("stack").of_seed(seed), read("test").of_seed(seed)
-    one = NAMES.index(best(seed))
+    stack, fit, new = read("stack"), trio("stack", seeds), trio("test", seeds)
+    one = max(range(len(NAMES)), key=lambda at: stack.accuracy(fit[at].argmax(-1)))
     weights = torch.tensor(PRINTED_WEIGHTS)[:, None, None]
     mean_fit, mean = voting.average(fit), voting.average(new)
     majority = torch.nn.functional.one_hot(voting.majority_vote(new), new.shape[-1]).float()
+    stacked = {
+        "stacking": (fit, new),
+        "best, recalibrated": (fit[one][None], new[one][None]),
+        "average, recalibrated": (mean_fit[None], mean[None]),
+    }
+    chosen = strengths or [strength(models, stack) for models, _ in stacked.values()]
     return {
         **dict(zip(NAMES, new, strict=True)),
         "best": new[one],
@@ -83,9 +100,7 @@ def combined(seed: int) -> dict[str, Tensor]:
         "log average": voting.log_average(new),
         "majority": majority,
         "printed weights": (new.clamp(min=voting.FLOOR).log() * weights).sum(0).softmax(-1),
-        "stacking": fitted(fit, new),
-        "best, recalibrated": fitted(fit[one][None], new[one][None]),
-        "average, recalibrated": fitted(mean_fit[None], mean[None]),
+        **{rule: fitted(*pair, each) for (rule, pair), each in zip(stacked.items(), chosen, strict=True)},
         "best, tempered": tempered(fit[one], new[one]),
         "average, tempered": tempered(mean_fit, mean),
         "log average, tempered": tempered(voting.log_average(fit), voting.log_average(new)),
@@ -157,7 +172,7 @@ def lines() -> Iterator[str]:
     """The table of the rules, seed by seed, with intervals over chapters."""
     test, stack = read("test"), read("stack")
     for seed in SEEDS:
-        found = combined(seed)
+        found = combined((seed, seed, seed))
         models = test.of_seed(seed)
         right = {rule: (each.argmax(-1) == test.labels).double() for rule, each in found.items()}
         right["mean member"] = torch.stack([right[name] for name in NAMES]).mean(0)

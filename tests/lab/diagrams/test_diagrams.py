@@ -17,9 +17,10 @@ from frontier_widgets.attention_masks import Pattern, visible
 
 from frontier_lab.diagrams.alibi import fraction, penalties
 from frontier_lab.diagrams.canvas import WIDEST
+from frontier_lab.diagrams.ensembles import Member, vote_and_average
 from frontier_lab.diagrams.lettering import width
-from frontier_lab.diagrams.model_merging import Pair, two_sums
 from frontier_lab.diagrams.lora_composition import products
+from frontier_lab.diagrams.model_merging import Pair, two_sums
 from frontier_lab.diagrams.position_interpolation import clocks
 from frontier_lab.diagrams.rag import pipeline
 from frontier_lab.diagrams.sparse_attention import paths, shortest
@@ -42,6 +43,8 @@ def sums() -> Drawing:
     )
 
 
+KISH = "Concerning Kish: the son of Kish was Jerahmeel."
+VOTERS = (Member("BERT", 0.55, 0.17), Member("RoBERTa", 0.30, 0.25), Member("DistilBERT", 0.12, 0.74))
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
@@ -49,6 +52,7 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),
     "1-model-merging": sums,
     "2-lora-composition": products,
+    "3-ensembles": lambda: vote_and_average(sentence=KISH, wrong="律法", right="历史", members=VOTERS),
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -302,3 +306,27 @@ def test_the_tables_have_every_product_that_is_summed_and_no_other(adapters: int
 def test_a_table_that_no_phone_shows_is_refused(adapters: int) -> None:
     with pytest.raises(ValueError, match="adapters"):
         products(adapters=adapters)
+
+
+def test_the_vote_goes_to_the_wrong_group_and_the_average_to_the_right_one() -> None:
+    words = said(DRAWN["3-ensembles"]())
+    wrong, right = (np.mean([getattr(m, name) for m in VOTERS]) for name in ("wrong", "right"))
+    assert {f"{wrong:.2f}", f"{right:.2f}", "投票：2 比 1，律法"} <= set(words)
+    losses = [-np.log(m.right) for m in VOTERS]
+    assert f"损失的平均 {np.mean(losses):.2f}" in words
+    assert f"平均后的损失 {-np.log(right):.2f}" in words
+    assert -np.log(right) < np.mean(losses)
+
+
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        (VOTERS[:2], "wanted one of three"),
+        ((VOTERS[2], *VOTERS[1:]), "wanted one of three"),
+        ((*VOTERS[:2], Member("DistilBERT", 0.4, 0.41)), "wanted the right higher"),
+        ((Member("BERT", 0.3, 0.05), *VOTERS[1:]), "wanted a loss under 2.2 nats"),
+    ],
+)
+def test_classifiers_that_do_not_show_it_are_refused(members: tuple[Member, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        vote_and_average(sentence=KISH, wrong="律法", right="历史", members=members)

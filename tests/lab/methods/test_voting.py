@@ -152,3 +152,20 @@ def test_the_nll_of_an_impossible_label_is_that_of_the_floor() -> None:
     found = voting.nll(torch.tensor([[[0.0, 1.0]], [[0.25, 0.75]]]), torch.tensor([0]))
     assert found.shape == (2, 1)
     assert found.flatten().tolist() == pytest.approx([-math.log(voting.FLOOR), math.log(4)])
+
+
+@pytest.mark.parametrize("strength", [0.01, 1.0])
+def test_stacking_is_at_the_minimum_of_its_penalised_loss(strength: float) -> None:
+    generator = torch.Generator().manual_seed(4)
+    probabilities = (2 * torch.randn(3, 80, 4, generator=generator)).softmax(-1)
+    labels = torch.randint(4, (80,), generator=generator)
+    stacker = voting.stacking(probabilities, labels, strength)
+    features = torch.from_numpy(voting.log_features(probabilities))
+    weights, biases = (
+        torch.from_numpy(each).requires_grad_() for each in (stacker.coef_, stacker.intercept_)
+    )
+    fit = torch.nn.functional.cross_entropy(features @ weights.T + biases, labels, reduction="sum")
+    (strength * fit + weights.square().sum() / 2).backward()
+    for each in (weights, biases):
+        assert each.grad is not None
+        assert each.grad.abs().max() < 1e-2 * max(1.0, strength)

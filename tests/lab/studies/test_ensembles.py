@@ -94,7 +94,7 @@ def test_with_its_own_tokenizer_a_classifier_has_the_accuracy_of_the_manifest(se
         if name == ensembles.best():
             start = STORED["soup"][seed]["start"]["accuracy"]
             assert np.mean(start) == pytest.approx(own, abs=2e-3)
-    rules = ensemble_rules.combined(seed)
+    rules = ensemble_rules.combined((seed, seed, seed), strengths=(0.03, 0.03, 0.03))
     assert TEST.accuracy(rules["average"].argmax(-1)) == pytest.approx(
         FINDINGS["accuracy"]["soft voting"][seed], abs=2e-3
     )
@@ -152,3 +152,16 @@ def test_subsets_are_all_of_them_and_their_members_are_their_own_average() -> No
         if len(members) == 1:
             assert scores["accuracy"] == scores["members' accuracy"] == scores["majority"]
         assert scores["nll"] <= scores["members' nll"] + 1e-6
+
+
+def test_a_trio_has_of_each_class_the_model_with_its_seed() -> None:
+    seeds = (2, 0, 1)
+    models = ensemble_rules.trio("test", seeds)
+    for at, (one, seed) in enumerate(zip(models, seeds, strict=True)):
+        assert torch.equal(one, TEST.of_seed(seed)[at])
+    rules = ensemble_rules.combined(seeds, strengths=(0.03, 0.03, 0.03))
+    assert torch.equal(rules["average"], models.mean(0))
+    assert torch.equal(rules["majority"].argmax(-1), voting.majority_vote(models))
+    fit = ensemble_rules.trio("stack", seeds)
+    best = max(range(3), key=lambda at: READ["stack"].accuracy(fit[at].argmax(-1)))
+    assert torch.equal(rules["best"], models[best])
