@@ -12,6 +12,7 @@ from . import attention_visualization as attention_visualization
 from . import causal_interventions as causal_interventions
 from . import interpretability as interpretability
 from . import long_sequences as long_sequences
+from . import merged_pair as merged_pair
 from . import mixture_of_experts as mixture_of_experts
 from . import position_interpolation as position_interpolation
 from . import probing as probing
