@@ -49,6 +49,9 @@ ORDERS = ("numbers first", "letters first")
 NEEDS_BOTH = 400
 """Prompts of each order."""
 
+STARTS = ("base", *PAIR, "both at once", "sum")
+"""What is taught prompts that need both."""
+
 POOL = 3000
 """Examples of each order that a fine-tune on them is trained on."""
 
@@ -61,11 +64,12 @@ def vectors(of: Trained) -> list[dict[str, Tensor]]:
 def ways(of: Trained) -> dict[str, Callable[[float], State]]:
     """How the two are merged, at a place from 0 (sums) to 1 (letters) or, for ``sum``, with a coefficient."""
     one, other = (of.tuned[task][KEPT[0]] for task in PAIR)
+    first, second = vectors(of)
     return {
         "lerp": lambda t: rules.linear([one, other], [1 - t, t]),
         "slerp": partial(rules.slerp, one, other),
-        "nuslerp": partial(rules.nuslerp, of.base, *vectors(of)),
-        "sum": partial(rules.add, of.base, vectors(of)),
+        "nuslerp": partial(rules.nuslerp, of.base, first, second),
+        "sum": partial(rules.add, of.base, [first, second]),
     }
 
 
@@ -212,12 +216,11 @@ def option_grades(model: nn.Module, task: str, option: str, part: Part = "test")
 
 
 def both(of: Trained) -> dict[str, Any]:
-    """Prompts that need both: by order ``exact``, ``loss`` and ``halves`` of each model, and once taught."""
-    found: dict[str, Any] = {}
-    for name, state in (models(of) | {"both at once": at_once(of)}).items():
-        found[name] = _both_row(load(of.model, state))
-    for start in ("base", "sum"):
-        for step, state in taught(of, models(of)[start], start).items():
+    """Prompts that need both: ``both``, ``both loss``, ``halves`` by order, of each model and once taught."""
+    known = models(of) | {"both at once": at_once(of)}
+    found: dict[str, Any] = {name: _both_row(load(of.model, state)) for name, state in known.items()}
+    for start in STARTS:
+        for step, state in taught(of, known[start], start.replace(" ", "-")).items():
             found[f"{start}, taught {step} steps"] = _both_row(load(of.model, state)) | row(of.model, PAIR)
     return found
 
