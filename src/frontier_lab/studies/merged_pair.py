@@ -49,7 +49,10 @@ ORDERS = ("numbers first", "letters first")
 NEEDS_BOTH = 400
 """Prompts of each order."""
 
-STARTS = ("base", *PAIR, "both at once", "sum")
+LONGER = 2 * KEPT[0]
+"""Steps of an expert that was trained as long as the two that are merged, together."""
+
+STARTS = ("base", *PAIR, f"{PAIR[0]}, {LONGER} steps", "both at once", "sum")
 """What is taught prompts that need both."""
 
 POOL = 3000
@@ -217,10 +220,11 @@ def option_grades(model: nn.Module, task: str, option: str, part: Part = "test")
 
 def both(of: Trained) -> dict[str, Any]:
     """Prompts that need both: ``both``, ``both loss``, ``halves`` by order, of each model and once taught."""
-    known = models(of) | {"both at once": at_once(of)}
+    longer = {f"{PAIR[0]}, {LONGER} steps": of.tuned[PAIR[0]][LONGER]}
+    known = models(of) | {"both at once": at_once(of)} | longer
     found: dict[str, Any] = {name: _both_row(load(of.model, state)) for name, state in known.items()}
     for start in STARTS:
-        for step, state in taught(of, known[start], start.replace(" ", "-")).items():
+        for step, state in taught(of, known[start], start.replace(",", "").replace(" ", "-")).items():
             found[f"{start}, taught {step} steps"] = _both_row(load(of.model, state)) | row(of.model, PAIR)
     return found
 

@@ -18,6 +18,7 @@ from frontier_widgets.attention_masks import Pattern, visible
 from frontier_lab.diagrams.alibi import fraction, penalties
 from frontier_lab.diagrams.canvas import WIDEST
 from frontier_lab.diagrams.lettering import width
+from frontier_lab.diagrams.merged_pair import asked
 from frontier_lab.diagrams.position_interpolation import clocks
 from frontier_lab.diagrams.rag import pipeline
 from frontier_lab.diagrams.sparse_attention import paths, shortest
@@ -26,14 +27,23 @@ from frontier_lab.zoo import bloom, llama
 from frontier_lab.zoo.families.short_context import CONTEXT
 
 ROOT = Path(__file__).resolve().parents[3]
-SECTION = "28-1-long-context"
 SVG = "{http://www.w3.org/2000/svg}"
 HAN = re.compile(r"[\u3400-\u9fff]")
+PROMPTS = ("26 46 =", "f w g o =", "26 46 f w g o =")
+ANSWERS = ("27", "f g o w", "27 f g o w")
+SAID = {
+    "算术专家": ("27", "g x h p", "d f4"),
+    "字母专家": ("46", "f g o w", "g g"),
+    "合并后": ("27", "f g o w", "f g4"),
+}
+"""What 28.7.2 shows: the committed models' own answers."""
+
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
     "3-sparse-attention": paths,
     "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),
+    "2-model-merging": lambda: asked(PROMPTS, ANSWERS, SAID),
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -52,13 +62,15 @@ def texts(drawing: Drawing) -> Iterator[ElementTree.Element]:
 @cache
 def english(page: str) -> dict[str, str]:
     """The page's catalogue."""
-    file = ROOT / "site" / "locale" / "en" / "LC_MESSAGES" / SECTION / f"{page}.po"
+    (file,) = (ROOT / "site" / "locale" / "en" / "LC_MESSAGES").glob(f"*/{page}.po")
     with file.open("rb") as stream:
         return {str(message.id): str(message.string) for message in read_po(stream) if message.id}
 
 
 def is_on_its_page(page: str) -> bool:
-    return "frontier_lab.diagrams" in (ROOT / "book" / SECTION / f"{page}.ipynb").read_text("utf8")
+    return any(
+        "frontier_lab.diagrams" in file.read_text("utf8") for file in (ROOT / "book").glob(f"*/{page}.ipynb")
+    )
 
 
 def span(text: ElementTree.Element, words: str) -> tuple[float, float, float, float]:
@@ -222,3 +234,49 @@ def test_the_two_ways_to_an_answer_differ_in_the_passage_alone() -> None:
     )
     differing = [pair for pair in zip(true, false, strict=True) if pair[0] != pair[1]]
     assert len(differing) == 2  # the title, and what enters the library
+
+
+def test_what_the_models_say_is_in_their_columns_and_marked_right_or_wrong() -> None:
+    (panel,) = panels(DRAWN["2-model-merging"]())
+    boxes = [box for box in panel.iter(f"{SVG}rect") if float(box.attrib["height"]) > 20]
+    filled = [box.attrib["fill"] != "none" for box in boxes]
+    assert filled == [SAID[name][row] == ANSWERS[row] for row in range(3) for name in SAID]
+    assert sum(filled) == 4
+    drawing = DRAWN["2-model-merging"]()
+    assert "各答对 1、1、2 道" in drawing.zh
+    assert "They answer 1, 1, 2 of them right" in drawing.en
+
+
+def test_the_answers_that_are_drawn_are_those_of_the_committed_models() -> None:
+    from transformers import AutoTokenizer
+
+    from frontier_lab import hub
+    from frontier_lab.methods import merging
+    from frontier_lab.zoo import merging as recipe
+
+    ids = ("tuned-llama-base", "math-tuned-llama", "code-tuned-llama")
+    tokenizer = AutoTokenizer.from_pretrained(hub.path(ids[0]))
+    model = hub.load(hub.path(ids[0]))
+    base, *experts = (recipe.state(hub.load(hub.path(name))) for name in ids)
+    merged = merging.add(base, [merging.task_vector(base, expert) for expert in experts], 1.0)
+    for weights, answers in zip((*experts, merged), SAID.values(), strict=True):
+        recipe.load(model, weights)
+        for prompt, answer in zip(PROMPTS, answers, strict=True):
+            asked_for = tokenizer(prompt, return_tensors="pt")
+            out = model.generate(**asked_for, max_new_tokens=12, do_sample=False, pad_token_id=0)
+            said = tokenizer.decode(out[0, asked_for.input_ids.shape[1] :], skip_special_tokens=True)
+            assert said.strip() == answer
+
+
+@pytest.mark.parametrize(
+    ("prompts", "names", "complaint"),
+    [
+        (PROMPTS[:2], ("算术专家", "字母专家", "合并后"), "wanted three"),
+        (PROMPTS, ("算术专家", "合并后", "字母专家"), "said: got 算术专家, 合并后, 字母专家, wanted"),
+    ],
+)
+def test_answers_of_other_models_or_prompts_are_refused(
+    prompts: tuple[str, ...], names: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        asked(prompts, ANSWERS, {name: SAID[name] for name in names})
