@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from frontier_lab.diagrams.canvas import KNOWN, SMALL, STRANGE, WIDEST, Panel, diagram
 from frontier_lab.plots import Drawing
 
-GAP = 11.0
-WIDE = (WIDEST - 2 * GAP) / 3
+EDGE = 2.0
+GAP = 9.0
+WIDE = (WIDEST - 2 * EDGE - 2 * GAP) / 3
 """Of a box: three stand beside each other."""
 HIGH = 34.0
 STEP = 74.0
@@ -32,20 +33,17 @@ def asked(prompts: Sequence[str], wanted: Sequence[str], said: Mapping[str, Sequ
     counts = {len(prompts), len(wanted), *(len(answers) for answers in said.values())}
     if counts != {3}:
         raise ValueError(f"prompts, wanted, said: got {sorted(counts)} of a kind, wanted three")
-    panel = Panel(WIDEST, 34 + 3 * STEP + 24)
+    panel = Panel(WIDEST, 34 + 3 * STEP)
     for column, name in enumerate(NAMES):
-        panel.label(column * (WIDE + GAP) + WIDE / 2, 18, name, bold=True, room=WIDE)
+        panel.label(EDGE + column * (WIDE + GAP) + WIDE / 2, 18, name, bold=True, room=WIDE)
     for row, (prompt, answer) in enumerate(zip(prompts, wanted, strict=True)):
         top = 34 + row * STEP
-        panel.label(2, top + 20, prompt, anchor="start", room=WIDEST / 2)
-        panel.label(WIDEST - 2, top + 20, f"应答 {answer}", size=SMALL, anchor="end", soft=True, room=150)
+        panel.label(EDGE, top + 20, prompt, anchor="start", room=WIDEST / 2)
+        panel.label(WIDEST - EDGE, top + 20, f"应答 {answer}", size=SMALL, anchor="end", soft=True, room=150)
         for column, answers in enumerate(said.values()):
-            tone = KNOWN if answers[row] == answer else STRANGE
-            left = column * (WIDE + GAP)
-            panel.box(left, top + 30, WIDE, HIGH, answers[row], tone=tone, filled=tone is KNOWN)
-    base = 34 + 3 * STEP + 14
-    panel.swatch(2, base, KNOWN, "答对", room=110)
-    panel.swatch(WIDE + GAP, base, STRANGE, "答错", room=110)
+            hit = answers[row] == answer
+            left, words = EDGE + column * (WIDE + GAP), f"{'✓' if hit else '✗'} {answers[row]}"
+            panel.box(left, top + 30, WIDE, HIGH, words, tone=KNOWN if hit else STRANGE, filled=hit)
     right = {name: [a == w for a, w in zip(answers, wanted, strict=True)] for name, answers in said.items()}
     listed = [f"{name}答 {'、'.join(answers)}" for name, answers in said.items()]
     english = dict(zip(NAMES, ("the sums expert", "the letters expert", "the merged model"), strict=True))
