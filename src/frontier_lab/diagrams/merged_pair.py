@@ -35,7 +35,7 @@ def asked(prompts: Sequence[str], wanted: Sequence[str], said: Mapping[str, Sequ
         raise ValueError(f"prompts, wanted, said: got {sorted(counts)} of a kind, wanted three")
     panel = Panel(WIDEST, 34 + 3 * STEP)
     for column, name in enumerate(NAMES):
-        panel.label(EDGE + column * (WIDE + GAP) + WIDE / 2, 18, name, bold=True, room=WIDE)
+        panel.label(EDGE + column * (WIDE + GAP) + WIDE / 2, 18, name, bold=True, room=WIDE + GAP)
     for row, (prompt, answer) in enumerate(zip(prompts, wanted, strict=True)):
         top = 34 + row * STEP
         panel.label(EDGE, top + 20, prompt, anchor="start", room=WIDEST / 2)
