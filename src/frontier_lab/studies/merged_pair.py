@@ -1,9 +1,11 @@
-"""Two fine-tunes merged into one, with three seeds: what it answers, what it lost, and what needs both.
+"""Two fine-tunes merged into one, with three seeds: what it answers, what it lost, and joined prompts.
 
 The case of 28.7.2. Models are those of ``studies.merging``: a base, one fine-tune of it on sums and one on
 letters, after ``KEPT[0]`` steps. The line between the two is measured at ``PLACES`` by three rules; for the
 comparison of rules the place, or the coefficient, is chosen on the validation part, eleven settings each.
-A prompt that needs both is two numbers and some letters behind one ``=``; nothing was trained on it.
+A prompt that needs both is two numbers and some letters behind one ``=``; nothing was trained on it. Nor was
+anything on the controls of its form, which need one skill only, and asking for the two parts one by one tells
+what is missing: the skills or the form.
 ``python -m frontier_lab.studies.merged_pair src/frontier_lab/studies/merged_pair.json`` measures all of it
 and goes on after a kill: five minutes a seed, most of them for the base and its fine-tunes, if they are not
 there yet.
@@ -28,9 +30,9 @@ from frontier_lab.methods import merging as rules
 from frontier_lab.methods.merging import State
 from frontier_lab.storage import results
 from frontier_lab.storage.files import write_json
-from frontier_lab.studies.merging import Row, Trained, base_model, row, trained, validation_loss, work
+from frontier_lab.studies.merging import Row, Trained, base_model, trained, validation_loss, work
 from frontier_lab.texts import task_families
-from frontier_lab.texts.prompt_tasks import Example, Graded, Part, encode, graded
+from frontier_lab.texts.prompt_tasks import LETTERS, Example, Graded, Part, encode, graded
 from frontier_lab.texts.task_families import TASKS
 from frontier_lab.zoo import merging as recipe
 from frontier_lab.zoo.merging import KEPT, TEST, TUNING, load
@@ -49,11 +51,14 @@ ORDERS = ("numbers first", "letters first")
 NEEDS_BOTH = 400
 """Prompts of each order."""
 
-LONGER = 2 * KEPT[0]
-"""Steps of an expert that was trained as long as the two that are merged, together."""
+FORMS = ("two sums", "five letters")
+"""Prompts of a form that nothing was trained on either, though one skill is enough for them."""
 
-STARTS = ("base", *PAIR, f"{PAIR[0]}, {LONGER} steps", "both at once", "sum")
-"""What is taught prompts that need both."""
+MOVES = 3
+"""Random directions that a base is moved in."""
+
+SHIFT = 7
+"""How much later the second sum of two comes."""
 
 POOL = 3000
 """Examples of each order that a fine-tune on them is trained on."""
@@ -119,16 +124,50 @@ def both_grades(model: nn.Module, order: str) -> Graded:
     return graded(model, *encode(recipe.tokenizer_once(), needing_both(order)))
 
 
-def halves(model: nn.Module, order: str) -> list[float]:
-    """Shares of the prompts that need both to which a model gives the sum alone, and the letters alone."""
-    tokenizer = recipe.tokenizer_once()
-    numbers, letters = (task_families.distinct(task, "test", TEST[task]) for task in PAIR)
-    prompts = needing_both(order)
-    found = []
-    for half in (numbers, letters):
-        alone = [Example(p.prompt, half[i % len(half)].answer) for i, p in enumerate(prompts)]
-        found.append(round(graded(model, *encode(tokenizer, alone)).exact, 4))
-    return found
+@functools.cache
+def unseen(form: str) -> tuple[Example, ...]:
+    """Prompts in one of ``FORMS``, made of the test part's: a sum and a later one, or a letter more to sort.
+
+    Raises:
+        ValueError: ``form`` is not one of ``FORMS``.
+    """
+    if form not in FORMS:
+        raise ValueError(f"form: got {form!r}, wanted one of {', '.join(FORMS)}")
+    if form == FORMS[0]:
+        sums = task_families.distinct(PAIR[0], "test", TEST[PAIR[0]])
+        later = sums[SHIFT:] + sums[:SHIFT]
+        return tuple(
+            Example(f"{one.prompt.removesuffix(' =')} {two.prompt}", one.answer + two.answer)
+            for one, two in zip(sums, later, strict=True)
+        )
+    found: dict[str, Example] = {}
+    for four in task_families.distinct(PAIR[1], "test", TEST[PAIR[1]]):
+        letters = four.prompt.removesuffix(" =").split()
+        if len(letters) == 4:
+            five = [*letters, LETTERS[len(found) % len(LETTERS)]]
+            prompt = " ".join([*five, "="])
+            found[prompt] = Example(prompt, "".join(f" {letter}" for letter in sorted(five)))
+    return tuple(found.values())
+
+
+def form_share(model: nn.Module, form: str) -> float:
+    """Share of ``unseen`` that a model answers right."""
+    return round(graded(model, *encode(recipe.tokenizer_once(), unseen(form))).exact, 4)
+
+
+def apart(numbers: nn.Module | Tensor, letters: nn.Module | Tensor) -> float:
+    """Share of ``needing_both`` that is right if the two parts are asked one by one and the answers joined.
+
+    Args:
+        numbers: who is asked for the sum, or whether each held-out sum was answered right.
+        letters: who is asked for the letters, or the same of them.
+    """
+    first, second = (
+        who if isinstance(who, Tensor) else graded(who, *recipe.held_out(task, "test")).right
+        for who, task in zip((numbers, letters), PAIR, strict=True)
+    )
+    at = torch.arange(NEEDS_BOTH)
+    return round((first[at % len(first)] & second[at]).float().mean().item(), 4)
 
 
 @functools.cache
@@ -140,11 +179,10 @@ def _pool() -> tuple[Tensor, Tensor]:
     return encode(recipe.tokenizer_once(), examples)
 
 
-def taught(of: Trained, start: State, run: str) -> dict[int, State]:
-    """A fine-tune on prompts that need both, from some weights: as long as the experts', a batch as large."""
+def taught(of: Trained) -> dict[int, State]:
+    """A fine-tune of the base on prompts that need both: as long as the experts', a batch as large."""
     model: PreTrainedModel = copy.deepcopy(base_model(of.seed)).train()
-    load(model, start)
-    folder = work() / f"llama-both-{run}-{of.seed}"
+    folder = work() / f"llama-both-base-{of.seed}"
     kept: dict[int, State] = {}
 
     def loss(model: nn.Module, step: int) -> Tensor:
@@ -218,14 +256,41 @@ def option_grades(model: nn.Module, task: str, option: str, part: Part = "test")
     return graded(model, *encode(recipe.tokenizer_once(), examples))
 
 
+def moved(base: State, end: State, seed: int) -> State:
+    """A base moved in a random direction, every tensor as far as it is to ``end``."""
+    generator = torch.Generator().manual_seed(seed)
+    steps = {name: torch.randn(start.shape, generator=generator) for name, start in base.items()}
+    return {name: x + steps[name] * (end[name] - x).norm() / steps[name].norm() for name, x in base.items()}
+
+
+def moves(of: Trained) -> list[dict[str, Any]]:
+    """Random moves as long as the sum's: a row, and the shares of ``options`` for the control."""
+    whole = models(of)["sum"]
+    found = []
+    for seed in range(MOVES):
+        state = moved(of.base, whole, seed)
+        shares = option_shares(load(of.model, state))[CONTROL]
+        found.append({**of.row(state), CONTROL: shares})
+    return found
+
+
 def both(of: Trained) -> dict[str, Any]:
-    """Prompts that need both: ``both``, ``both loss``, ``halves`` by order, of each model and once taught."""
-    longer = {f"{PAIR[0]}, {LONGER} steps": of.tuned[PAIR[0]][LONGER]}
-    known = models(of) | {"both at once": at_once(of)} | longer
-    found: dict[str, Any] = {name: _both_row(load(of.model, state)) for name, state in known.items()}
-    for start in STARTS:
-        for step, state in taught(of, known[start], start.replace(",", "").replace(" ", "-")).items():
-            found[f"{start}, taught {step} steps"] = _both_row(load(of.model, state)) | row(of.model, PAIR)
+    """Prompts that need both and their controls, of each model.
+
+    ``both`` and ``both loss`` by order, ``forms`` by form, and ``apart``; ``routed`` is ``apart`` with the
+    sum asked of one expert and the letters of the other. The base is also taught such prompts.
+    """
+    found: dict[str, Any] = {}
+    for name, state in (models(of) | {"both at once": at_once(of)}).items():
+        model = load(of.model, state)
+        forms = {form: form_share(model, form) for form in FORMS}
+        found[name] = _both_row(model) | {"forms": forms, "apart": apart(model, model)}
+    one, other = (
+        graded(load(of.model, of.tuned[task][KEPT[0]]), *recipe.held_out(task, "test")).right for task in PAIR
+    )
+    found["routed"] = {"apart": apart(one, other)}
+    for step, state in taught(of).items():
+        found[f"base, taught {step} steps"] = _both_row(load(of.model, state))
     return found
 
 
@@ -234,7 +299,6 @@ def _both_row(model: nn.Module) -> dict[str, Any]:
     return {
         "both": [round(grade.exact, 4) for grade in grades],
         "both loss": [round(grade.token_loss, 4) for grade in grades],
-        "halves": [halves(model, order) for order in ORDERS],
     }
 
 
@@ -243,6 +307,7 @@ PARTS: Mapping[str, Callable[[Trained], Any]] = {
     "line": line,
     "chosen": chosen,
     "options": options,
+    "moves": moves,
     "both": both,
 }
 
