@@ -18,7 +18,14 @@ from sentences import Block, Mark, Sentence, blocks, sentences
 from frontier_lab.claims import ledger
 from frontier_lab.claims.ledger import HAN, Cell, Record
 
-NOT_YET = ("28-2-efficient/", "28-4-interpretability/", "28-7-case-studies/", "appendix/")
+NOT_YET = (
+    "28-2-efficient/",
+    "28-4-interpretability/",
+    "28-7-case-studies/1-",
+    "28-7-case-studies/3-",
+    "28-7-case-studies/index",
+    "appendix/",
+)
 """Beginnings of pages whose prose is not yet bound to the ledger; what they mark is checked all the same."""
 
 ROLES = ("claim", "derived", "setting")

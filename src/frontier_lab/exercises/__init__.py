@@ -14,6 +14,7 @@ from . import ensembles as ensembles
 from . import interpretability as interpretability
 from . import long_sequences as long_sequences
 from . import lora_composition as lora_composition
+from . import merged_pair as merged_pair
 from . import mixture_of_experts as mixture_of_experts
 from . import model_merging as model_merging
 from . import position_interpolation as position_interpolation

@@ -282,20 +282,29 @@ def examples(
 
 
 @functools.cache
-def distinct(family: str, part: Part, most: int) -> tuple[Example, ...]:
-    """Different prompts of a part with the target's answer: ``most`` of them, or all where there are fewer.
+def distinct(family: str, part: Part, most: int, option: str = "") -> tuple[Example, ...]:
+    """Different prompts of a part with their answers: ``most`` of them, or all where there are fewer.
+
+    Args:
+        family: a name of ``FAMILIES`` or ``DISTINCT``.
+        part: prompts are shared out by ``prompt_tasks.part_of``.
+        most: how many at most.
+        option: which of the family's answers; by default its target. The prompts are the same.
 
     Raises:
-        ValueError: there is no such family.
+        ValueError: there is no such family, or it has no such option.
     """
     chosen = _family(family)
+    if (option or chosen.target) not in chosen.options:
+        raise ValueError(f"option: got {option!r}, wanted one of {', '.join(chosen.options)}")
+    answer = chosen.options[option or chosen.target]
     generator = np.random.default_rng((zlib.crc32(family.encode()), 3))
     found: dict[str, Example] = {}
     for _ in range(DRAWS):
         content = chosen.content(generator)
         prompt = chosen.prompt(content)
         if prompt not in found and part_of(prompt) == part:
-            found[prompt] = Example(prompt, chosen.options[chosen.target](content))
+            found[prompt] = Example(prompt, answer(content))
             if len(found) == most:
                 break
     return tuple(found.values())

@@ -20,6 +20,7 @@ from frontier_lab.diagrams.canvas import WIDEST
 from frontier_lab.diagrams.ensembles import Member, vote_and_average
 from frontier_lab.diagrams.lettering import width
 from frontier_lab.diagrams.lora_composition import products
+from frontier_lab.diagrams.merged_pair import asked
 from frontier_lab.diagrams.model_merging import Pair, two_sums
 from frontier_lab.diagrams.position_interpolation import clocks
 from frontier_lab.diagrams.rag import pipeline
@@ -45,6 +46,15 @@ def sums() -> Drawing:
 
 KISH = "Concerning Kish: the son of Kish was Jerahmeel."
 VOTERS = (Member("BERT", 0.55, 0.17), Member("RoBERTa", 0.30, 0.25), Member("DistilBERT", 0.12, 0.74))
+PROMPTS = ("26 46 =", "f w g o =", "26 46 f w g o =")
+ANSWERS = ("27", "f g o w", "27 f g o w")
+SAID = {
+    "算术专家": ("27", "g x h p", "d f4"),
+    "字母专家": ("46", "f g o w", "g g"),
+    "合并后": ("27", "f g o w", "f g4"),
+}
+"""What 28.7.2 shows: the committed models' own answers."""
+
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
@@ -53,6 +63,7 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-model-merging": sums,
     "2-lora-composition": products,
     "3-ensembles": lambda: vote_and_average(sentence=KISH, wrong="律法", right="历史", members=VOTERS),
+    "2-model-merging": lambda: asked(PROMPTS, ANSWERS, SAID),
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -330,3 +341,49 @@ def test_the_vote_goes_to_the_wrong_group_and_the_average_to_the_right_one() -> 
 def test_classifiers_that_do_not_show_it_are_refused(members: tuple[Member, ...], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         vote_and_average(sentence=KISH, wrong="律法", right="历史", members=members)
+
+
+def test_what_the_models_say_is_in_their_columns_and_marked_right_or_wrong() -> None:
+    (panel,) = panels(DRAWN["2-model-merging"]())
+    boxes = [box for box in panel.iter(f"{SVG}rect") if float(box.attrib["height"]) > 20]
+    filled = [box.attrib["fill"] != "none" for box in boxes]
+    assert filled == [SAID[name][row] == ANSWERS[row] for row in range(3) for name in SAID]
+    assert sum(filled) == 4
+    drawing = DRAWN["2-model-merging"]()
+    assert "各答对 1、1、2 道" in drawing.zh
+    assert "They answer 1, 1, 2 of them right" in drawing.en
+
+
+def test_the_answers_that_are_drawn_are_those_of_the_committed_models() -> None:
+    from transformers import AutoTokenizer
+
+    from frontier_lab import hub
+    from frontier_lab.methods import merging
+    from frontier_lab.zoo import merging as recipe
+
+    ids = ("tuned-llama-base", "math-tuned-llama", "code-tuned-llama")
+    tokenizer = AutoTokenizer.from_pretrained(hub.path(ids[0]))
+    model = hub.load(hub.path(ids[0]))
+    base, *experts = (recipe.state(hub.load(hub.path(name))) for name in ids)
+    merged = merging.add(base, [merging.task_vector(base, expert) for expert in experts], 1.0)
+    for weights, answers in zip((*experts, merged), SAID.values(), strict=True):
+        recipe.load(model, weights)
+        for prompt, answer in zip(PROMPTS, answers, strict=True):
+            asked_for = tokenizer(prompt, return_tensors="pt")
+            out = model.generate(**asked_for, max_new_tokens=12, do_sample=False, pad_token_id=0)
+            said = tokenizer.decode(out[0, asked_for.input_ids.shape[1] :], skip_special_tokens=True)
+            assert said.strip() == answer
+
+
+@pytest.mark.parametrize(
+    ("prompts", "names", "complaint"),
+    [
+        (PROMPTS[:2], ("算术专家", "字母专家", "合并后"), "wanted three"),
+        (PROMPTS, ("算术专家", "合并后", "字母专家"), "said: got 算术专家, 合并后, 字母专家, wanted"),
+    ],
+)
+def test_answers_of_other_models_or_prompts_are_refused(
+    prompts: tuple[str, ...], names: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        asked(prompts, ANSWERS, {name: SAID[name] for name in names})

@@ -48,6 +48,16 @@ def test_the_targets_are_right() -> None:
         assert example.answer.split() == example.prompt.split()[1:-1][::-1]
 
 
+def test_the_same_prompts_are_given_with_another_answer() -> None:
+    target = task_families.distinct("strings", "test", 30)
+    reversed_ = task_families.distinct("strings", "test", 30, "rev")
+    assert [example.prompt for example in target] == [example.prompt for example in reversed_]
+    for example in reversed_:
+        assert example.answer.split() == example.prompt.split()[:-1][::-1]
+    with pytest.raises(ValueError, match="option: got 'old', wanted one of sort, rev, up, next"):
+        task_families.distinct("strings", "test", 30, "old")
+
+
 def test_every_option_answers_another_way() -> None:
     said = {name: option((0, 0, 0, 1, 0)) for name, option in TASKS["style"].options.items()}
     assert said == {
