@@ -159,6 +159,8 @@ def without(vector: State, *parts: str) -> dict[str, Tensor]:
 def trim(vector: State, density: float) -> dict[str, Tensor]:
     """The largest entries of each tensor, ``density`` of them (rounded down, one at least); the rest is zero.
 
+    Which of equal entries at the cut stay is as in mergekit: weights stored in half precision have many.
+
     Raises:
         ValueError: ``density`` is not in (0, 1].
     """
@@ -167,7 +169,7 @@ def trim(vector: State, density: float) -> dict[str, Tensor]:
     trimmed = {}
     for name, tensor in vector.items():
         keep = max(1, int(density * tensor.numel()))
-        top = tensor.abs().flatten().topk(keep).indices
+        top = tensor.abs().flatten().argsort(descending=True)[:keep]
         flat = torch.zeros_like(tensor).flatten()
         flat[top] = tensor.flatten()[top]
         trimmed[name] = flat.reshape(tensor.shape)
@@ -187,7 +189,7 @@ def ties(vectors: Sequence[State], density: float) -> dict[str, Tensor]:
 
 def elect(vectors: Sequence[State], *, mean: bool = True) -> dict[str, Tensor]:
     """One task vector from several: in each entry the sign with the greater mass wins, and those that have it
-    are averaged; the last two steps of ``ties``.
+    are averaged; the last two steps of ``ties``. Where both have the same mass, plus wins, as in mergekit.
 
     Args:
         vectors: task vectors.
@@ -200,7 +202,7 @@ def elect(vectors: Sequence[State], *, mean: bool = True) -> dict[str, Tensor]:
     merged = {}
     for name in vectors[0]:
         stack = torch.stack([vector[name] for vector in vectors])
-        agree = (stack.sign() == stack.sum(0).sign()) & (stack != 0)
+        agree = torch.where(stack.sum(0) >= 0, stack > 0, stack < 0)
         total = (stack * agree).sum(0)
         merged[name] = total / agree.sum(0).clamp(min=1) if mean else total
     return merged

@@ -47,21 +47,16 @@ def parameters(model: torch.nn.Module) -> dict[str, Tensor]:
 class Models:
     """A base and three fine-tunes of it on disk, and what mergekit makes of them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        torch.manual_seed(0)
+    def __init__(self, folder: Path, base: State, tuned: dict[str, State]) -> None:
+        self.folder, self.base, self.tuned = folder, base, tuned
         model = tiny()
-        self.base = parameters(model)
-        model.save_pretrained(folder / "base")
-        self.tuned: dict[str, State] = {}
-        for name in NAMES:
+        for name, state in {"base": base, **tuned}.items():
             with torch.no_grad():
                 for key, parameter in model.named_parameters():
-                    parameter.copy_(self.base[key] + 0.05 * torch.randn(parameter.shape))
-            self.tuned[name] = parameters(model)
+                    parameter.copy_(state[key])
             model.save_pretrained(folder / name)
         # As mergekit computes them: taken elsewhere, an entry at TIES's cut may fall on the other side.
-        self.vectors = [merging.task_vector(self.base, state) for state in self.tuned.values()]
+        self.vectors = [merging.task_vector(base, state) for state in tuned.values()]
 
     def merge(
         self,
@@ -86,9 +81,17 @@ class Models:
         return parameters(hub.load(str(target)))
 
 
+def drawn() -> tuple[State, dict[str, State]]:
+    """A base and three fine-tunes of it, drawn at random."""
+    torch.manual_seed(0)
+    base = parameters(tiny())
+    tuned = {name: {k: t + 0.05 * torch.randn(t.shape) for k, t in base.items()} for name in NAMES}
+    return base, tuned
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    return Models(tmp_path_factory.mktemp("mergekit"))
+    return Models(tmp_path_factory.mktemp("mergekit"), *drawn())
 
 
 def assert_same(ours: State, theirs: State) -> None:
@@ -136,6 +139,22 @@ def test_ties(models: Models, density: float) -> None:
     ours = merging.add(models.base, [merging.ties(models.vectors, density)], 1.5)
     each = {"density": density, "weight": 1.0}
     assert_same(ours, models.merge("ties", each=each, normalize=True, **{"lambda": 1.5}))
+
+
+@pytest.mark.parametrize("density", [0.1, 0.2, 0.5, 1.0])
+def test_ties_of_entries_that_are_equal_or_cancel(tmp_path: Path, density: float) -> None:
+    base, tuned = drawn()
+    steps = [
+        {name: (64 * tensor).round() / 64 for name, tensor in s.items()} for s in (base, *tuned.values())
+    ]
+    coarse = Models(tmp_path, steps[0], dict(zip(NAMES, steps[1:], strict=True)))
+    entries = torch.stack([vector["model.embed_tokens.weight"] for vector in coarse.vectors])
+    balanced = (entries.sum(0) == 0) & (entries != 0).any(0)
+    assert len(entries.unique()) < 50
+    assert balanced.sum() > 10
+    ours = merging.add(coarse.base, [merging.ties(coarse.vectors, density)], 1.5)
+    each = {"density": density, "weight": 1.0}
+    assert_same(ours, coarse.merge("ties", each=each, normalize=True, **{"lambda": 1.5}))
 
 
 def test_model_stock(models: Models) -> None:
