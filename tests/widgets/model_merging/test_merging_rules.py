@@ -66,6 +66,16 @@ def test_ties_is_that_of_the_lab_on_weighted_vectors(density: float) -> None:
     check(merge(BASE, VECTORS, Merge(WEIGHTS, rule="ties", density=density)), wanted)
 
 
+def test_where_signs_balance_ties_takes_plus_as_the_lab_does() -> None:
+    vectors = [{"w": np.array([0.5, -0.25, 0, 0.5], np.float32) * sign} for sign in (1, -1)]
+    found = merge({"w": np.zeros(4, np.float32)}, vectors, Merge((1.0, 1.0), rule="ties", density=1.0))["w"]
+    assert (
+        found.tolist()
+        == [0.5, 0.25, 0, 0.5]
+        == merging.ties([tensors(v) for v in vectors], 1.0)["w"].tolist()
+    )
+
+
 @pytest.mark.parametrize("pair", [(0, 1), (2, 0)])
 def test_nuslerp_is_that_of_the_lab(pair: tuple[int, int]) -> None:
     how = Merge((0.3, 0.9, 0.6), rule="nuslerp", pair=pair)

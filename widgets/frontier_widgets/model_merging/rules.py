@@ -87,7 +87,7 @@ def largest(values: Values, density: float) -> NDArray[np.bool_]:
 
 def _elected(vectors: Sequence[Values]) -> Values:
     stack = np.stack(vectors)
-    agree = (np.sign(stack) == np.sign(stack.sum(0))) & (stack != 0)
+    agree = np.where(stack.sum(0) >= 0, stack > 0, stack < 0)
     found: Values = (stack * agree).sum(0) / np.maximum(agree.sum(0), 1)
     return found
 

@@ -80,11 +80,11 @@ function addElected(into: Added, weighted: Added[]): void {
   for (let i = 0; i < into.length; i++) {
     let mass = 0;
     for (const values of weighted) mass += values[i];
-    const sign = Math.sign(mass);
+    const sign = mass >= 0 ? 1 : -1;
     let sum = 0;
     let count = 0;
     for (const values of weighted)
-      if (values[i] !== 0 && Math.sign(values[i]) === sign) {
+      if (values[i] * sign > 0) {
         sum += values[i];
         count++;
       }

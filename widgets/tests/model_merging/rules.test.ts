@@ -59,6 +59,15 @@ it("of equal entries the first are the largest", () => {
   expect([...largest(new Float32Array(4), 0.5)]).toEqual([1, 1, 0, 0]);
 });
 
+it("takes plus where the signs of ties balance", () => {
+  const vectors = [1, -1].map((sign) => tensors({ w: [0.5, -0.25, 0, 0.5].map((value) => sign * value) }));
+  const base = tensors({ w: [0, 0, 0, 0] });
+  const into = emptyLike(base);
+  const how = { ...(rules[0].how as unknown as Merge), rule: "ties" as const, weights: [1, 1], density: 1 };
+  for (const _ of mergeInto(into, base, vectors, how));
+  expect([...into.get("w")!.values]).toEqual([0.5, 0.25, 0, 0.5]);
+});
+
 it("unpacks each row by its scale, and misses none", () => {
   const file: Tensors = new Map([
     ["a.w", { shape: [2, 2], values: Float32Array.of(1, -2, 3, 4) }],
