@@ -241,7 +241,7 @@ def test_room_is_kept_and_filled_when_the_figure_comes_near(open_page: Open, pag
         assert page.evaluate(top) == after, "what stands below the figure moved"
 
 
-@pytest.mark.parametrize("width", [980, 820, 640, 390])
+@pytest.mark.parametrize("width", [980, 820, 722, 640, 390])
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_room_is_what_the_figure_takes(open_page: Open, pages: str, language: str, width: int) -> None:
     page = open_page(pages, f"{language}.html", viewport={"width": width, "height": 700})

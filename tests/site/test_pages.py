@@ -106,6 +106,16 @@ TOO_WIDE = """(width) => {
         .concat(`the page is ${page.scrollWidth} px wide`);
 }"""
 
+OUTSIDE = """() => [...document.querySelectorAll(".fw-root")].flatMap((root) => {
+    const edge = root.getBoundingClientRect().right + 1;
+    const scrolls = (el) => ["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(el).overflowX);
+    const kept = (el) => el !== root && (scrolls(el) || kept(el.parentElement));
+    return [...root.querySelectorAll(":not(svg *)")]
+        .filter((el) => el.getBoundingClientRect().right > edge && !kept(el.parentElement))
+        .map((el) => `to ${el.getBoundingClientRect().right} px of ${edge}: ${el.outerHTML.slice(0, 200)}`);
+})"""
+"""What of a live figure stands beyond its edge, where the page's own edge may cut it unseen."""
+
 CUT_TEXTS = """() => [...document.querySelectorAll("figure.frontier-figure svg")].flatMap((drawing) => {
     const room = drawing.getBoundingClientRect();
     const spare = (box) => (box.height > box.width ? 4 : 1); // a turned line is set with space above it
@@ -269,6 +279,19 @@ def test_on_a_phone_from_disk_a_page_and_its_english_are_complete_quiet_light_na
         assert_complete(page, name)
     with subtests.test("no sideways scrolling"):
         assert_none(page.evaluate(TOO_WIDE, PHONE["width"]))
+
+
+@every_page
+def test_a_figure_keeps_within_its_edge(open_page: Callable[..., Any], file_root: str, name: str) -> None:
+    if not source(name).select(FIGURE):
+        return
+    page = open_page(file_root, name, viewport=PHONE)
+    for width in (PHONE["width"], 1200):
+        page.set_viewport_size({"width": width, "height": 800})
+        for figure in page.locator(".fw-root").all():
+            figure.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)  # what waits until it is near stands now
+        assert_none(page.evaluate(OUTSIDE))
 
 
 def test_a_visit_sees_what_is_wrong(open_page: Callable[..., Any], http_root: str) -> None:
