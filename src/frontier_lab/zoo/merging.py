@@ -1,7 +1,7 @@
 """A Llama-class base, fine-tunes and LoRA adapters of it that merge, and a base that does not merge with it.
 
-The base has learned every option of ``texts.task_families`` and does not know which a prompt asks for; a
-fine-tune, short and gentle, is told. Each is kept where its task vector is short (``KEPT[0]`` steps) and
+The base was shown every option of ``texts.task_families``, and no prompt says which it asks for; a fine-tune,
+short and gentle, is shown one. Each is kept where its task vector is short (``KEPT[0]`` steps) and
 where it is over-trained (``KEPT[1]``). The base of seed 1 is committed as well: a stranger, of the same
 recipe.
 """
