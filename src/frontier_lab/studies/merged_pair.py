@@ -1,8 +1,9 @@
 """Two fine-tunes merged into one, with three seeds: what it answers, what it lost, and joined prompts.
 
 The case of 28.7.2. Models are those of ``studies.merging``: a base, one fine-tune of it on sums and one on
-letters, after ``KEPT[0]`` steps. The line between the two is measured at ``PLACES`` by three rules; for the
-comparison of rules the place, or the coefficient, is chosen on the validation part, eleven settings each.
+letters, after ``KEPT[0]`` steps; the two merges that the page compares are made of those after ``KEPT[1]``
+as well. The line between the two is measured at ``PLACES`` by three rules; for the comparison of rules the
+place, or the coefficient, is chosen on the validation part, eleven settings each.
 A prompt that needs both is two numbers and some letters behind one ``=``; nothing was trained on it. Nor was
 anything on the controls of its form, which need one skill only, and asking for the two parts one by one tells
 what is missing: the skills or the form.
@@ -32,17 +33,13 @@ from frontier_lab.storage import results
 from frontier_lab.storage.files import write_json
 from frontier_lab.studies.merging import Row, Trained, base_model, trained, validation_loss, work
 from frontier_lab.texts import task_families
-from frontier_lab.texts.prompt_tasks import LETTERS, Example, Graded, Part, encode, graded
-from frontier_lab.texts.task_families import TASKS
+from frontier_lab.texts.prompt_tasks import LETTERS, Example, Graded, encode, graded
 from frontier_lab.zoo import merging as recipe
 from frontier_lab.zoo.merging import KEPT, TEST, TUNING, load
 from frontier_lab.zoo.training.loop import train
 from frontier_lab.zoo.training.recipe import SEEDS
 
 PAIR = ("arithmetic", "strings")
-CONTROL = "style"
-"""A task that neither was tuned on."""
-
 PLACES = tuple(round(at / 10, 1) for at in range(11))
 COEFFICIENTS = tuple(round(0.2 + at / 10, 1) for at in range(11))
 """What the sum of both vectors may be scaled by: as many as there are places."""
@@ -64,15 +61,15 @@ POOL = 3000
 """Examples of each order that a fine-tune on them is trained on."""
 
 
-def vectors(of: Trained) -> list[dict[str, Tensor]]:
-    """What each of the two fine-tunes added."""
-    return of.vectors(KEPT[0], PAIR)
+def ways(of: Trained, step: int = KEPT[0]) -> dict[str, Callable[[float], State]]:
+    """How the two are merged, at a place from 0 (sums) to 1 (letters) or, for ``sum``, with a coefficient.
 
-
-def ways(of: Trained) -> dict[str, Callable[[float], State]]:
-    """How the two are merged, at a place from 0 (sums) to 1 (letters) or, for ``sum``, with a coefficient."""
-    one, other = (of.tuned[task][KEPT[0]] for task in PAIR)
-    first, second = vectors(of)
+    Args:
+        of: the base and its fine-tunes.
+        step: of the fine-tunes, one of ``KEPT``.
+    """
+    one, other = (of.tuned[task][step] for task in PAIR)
+    first, second = of.vectors(step, PAIR)
     return {
         "lerp": lambda t: rules.linear([one, other], [1 - t, t]),
         "slerp": partial(rules.slerp, one, other),
@@ -95,6 +92,20 @@ def models(of: Trained) -> dict[str, State]:
         **{name: made[name](0.5) for name in ("lerp", "slerp", "nuslerp")},
         "sum": made["sum"](1.0),
     }
+
+
+def twins(task: str) -> Tensor:
+    """Which held-out prompts of a task are training prompts once their parts stand in another order; bool.
+
+    Training prompts are those that the base and the fine-tunes are shown examples of.
+    """
+    shown = {_parts(example) for mixed in (True, False) for example in recipe.pool(task, mixed=mixed)}
+    held_out = task_families.distinct(task, "test", TEST[task])
+    return torch.tensor([_parts(example) in shown for example in held_out])
+
+
+def _parts(example: Example) -> tuple[str, ...]:
+    return tuple(sorted(example.prompt.split()))
 
 
 # ---- prompts that need both --------------------------------------------------------------------------------
@@ -212,8 +223,10 @@ def taught(of: Trained) -> dict[int, State]:
 
 
 def line(of: Trained) -> dict[str, list[Row]]:
-    """Each way at each of its settings, on the two tasks and the control."""
-    return {way: [of.row(merge(setting)) for setting in settings(way)] for way, merge in ways(of).items()}
+    """Each way at each of its settings, on the two tasks."""
+    return {
+        way: [of.row(merge(setting), PAIR) for setting in settings(way)] for way, merge in ways(of).items()
+    }
 
 
 def chosen(of: Trained) -> dict[str, Row]:
@@ -221,7 +234,7 @@ def chosen(of: Trained) -> dict[str, Row]:
     found = {}
     for way, merge in ways(of).items():
         best = min(settings(way), key=lambda s: validation_loss(of, merge(s), PAIR))
-        found[way] = {"setting": best, **of.row(merge(best))}
+        found[way] = {"setting": best, **of.row(merge(best), PAIR)}
     return found
 
 
@@ -234,26 +247,17 @@ def at_once(of: Trained) -> State:
 def ends(of: Trained) -> dict[str, Row]:
     """The base, the two fine-tunes, and the one on both tasks."""
     weights = {"base": of.base, **{task: of.tuned[task][KEPT[0]] for task in PAIR}}
-    return {name: of.row(state) for name, state in (weights | {"both at once": at_once(of)}).items()}
+    return {name: of.row(state, PAIR) for name, state in (weights | {"both at once": at_once(of)}).items()}
 
 
-def options(of: Trained) -> dict[str, dict[str, list[float]]]:
-    """Shares of the prompts that get each of their family's answers, by model and task, in their order."""
-    return {name: option_shares(load(of.model, state)) for name, state in models(of).items()}
-
-
-def option_shares(model: nn.Module) -> dict[str, list[float]]:
-    """Of one model: by task, how often it gives each of the answers that the base was shown."""
+def longer(of: Trained) -> dict[str, Row]:
+    """The two fine-tunes after ``KEPT[1]`` steps, SLERP half-way between them, and the sum of both."""
+    made = ways(of, KEPT[1])
+    weights = {task: of.tuned[task][KEPT[1]] for task in PAIR}
     return {
-        task: [round(option_grades(model, task, option).exact, 4) for option in family.options]
-        for task, family in TASKS.items()
+        name: of.row(state, PAIR)
+        for name, state in (weights | {"slerp": made["slerp"](0.5), "sum": made["sum"](1.0)}).items()
     }
-
-
-def option_grades(model: nn.Module, task: str, option: str, part: Part = "test") -> Graded:
-    """Every prompt of a task, graded against one of its family's answers."""
-    examples = task_families.distinct(task, part, TEST[task], option)
-    return graded(model, *encode(recipe.tokenizer_once(), examples))
 
 
 def moved(base: State, end: State, seed: int) -> State:
@@ -263,15 +267,10 @@ def moved(base: State, end: State, seed: int) -> State:
     return {name: x + steps[name] * (end[name] - x).norm() / steps[name].norm() for name, x in base.items()}
 
 
-def moves(of: Trained) -> list[dict[str, Any]]:
-    """Random moves as long as the sum's: a row, and the shares of ``options`` for the control."""
+def moves(of: Trained) -> list[Row]:
+    """Random moves as long as the sum's."""
     whole = models(of)["sum"]
-    found = []
-    for seed in range(MOVES):
-        state = moved(of.base, whole, seed)
-        shares = option_shares(load(of.model, state))[CONTROL]
-        found.append({**of.row(state), CONTROL: shares})
-    return found
+    return [of.row(moved(of.base, whole, seed), PAIR) for seed in range(MOVES)]
 
 
 def both(of: Trained) -> dict[str, Any]:
@@ -306,7 +305,7 @@ PARTS: Mapping[str, Callable[[Trained], Any]] = {
     "ends": ends,
     "line": line,
     "chosen": chosen,
-    "options": options,
+    "longer": longer,
     "moves": moves,
     "both": both,
 }

@@ -1,7 +1,7 @@
 """A Llama-class base, fine-tunes and LoRA adapters of it that merge, and a base that does not merge with it.
 
-The base has learned every option of ``texts.task_families`` and does not know which a prompt asks for; a
-fine-tune, short and gentle, is told. Each is kept where its task vector is short (``KEPT[0]`` steps) and
+The base was shown every option of ``texts.task_families``, and no prompt says which it asks for; a fine-tune,
+short and gentle, is shown one. Each is kept where its task vector is short (``KEPT[0]`` steps) and
 where it is over-trained (``KEPT[1]``). The base of seed 1 is committed as well: a stranger, of the same
 recipe.
 """
@@ -25,7 +25,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from frontier_lab.methods import merging
 from frontier_lab.texts import task_families
-from frontier_lab.texts.prompt_tasks import IGNORED, Graded, Part, encode, graded
+from frontier_lab.texts.prompt_tasks import IGNORED, Example, Graded, Part, encode, graded
 from frontier_lab.texts.task_families import TASKS
 from frontier_lab.texts.windows import Windows
 from frontier_lab.zoo import gpt2
@@ -147,11 +147,15 @@ def tokenizer_once() -> Any:
     return gpt2.build_tokenizer()
 
 
+def pool(family: str, *, mixed: bool) -> list[Example]:
+    """Training examples of a family: any option, as in pre-training, or the target alone."""
+    seed = (1 if mixed else 2, zlib.crc32(family.encode()))
+    return task_families.examples(family, "train", POOL, seed, mixed=mixed)
+
+
 @functools.cache
 def _pool(family: str, mixed: bool) -> tuple[Tensor, Tensor]:
-    """Training examples of a family, encoded: any option, or the target alone."""
-    seed = (1 if mixed else 2, zlib.crc32(family.encode()))
-    return encode(tokenizer_once(), task_families.examples(family, "train", POOL, seed, mixed=mixed))
+    return encode(tokenizer_once(), pool(family, mixed=mixed))
 
 
 def _stacked(rows: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
