@@ -9,6 +9,9 @@ from torch import Tensor
 
 from .checking import Function, answer, register, wrong
 
+SMALL = 1e-4
+"""A relative error whose square is below what single precision leaves of ``1 - x``."""
+
 
 def _random(rank: int, width: int, height: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return torch.randn(rank, width, generator=generator), torch.randn(height, rank, generator=generator)
@@ -80,10 +83,10 @@ def _rank_needed(function: Function) -> None:
         a, b = _random(rank, shape[1], shape[0], generator)
         change = b @ a
         squares = torch.linalg.svdvals(change.double()).square()
-        left = (1 - squares.cumsum(0) / squares.sum()).clamp(min=0).sqrt()
-        for error in (0.5, 0.2, 0.05):
+        lost = squares.flip(0).cumsum(0).flip(0)  # of all but the k largest
+        for error in (0.5, 0.2, 0.05, SMALL):
             found = answer(function, change.clone(), error)
-            wanted = int((left > error).sum()) + 1
+            wanted = int((lost > error**2 * lost[0]).sum())
             if not isinstance(found, int) and not (isinstance(found, Tensor) and found.numel() == 1):
                 raise wrong("应返回一个整数：秩。", "Return an integer: the rank.")
             if int(found) != wanted:
@@ -94,6 +97,14 @@ def _rank_needed(function: Function) -> None:
                         "误差按长度算：丢掉的奇异值先平方再相加，最后开方，不是直接相加。",
                         "The error is a length: square the singular values that are lost, add, take the "
                         "root; do not add them as they are.",
+                    )
+                if error == SMALL and int(found) > wanted:
+                    raise wrong(
+                        f"误差至多 {error} 时应为 {wanted}，得到 {int(found)}：单精度里 1 减去留下的那部分，"
+                        "剩下的只是舍入误差。直接把丢掉的平方加起来，或改用双精度。",
+                        f"With an error of at most {error} it is {wanted}, not {int(found)}: in single "
+                        "precision, 1 less the part that is kept leaves only rounding errors. Add up the "
+                        "squares that are lost, or use double precision.",
                     )
                 raise wrong(
                     f"误差至多 {error} 时最小的秩是 {wanted}，得到 {int(found)}。",

@@ -48,10 +48,21 @@ def by_sums(change: Tensor, error: float) -> int:
     return int((1 - values.cumsum(0) / values.sum() > error).sum()) + 1
 
 
+def from_one_in_single_precision(change: Tensor, error: float) -> int:
+    squares = torch.linalg.svdvals(change).square()
+    left = (1 - squares.cumsum(0) / squares.sum()).clamp(min=0).sqrt()
+    return int((left > error).sum()) + 1
+
+
+def from_one_in_double_precision(change: Tensor, error: float) -> int:
+    return from_one_in_single_precision(change.double(), error)
+
+
 RIGHT: list[tuple[str, Callable[..., Any]]] = [
     ("28.3.2-1", subtract),
     ("28.3.2-2", crossed),
     ("28.3.2-3", rank_needed),
+    ("28.3.2-3", from_one_in_double_precision),
 ]
 
 WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
@@ -64,5 +75,6 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
     ("28.3.2-2", lambda adapters: (len(adapters) - 1) ** 0.5, "平方和", "squares"),
     ("28.3.2-3", lambda change, error: "4", "一个整数", "an integer"),
     ("28.3.2-3", by_sums, "先平方", "square"),
+    ("28.3.2-3", from_one_in_single_precision, "舍入误差", "rounding errors"),
     ("28.3.2-3", lambda change, error: len(change), "最小的秩", "smallest rank"),
 ]
