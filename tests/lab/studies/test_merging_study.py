@@ -57,6 +57,32 @@ def test_the_lengths_that_are_committed_are_measured_again(committed: study.Trai
         assert_close(without, wanted["merged without embedding"][at])
 
 
+def test_experts_run_side_by_side_are_measured_again(committed: study.Trained) -> None:
+    for name, row in study.run_together(committed, KEPT[0]).items():
+        wanted = of("methods", 0)[f"{name}, {KEPT[0]}"]
+        assert row["exact"] == pytest.approx(wanted["exact"], abs=EXACT)
+        assert row["loss"] == pytest.approx(wanted["loss"], abs=LOSS)
+        assert row.get("setting") == wanted.get("setting")
+
+
+def test_with_a_density_to_choose_a_rule_has_at_least_the_settings_of_the_sum(
+    committed: study.Trained,
+) -> None:
+    rules = study._rules(committed, committed.vectors(KEPT[0]))
+    sums = len(rules["task arithmetic"][0])
+    for name in ("TIES", "DARE", "DARE-TIES"):
+        settings = rules[name][0]
+        densities = {density for density, _ in settings}
+        assert len(densities) >= 3
+        assert len(settings) == len(set(settings)) == sums * len(densities)
+        for seed in range(len(SEEDS)):
+            for step in KEPT:
+                assert any(
+                    of("methods", seed)[f"{name}, {step}"]["setting"] == [round(x, 4) for x in one]
+                    for one in settings
+                )
+
+
 def test_negation_is_measured_again(committed: study.Trained) -> None:
     found = study.negation(committed)
     for task, rows in of("negation", 0).items():
