@@ -11,9 +11,10 @@ import pytest
 from frontier_lab import hub, zoo
 from frontier_lab.methods import merging
 from frontier_lab.studies import merging as study
-from frontier_lab.studies.merging import KEPT, SCALES, Row, joint
+from frontier_lab.studies.merging import SCALES, Row, joint
 from frontier_lab.texts.task_families import DISTINCT, FAMILIES, TASKS
 from frontier_lab.zoo import merging as recipe
+from frontier_lab.zoo.merging import KEPT
 from frontier_lab.zoo.training.recipe import SEEDS
 
 STORED = study.stored()
