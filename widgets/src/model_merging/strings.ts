@@ -137,9 +137,9 @@ const zh = {
   stories: [
     "底座每种答案都学过。可是“37 48 =”可能问和、问大的那个、也可能要两数互换，题目里没有说是哪一种。",
     "用“求和”的题轻轻练 80 步，就得到算术专家。它和底座之差叫任务向量：横轴就是它加多少。",
-    "把三个任务向量各加 0.75，一个模型就会三样。没有再训练，只做了加法。",
+    "把三个任务向量各加 0.75，三样都比底座强得多。没有再训练，只做了加法。",
     "“模型平均”也在这张图上：它等于各加三分之一。方向对了，走得不够远。",
-    "专家练得更久，自己的题更准，加起来却坏了：练了 320 步，各加 1。",
+    "专家练得更久，自己的题没有变差，加起来却坏了：练了 320 步，各加 1。",
     "坏在哪里？三个专家的词嵌入撞在一起。合并时让词嵌入保持底座的样子，就好了。",
     "现在自己出一道题，看五个模型怎么答。",
   ] as string[],
@@ -278,11 +278,11 @@ const en: Strings = {
       "number or both swapped, and does not say which.",
     "Eighty gentle steps on sums make the expert for sums. Its difference from the base is a " +
       "task vector: how much of it is added is the way across.",
-    "Add 0.75 of each of the three task vectors and one model does all three. Nothing was " +
-      "trained again; this is addition.",
+    "Add 0.75 of each of the three task vectors, and one model is far better than the base at all " +
+      "three. Nothing was trained again; this is addition.",
     "Averaging the models is on this map too: it adds a third of each. The direction is " +
       "right, the way too short.",
-    "Experts that were trained for longer are better alone, and worse together: 320 steps, 1 of each.",
+    "Experts that were trained for longer are no worse alone, but worse together: 320 steps, 1 of each.",
     "What breaks? The embeddings of the three get in each other's way. Leave the embedding " +
       "as it is in the base, and it is mended.",
     "Now ask something yourself, and compare five models.",

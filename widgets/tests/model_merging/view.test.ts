@@ -70,6 +70,8 @@ describe("ModelMerging", () => {
     };
     const best = bestExpert(state(model)).right;
     const added = right({});
+    const each = state(model).scores!.right;
+    baseScores(state(model)).right.forEach((base, task) => expect(each[task]).toBeGreaterThan(base + 8));
     expect(right({ weights: [0, 0, 0] })).toBeLessThan(0.25 * 96);
     expect(added).toBeGreaterThan(best + 15);
     const average = right({ rule: "average" });
@@ -77,6 +79,11 @@ describe("ModelMerging", () => {
     expect(average).toBeLessThan(added);
     const long = { weights: [1, 1, 1], steps: 320 };
     expect(right(long)).toBeLessThan(added - 15);
+    for (const task of [0, 1, 2]) {
+      const alone = expertScores(state(model), task).right[task];
+      const before = expertScores({ ...state(model), length: 0 }, task).right[task];
+      expect(alone).toBeGreaterThanOrEqual(before);
+    }
     expect(right({ ...long, embedding: false })).toBeGreaterThan(right(long) + 15);
   });
 
