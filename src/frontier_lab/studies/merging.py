@@ -3,9 +3,9 @@
 The models are those of ``zoo.merging``; its seed 0 is committed, the others, the weaker bases and the other
 architectures are trained again, three minutes a seed and architecture on one core. Fine-tunes are rounded to
 half precision as committed ones are, so that seed 0 can be measured from the committed files as well: a test
-does that. Coefficients are chosen on the validation part, by the loss of the answers, ten settings a rule;
-what is reported is the test part, on prompts that are all different. A command does it all, part after part,
-and killed, goes on where it was:
+does that. Coefficients are chosen on the validation part, by the loss of the answers: ten settings a rule,
+times those of a density where there is one. What is reported is the test part, on prompts that are all
+different. A command does it all, part after part, and killed, goes on where it was:
 ``python -m frontier_lab.studies.merging src/frontier_lab/studies/merging.json``.
 """
 
@@ -32,7 +32,7 @@ from frontier_lab.methods import merging, rebasin
 from frontier_lab.methods.merging import State
 from frontier_lab.storage import cache, results
 from frontier_lab.storage.files import write_json
-from frontier_lab.texts.prompt_tasks import IGNORED, Graded, graded_logits
+from frontier_lab.texts.prompt_tasks import IGNORED, Graded, Part, graded_logits
 from frontier_lab.texts.task_families import DISTINCT, FAMILIES, TAGGED, TASKS
 from frontier_lab.texts.windows import Windows
 from frontier_lab.zoo import CHECKPOINTS
@@ -46,6 +46,9 @@ Row = dict[str, Any]
 STEPS = (20, 40, 80, 160, 320)
 SCALES = (0.2, 1 / 3, 0.5, 0.6, 0.8, 1.0, 1.2)
 """Coefficients that are measured, not chosen from."""
+
+ELECTED = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+"""Coefficients to choose from where the vectors' entries are averaged before they are added."""
 
 FEW = (0.25, 0.4, 0.6, 0.8, 1.0)
 """Coefficients to choose from where there are many merges."""
@@ -175,8 +178,9 @@ def methods(of: Trained) -> dict[str, Row]:
     """Every rule at both lengths of fine-tuning, its setting chosen on the validation part.
 
     Besides what ``Row`` has: ``setting`` that was chosen, and ``right``. ``all tasks at once`` is one
-    fine-tune on the three tasks, with the experts' schedule and as many examples of each; ``probabilities``
-    runs the three experts and averages what they say.
+    fine-tune on the three tasks, with the experts' schedule and as many examples of each. Two rows run the
+    three experts and have no ``text``: ``probabilities`` averages what they say, ``log-probabilities added``
+    adds what each changes of the base's log-probabilities, times the coefficient that was chosen.
     """
     together, _ = recipe.tune(base_model(of.seed), list(TASKS), of.seed, work(), run=f"llama-all-{of.seed}")
     found = {"base": _scored(of, of.base)}
@@ -197,11 +201,45 @@ def methods(of: Trained) -> dict[str, Row]:
             found[f"coefficients {name}, {step}"] = _scored(of, merged) | {
                 "setting": [[round(c, 3) for c in line] for line in coefficients.tolist()]
             }
-        experts = [load(copy.deepcopy(of.model), of.tuned[task][step]) for task in TASKS]
-        mixed = {task: averaged(experts, *held_out(task, "test")) for task in TASKS}
-        found[f"probabilities, {step}"] = _row(mixed) | {"right": _packed(mixed)}
+        found |= {f"{name}, {step}": one for name, one in run_together(of, step).items()}
         print("methods", of.seed, step, {n: round(joint(r), 3) for n, r in found.items()}, flush=True)
     return found
+
+
+def run_together(of: Trained, step: int) -> dict[str, Row]:
+    """The rows of ``methods`` for which base and experts are run, not merged."""
+    experts = [load(copy.deepcopy(of.model), of.tuned[task][step]) for task in TASKS]
+    mixed = {task: averaged(experts, *held_out(task, "test")) for task in TASKS}
+    base = load(copy.deepcopy(of.model), of.base)
+    said = {part: {task: _changes(base, experts, task, part) for task in TASKS} for part in _PARTS}
+
+    def added(part: Part, c: float) -> dict[str, Graded]:
+        return {
+            task: graded_logits(one + c * more, labels) for task, (one, more, labels) in said[part].items()
+        }
+
+    def loss(c: float) -> float:
+        return float(np.mean([grade.token_loss for grade in added("validation", c).values()]))
+
+    best = min(COEFFICIENTS, key=loss)
+    summed = added("test", best)
+    return {
+        "probabilities": _row(mixed) | {"right": _packed(mixed)},
+        "log-probabilities added": _row(summed) | {"right": _packed(summed), "setting": [round(best, 4)]},
+    }
+
+
+_PARTS: tuple[Part, ...] = ("validation", "test")
+
+
+def _changes(
+    base: nn.Module, experts: Sequence[nn.Module], task: str, part: Part
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The base's log-probabilities on a part of a task, the sum of the experts' changes, and labels."""
+    ids, labels = held_out(task, part)
+    with torch.no_grad():
+        one, *others = (model(input_ids=ids).logits.log_softmax(-1) for model in (base, *experts))
+    return one, sum((other - one for other in others), start=torch.zeros_like(one)), labels
 
 
 Merge = Callable[..., State]
@@ -209,13 +247,18 @@ Settings = list[tuple[float, ...]]
 
 
 def _rules(of: Trained, vectors: list[dict[str, Tensor]]) -> dict[str, tuple[Settings, Merge]]:
-    """Settings to choose from, and what each makes: ten for every rule that has a setting."""
+    """Settings to choose from, and what each makes: ten coefficients, at each density if a rule has one."""
     one: Settings = [(c,) for c in COEFFICIENTS]
-    kept: Settings = list(itertools.product((0.2, 0.5), (1.0, 1.5, 2.0, 2.5, 3.0)))
-    dropped: Settings = list(itertools.product((0.5, 0.9), (0.2, 0.4, 0.6, 0.8, 1.0)))
-    elected: Settings = list(itertools.product((0.5, 0.9), (0.5, 1.0, 1.5, 2.0, 2.5)))
+    kept: Settings = list(itertools.product((0.2, 0.5, 0.8, 1.0), ELECTED))
+    dropped: Settings = list(itertools.product((0.1, 0.5, 0.9), COEFFICIENTS))
+    elected: Settings = list(itertools.product((0.1, 0.5, 0.9), ELECTED))
     bare = [merging.without(vector, "embed") for vector in vectors]
 
+    @functools.cache
+    def voted(density: float) -> dict[str, Tensor]:
+        return merging.ties(vectors, density)
+
+    @functools.cache
     def thinned(drop: float, mask: int) -> list[dict[str, Tensor]]:
         return [merging.dare(vector, drop, 10 * mask + at) for at, vector in enumerate(vectors)]
 
@@ -228,7 +271,7 @@ def _rules(of: Trained, vectors: list[dict[str, Tensor]]) -> dict[str, tuple[Set
     rules["average"] = [(1 / 3,)], partial(merging.add, of.base, vectors)
     rules["task arithmetic"] = one, partial(merging.add, of.base, vectors)
     rules["task arithmetic, embedding left"] = one, partial(merging.add, of.base, bare)
-    rules["TIES"] = kept, lambda density, c: scaled(merging.ties(vectors, density), c)
+    rules["TIES"] = kept, lambda density, c: scaled(voted(density), c)
     rules["DARE"] = dropped, lambda drop, c, mask=0: merging.add(of.base, thinned(drop, mask), c)
     rules["DARE-TIES"] = elected, lambda drop, c: scaled(merging.elect(thinned(drop, 0)), c)
     stock = merging.model_stock(of.base, [scaled(vector, 1.0) for vector in vectors])

@@ -11,9 +11,10 @@ import pytest
 from frontier_lab import hub, zoo
 from frontier_lab.methods import merging
 from frontier_lab.studies import merging as study
-from frontier_lab.studies.merging import KEPT, SCALES, Row, joint
+from frontier_lab.studies.merging import SCALES, Row, joint
 from frontier_lab.texts.task_families import DISTINCT, FAMILIES, TASKS
 from frontier_lab.zoo import merging as recipe
+from frontier_lab.zoo.merging import KEPT
 from frontier_lab.zoo.training.recipe import SEEDS
 
 STORED = study.stored()
@@ -55,6 +56,32 @@ def test_the_lengths_that_are_committed_are_measured_again(committed: study.Trai
         assert_close(committed.row(merging.add(committed.base, vectors, SCALES[at])), wanted["merged"][at])
         without = committed.row(merging.add(committed.base, bare, SCALES[at]))
         assert_close(without, wanted["merged without embedding"][at])
+
+
+def test_experts_run_side_by_side_are_measured_again(committed: study.Trained) -> None:
+    for name, row in study.run_together(committed, KEPT[0]).items():
+        wanted = of("methods", 0)[f"{name}, {KEPT[0]}"]
+        assert row["exact"] == pytest.approx(wanted["exact"], abs=EXACT)
+        assert row["loss"] == pytest.approx(wanted["loss"], abs=LOSS)
+        assert row.get("setting") == wanted.get("setting")
+
+
+def test_with_a_density_to_choose_a_rule_has_at_least_the_settings_of_the_sum(
+    committed: study.Trained,
+) -> None:
+    rules = study._rules(committed, committed.vectors(KEPT[0]))
+    sums = len(rules["task arithmetic"][0])
+    for name in ("TIES", "DARE", "DARE-TIES"):
+        settings = rules[name][0]
+        densities = {density for density, _ in settings}
+        assert len(densities) >= 3
+        assert len(settings) == len(set(settings)) == sums * len(densities)
+        for seed in range(len(SEEDS)):
+            for step in KEPT:
+                assert any(
+                    of("methods", seed)[f"{name}, {step}"]["setting"] == [round(x, 4) for x in one]
+                    for one in settings
+                )
 
 
 def test_negation_is_measured_again(committed: study.Trained) -> None:

@@ -34,6 +34,30 @@ export function turn({ weights, pair }: Pick<Merge, "weights" | "pair">): number
   return one + other > 0 ? other / (one + other) : null;
 }
 
+/** What a merge comes to: the base, one expert as it was trained, something of one expert, or of several. */
+export type Outcome =
+  | { kind: "base" }
+  | { kind: "expert"; task: number }
+  | { kind: "one"; task: number; factor: number }
+  | { kind: "several"; count: number };
+
+/** Which vectors a merge is made of: those with weight 0 are not in it, whatever the rule. */
+export function outcome(how: Merge): Outcome {
+  const at = how.rule === "nuslerp" ? turn(how) : null;
+  const arms = how.weights.map((_, i) => {
+    if (at === null) return 0;
+    return how.pair[0] === i ? 1 - at : how.pair[1] === i ? at : 0;
+  });
+  const parts = how.rule === "nuslerp" ? arms : factors(how);
+  const used = parts.flatMap((part, i) => (Math.abs(part) > 1e-9 ? [i] : []));
+  if (used.length === 0) return { kind: "base" };
+  if (used.length > 1) return { kind: "several", count: used.length };
+  const [task] = used;
+  const factor = parts[task];
+  const whole = factor === 1 && how.embedding && how.rule !== "ties" && how.rule !== "dare";
+  return whole ? { kind: "expert", task } : { kind: "one", task, factor };
+}
+
 /** Packed vectors as a file has them, by task: whole numbers times the scale of their row. */
 export function unpack(file: Tensors, tasks: readonly string[]): Tensors[] {
   return tasks.map((task) => {

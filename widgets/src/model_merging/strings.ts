@@ -25,23 +25,29 @@ const zh = {
       `${how}：${of} 题答对${spaced(right)} 题；只用一个专家，最多 ${best} 题`,
     worse: (how: string, right: string, of: number, best: number) =>
       `${how}，并不比只用一个强：${of} 题答对${spaced(right)} 题，一个专家能对 ${best} 题`,
-    base: (right: string, of: number) =>
-      `什么都不加，就是底座：${of} 题只答对${spaced(right)} 题，它不知道你要哪种答案`,
+    base: (right: string, of: number) => `什么都不加，就是底座：${of} 题答对${spaced(right)} 题`,
     expert: (task: string, right: string, of: number) =>
-      `只加${task}专家：${of} 题答对${spaced(right)} 题，另外两样和底座差不多`,
+      `只加${task}专家：${of} 题答对${spaced(right)} 题，另外两样不比底座好`,
+    one: (task: string, part: string, right: string, of: number) =>
+      `只用${task}专家（${part}）：${of} 题答对${spaced(right)} 题`,
     unknown: "这条规则没有事先测过：正在这个页面里合并、答题",
   },
-  /** What is done with so many experts. */
-  did: (rule: Rule, count: number) => {
+  /** What is done with two or three experts; `minus` where a weight is negative. */
+  did: (rule: Rule, count: number, minus: boolean) => {
     const who = count === 2 ? "两个专家" : "三个专家";
     const how = {
-      sum: "加在一起",
+      sum: minus ? "按权重相加" : "加在一起",
       average: "取平均",
       ties: "按 TIES 合并",
       dare: "按 DARE 合并",
       nuslerp: "按 NuSLERP 合并",
     };
     return who + how[rule];
+  },
+  /** What is taken of a single expert. */
+  alone: (rule: Rule, weight: string, embedding: boolean) => {
+    const how = rule === "ties" || rule === "dare" ? `按 ${rule.toUpperCase()} 合并` : `加 ${weight} 份`;
+    return embedding ? how : `${how}，词嵌入不动`;
   },
   note: {
     base: (right: number) => `底座对 ${right} 题。`,
@@ -129,11 +135,11 @@ const zh = {
   },
   result: (right: string, of: number) => `（${of} 题答对${spaced(right)} 题。）`,
   stories: [
-    "底座每种答案都学过，可“37 48 =”可能问和、问大的那个、也可能要两数互换。它不知道你要哪一种，所以大多答错。",
+    "底座每种答案都学过。可是“37 48 =”可能问和、问大的那个、也可能要两数互换，题目里没有说是哪一种。",
     "用“求和”的题轻轻练 80 步，就得到算术专家。它和底座之差叫任务向量：横轴就是它加多少。",
-    "把三个任务向量各加 0.75，一个模型就会三样。没有再训练，只做了加法。",
+    "把三个任务向量各加 0.75，三样都比底座强得多。没有再训练，只做了加法。",
     "“模型平均”也在这张图上：它等于各加三分之一。方向对了，走得不够远。",
-    "专家练得更久，自己的题更准，加起来却坏了：练了 320 步，各加 1。",
+    "专家练得更久，自己的题没有变差，加起来却坏了：练了 320 步，各加 1。",
     "坏在哪里？三个专家的词嵌入撞在一起。合并时让词嵌入保持底座的样子，就好了。",
     "现在自己出一道题，看五个模型怎么答。",
   ] as string[],
@@ -159,22 +165,28 @@ const en: Strings = {
       `${how} answer ${right} of ${of} prompts; one alone answers ${best} at most`,
     worse: (how, right, of, best) =>
       `${how} do no better than one: ${right} of ${of} prompts, where one expert answers ${best}`,
-    base: (right, of) =>
-      `Nothing added is the base: ${right} of ${of} prompts, for it does not know which answer you want`,
+    base: (right, of) => `Nothing added is the base: it answers ${right} of ${of} prompts`,
     expert: (task, right, of) =>
       `The ${task.toLowerCase()} expert alone answers ${right} of ${of} prompts and is no ` +
       `better than the base at the other two`,
+    one: (task, part, right, of) =>
+      `The ${task.toLowerCase()} expert alone (${part}) answers ${right} of ${of} prompts`,
     unknown: "This rule was not measured beforehand: the page is merging and asking now",
   },
-  did: (rule, count) => {
+  did: (rule, count, minus) => {
     const how = {
-      sum: "added up",
+      sum: minus ? "added by weight" : "added up",
       average: "averaged",
       ties: "merged by TIES",
       dare: "merged by DARE",
       nuslerp: "merged by NuSLERP",
     };
     return `${count === 2 ? "Two" : "Three"} experts ${how[rule]}`;
+  },
+  alone: (rule, weight, embedding) => {
+    const how =
+      rule === "ties" || rule === "dare" ? `merged by ${rule.toUpperCase()}` : `${weight} of it added`;
+    return embedding ? how : `${how}, embedding left alone`;
   },
   note: {
     base: (right) => `The base answers ${right}. `,
@@ -263,14 +275,14 @@ const en: Strings = {
   result: (right, of) => ` (${right} of ${of} answered.)`,
   stories: [
     "The base has seen every kind of answer. But “37 48 =” may ask for the sum, the larger " +
-      "number or both swapped; it does not know which, and is mostly wrong.",
+      "number or both swapped, and does not say which.",
     "Eighty gentle steps on sums make the expert for sums. Its difference from the base is a " +
       "task vector: how much of it is added is the way across.",
-    "Add 0.75 of each of the three task vectors and one model does all three. Nothing was " +
-      "trained again; this is addition.",
+    "Add 0.75 of each of the three task vectors, and one model is far better than the base at all " +
+      "three. Nothing was trained again; this is addition.",
     "Averaging the models is on this map too: it adds a third of each. The direction is " +
       "right, the way too short.",
-    "Experts that were trained for longer are better alone, and worse together: 320 steps, 1 of each.",
+    "Experts that were trained for longer are no worse alone, but worse together: 320 steps, 1 of each.",
     "What breaks? The embeddings of the three get in each other's way. Leave the embedding " +
       "as it is in the base, and it is mended.",
     "Now ask something yourself, and compare five models.",

@@ -8,7 +8,7 @@ import { story } from "../base/story";
 import type { Language } from "../base/strings";
 import { dataTable } from "../base/table";
 import { drawFile } from "./draw";
-import { asking, counted, found } from "./figure";
+import { asking, counted, found, shownWeight } from "./figure";
 import { sum } from "./landscape";
 import { bars } from "./panels/bars";
 import { line } from "./panels/line";
@@ -16,6 +16,7 @@ import { planePanel } from "./panels/plane";
 import { promptPanel } from "./panels/prompt";
 import { rules } from "./panels/rules";
 import { experts, weightSliders } from "./panels/weights";
+import { outcome } from "./rules";
 import { INITIAL, readData, readState, type Data, type State } from "./state";
 import { STRINGS, type Strings } from "./strings";
 import { csv, tableData } from "./tables";
@@ -82,21 +83,24 @@ export class ModelMerging extends Figure<Data, State, Strings> {
   }
 
   #headline(state: State): Headline {
-    const { finding, note, did, tasks } = this.text;
+    const { finding, note, did, alone, tasks } = this.text;
     const { how, data } = state;
     const now = found(state);
     if (!now || !state.scores) return { finding: finding.unknown, note: "" };
     const exact = state.scores.kind === "exact";
     const right = counted(this, sum(state.scores.right), exact);
     const notes = `${note.base(now.base)}${exact ? note.exact : note.estimate}`;
-    const used = how.weights.flatMap((weight, i) => (Math.abs(weight) > 1e-9 ? [i] : []));
-    const plain = how.rule === "sum";
-    if (plain && !used.length) return { finding: finding.base(right, now.of), note: notes };
-    if (plain && used.length === 1 && how.weights[used[0]] === 1 && how.embedding)
-      return { finding: finding.expert(tasks[data.tasks[used[0]]], right, now.of), note: notes };
-    const say = now.right > now.best ? finding.best : finding.worse;
-    const count = how.rule === "nuslerp" ? 2 : used.length;
-    return { finding: say(did(how.rule, count), right, now.of, now.best), note: notes };
+    const is = outcome(how);
+    if (is.kind === "base") return { finding: finding.base(right, now.of), note: notes };
+    if (is.kind === "several") {
+      const say = now.right > now.best ? finding.best : finding.worse;
+      const minus = how.weights.some((weight) => weight < 0);
+      return { finding: say(did(how.rule, is.count, minus), right, now.of, now.best), note: notes };
+    }
+    const task = tasks[data.tasks[is.task]];
+    if (is.kind === "expert") return { finding: finding.expert(task, right, now.of), note: notes };
+    const part = alone(how.rule, shownWeight(is.factor), how.embedding);
+    return { finding: finding.one(task, part, right, now.of), note: notes };
   }
 
   #result({ scores, data }: State): string {

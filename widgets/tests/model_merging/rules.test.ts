@@ -8,6 +8,8 @@ import {
   factors,
   largest,
   mergeInto,
+  outcome,
+  RULES,
   turn,
   unpack,
   type Merge,
@@ -97,5 +99,54 @@ describe("the landscape", () => {
     expect(land.isNode([0, 1, -0.5])).toBe(true);
     expect(land.isNode([0, 1, 0.5])).toBe(false);
     expect(land.estimate(0, true, [0, 1, -0.5])).toEqual(land.node(0, true, [1, 2, 0]));
+  });
+});
+
+describe.each(RULES)("of %s, in every state,", (rule) => {
+  const at = [-0.5, 0, 0.75, 1];
+  const states = at.flatMap((a) => at.flatMap((b) => at.map((c) => [a, b, c])));
+  const pairs = [
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ] as const;
+  const draw = draws(1, 1);
+  const numbers = (): number[] => Array.from({ length: 64 }, () => draw() - 0.5);
+  const base = tensors({ "layer.weight": numbers() });
+  const vectors = [0, 1, 2].map(() => tensors({ "layer.weight": numbers() }));
+  const merged = (how: Merge, parts = vectors): number[] => {
+    const into = emptyLike(base);
+    for (const _ of mergeInto(into, base, parts, how));
+    return [...into.get("layer.weight")!.values];
+  };
+  const cases = states.flatMap((weights) =>
+    pairs.map((pair): Merge => ({ weights, pair, rule, density: 0.5, seed: 0, embedding: true })),
+  );
+
+  it("the outcome names the vectors that the merge depends on, and no others", () => {
+    for (const how of cases) {
+      const whole = merged(how);
+      const used = vectors.flatMap((_, i) => {
+        const other = vectors.map((vector, j) => (i === j ? tensors({ "layer.weight": numbers() }) : vector));
+        return merged(how, other).some((value, k) => value !== whole[k]) ? [i] : [];
+      });
+      const found = outcome(how);
+      if (found.kind === "several") expect(found.count).toBe(used.length);
+      else expect(found.kind === "base" ? [] : [found.task]).toEqual(used);
+      if (found.kind === "base") expect(whole).toEqual([...base.get("layer.weight")!.values]);
+    }
+  });
+
+  it("an expert is the base and its whole vector, embedding and all", () => {
+    for (const how of cases) {
+      const found = outcome(how);
+      if (found.kind === "expert") {
+        const only = [0, 1, 2].map((i) => Number(i === found.task));
+        close(merged(how), merged({ ...how, rule: "sum", weights: only }), String(how.weights));
+      }
+      expect(outcome({ ...how, embedding: false }).kind).not.toBe("expert");
+    }
+    const known = cases.some((how) => outcome(how).kind === "expert");
+    expect(known).toBe(rule !== "ties" && rule !== "dare");
   });
 });

@@ -5,8 +5,17 @@ import { HostModel } from "../../src/host/models";
 import widget, { defaults } from "../../src/model_merging/index";
 import { sum } from "../../src/model_merging/landscape";
 import { diagonal } from "../../src/model_merging/panels/line";
-import { RULES } from "../../src/model_merging/rules";
-import { baseScores, bestExpert, CHOICES, INITIAL, readData, readState } from "../../src/model_merging/state";
+import { resultsOf } from "../../src/model_merging/results";
+import { outcome, RULES } from "../../src/model_merging/rules";
+import {
+  baseScores,
+  bestExpert,
+  CHOICES,
+  expertScores,
+  INITIAL,
+  readData,
+  readState,
+} from "../../src/model_merging/state";
 import { STRINGS } from "../../src/model_merging/strings";
 import { settle, standIns } from "../jsdom";
 
@@ -61,6 +70,8 @@ describe("ModelMerging", () => {
     };
     const best = bestExpert(state(model)).right;
     const added = right({});
+    const each = state(model).scores!.right;
+    baseScores(state(model)).right.forEach((base, task) => expect(each[task]).toBeGreaterThan(base + 8));
     expect(right({ weights: [0, 0, 0] })).toBeLessThan(0.25 * 96);
     expect(added).toBeGreaterThan(best + 15);
     const average = right({ rule: "average" });
@@ -68,7 +79,54 @@ describe("ModelMerging", () => {
     expect(average).toBeLessThan(added);
     const long = { weights: [1, 1, 1], steps: 320 };
     expect(right(long)).toBeLessThan(added - 15);
+    for (const task of [0, 1, 2]) {
+      const alone = expertScores(state(model), task).right[task];
+      const before = expertScores({ ...state(model), length: 0 }, task).right[task];
+      expect(alone).toBeGreaterThanOrEqual(before);
+    }
     expect(right({ ...long, embedding: false })).toBeGreaterThan(right(long) + 15);
+  });
+
+  it.each(RULES)("says of %s, in every state, no more than holds there", async (rule) => {
+    const { el, model } = mount({ rule });
+    const at = [-0.5, 0, 0.75, 1];
+    for (const a of at)
+      for (const b of at)
+        for (const c of at)
+          for (const embedding of [true, false]) {
+            model.set({ weights: [a, b, c], embedding });
+            let now = state(model);
+            if (!now.scores) {
+              resultsOf(model).scores.set(now.key, { right: [20, 0, 0], text: 3 }); // as if measured: few
+              now = state(model);
+            }
+            model.set("story", -1 - Number(embedding)); // any change draws anew
+            await settle();
+            const words = text(el, ".fw-headline");
+            const is = outcome(now.how);
+            const opening = { base: /^Nothing added/, expert: /^The \w+ expert alone answers/ };
+            if (is.kind === "base" || is.kind === "expert") expect(words).toMatch(opening[is.kind]);
+            else if (is.kind === "one") {
+              expect(words).toMatch(/^The \w+ expert alone \(/);
+              expect(words).not.toMatch(/no better|at most|experts/);
+              expect(words.includes("embedding left alone")).toBe(!embedding);
+            } else expect(words).toMatch(is.count === 2 ? /^Two experts/ : /^Three experts/);
+            if (words.includes("no better than one"))
+              expect(Math.round(sum(now.scores!.right))).toBeLessThanOrEqual(bestExpert(now).right);
+          }
+  });
+
+  it("an expert is no better than the base at the other two tasks, as the headline says", () => {
+    const { model } = mount();
+    for (const steps of [80, 320]) {
+      model.set("steps", steps);
+      const now = state(model);
+      const base = baseScores(now).right;
+      for (const task of [0, 1, 2])
+        expertScores(now, task).right.forEach((right, at) => {
+          if (at !== task) expect(right).toBeLessThanOrEqual(base[at]);
+        });
+    }
   });
 
   it("marks estimates as such, and says at a node that it was measured", async () => {
