@@ -62,14 +62,14 @@ def two_sums(*, adds_up: Pair, contradicts: Pair) -> Drawing:
     return diagram(
         plane(adds_up, "题目不像：加得起来", KNOWN),
         plane(contradicts, "题目像、答案不同：加不起来", STRANGE),
-        zh="左右各一个平行四边形：左下是底座，往右加一个任务向量是第一个专家，往上加一个是第二个专家，"
-        f"右上角两个都加。左边两种题目不像，右上角的模型两样都会：{good[0]} 与 {good[1]}。"
-        f"右边两种题目几乎一样，答案却不同，右上角的模型丢了一样：{bad[0]} 与 {bad[1]}。"
-        f"两边的夹角是 {adds_up.degrees} 度与 {contradicts.degrees} 度。",
+        zh="两个平行四边形：左下是底座，往右加一个任务向量是第一个专家，往上加一个是第二个专家，"
+        f"右上角两个都加。题目不像的一对，右上角的模型两样都会：{good[0]} 与 {good[1]}。"
+        f"题目几乎一样、答案不同的一对，右上角的模型丢了一样：{bad[0]} 与 {bad[1]}。"
+        f"两对的夹角是 {adds_up.degrees} 度与 {contradicts.degrees} 度。",
         en="Two parallelograms: the base at the lower left, one task vector to the right gives the first "
-        "expert, one upwards the second, and at the upper right both are added. On the left the prompts are "
-        f"not alike, and the sum does both tasks: {good[0]} and {good[1]}. On the right the prompts are "
-        f"nearly the same with different answers, and the sum has lost one task: {bad[0]} and {bad[1]}. "
+        "expert, one upwards the second, and at the upper right both are added. Where the prompts are "
+        f"not alike, the sum does both tasks: {good[0]} and {good[1]}. Where the prompts are "
+        f"nearly the same and the answers differ, the sum has lost one task: {bad[0]} and {bad[1]}. "
         f"The angles are {adds_up.degrees} and {contradicts.degrees} degrees.",
     )
 
