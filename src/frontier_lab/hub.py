@@ -213,6 +213,7 @@ def describe(hub_id: str) -> Description:
     part = entry.get("parts", {}).get(source.folder, entry)
     losses = entry["val_loss"]
     loss = losses[source.folder] if source.folder in losses else next(iter(losses.values()))
+    tuning = f", then {part['tuned']} of tuning" if "tuned" in part else ""
     return Description(
         hub_id,
         offline=True,
@@ -221,7 +222,7 @@ def describe(hub_id: str) -> Description:
         model_class=part["class"],
         parameters=part["parameters"],
         text=entry["text"],
-        training=f"{entry['schedule']['steps']} steps, validation loss {loss:.3f}",
+        training=f"{entry['schedule']['steps']} steps{tuning}, validation loss {loss:.3f}",
         source=f"recipe frontier_lab.zoo.{source.recipe}",
         licence=entry.get("licence", "Apache-2.0"),
     )

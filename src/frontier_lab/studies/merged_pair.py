@@ -97,9 +97,13 @@ def models(of: Trained) -> dict[str, State]:
 def twins(task: str) -> Tensor:
     """Which held-out prompts of a task are training prompts once their parts stand in another order; bool.
 
-    Training prompts are those that the base and the fine-tunes are shown examples of.
+    Training prompts are those that the base and the fine-tunes are shown examples of, and those of the
+    families whose prompts are a word and letters, without the word: the base is trained on them too.
     """
     shown = {_parts(example) for mixed in (True, False) for example in recipe.pool(task, mixed=mixed)}
+    for family in task_families.TAGGED:
+        for example in recipe.pool(family, mixed=True):
+            shown.add(tuple(sorted(example.prompt.split()[1:])))
     held_out = task_families.distinct(task, "test", TEST[task])
     return torch.tensor([_parts(example) in shown for example in held_out])
 

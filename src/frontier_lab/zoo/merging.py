@@ -549,6 +549,10 @@ def assemble(work: Path, target: Path) -> Entry:
         trained = sum(p.numel() for p in adapter.parameters() if p.requires_grad)
         parts[f"lora-{task}"] = {"class": "PeftModelForCausalLM", "parameters": trained}
     parts |= {folder: described(model) for folder, model in models.items() if folder}
+    for task in TASKS:
+        parts[f"lora-{task}"]["tuned"] = ADAPTING.steps
+        for step in KEPT:
+            parts[expert_folder(task, step)]["tuned"] = step
     weights: dict[str, Path | PreTrainedModel] = dict(models)
     weights |= {f"lora-{task}": work / "weights" / f"lora-{task}" for task in adapters}
     lay_out(target, weights, {folder: gpt2.build_tokenizer() for folder in ("", *TASKS)}, logs)
