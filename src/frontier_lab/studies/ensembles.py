@@ -3,7 +3,8 @@
 What the nine give for the chapters ``stack`` and ``test`` of ``texts.bible_books.balanced`` is kept in half
 precision, so that every combination can be computed and judged on a page. What needs the models themselves
 is kept chapter by chapter: fine-tunes of one start with their soup, the soup of models without a common
-start, and models that read by the tokenizer of another. They are trained, and both files written, by
+start, one model of about the size of three, and models that read by the tokenizer of another. They are
+trained, and both files written, by
 ``python -m frontier_lab.studies.ensembles src/frontier_lab/studies/ensembles.json``; killed, it goes on where
 it was. How the combinations compare is computed by ``studies.ensemble_rules``.
 """
@@ -39,6 +40,10 @@ TUNING = Schedule(steps=100, batch_size=32, context=64, learning_rate=1e-3, warm
 ORDERS = 3
 """Fine-tunes of each seed's classifier of the class that is best on ``stack``; they differ in batches and
 dropout."""
+
+WIDE = 2
+"""One model of about the parameters of three, of the class that is best on ``stack``: twice as wide.
+For a sentence it multiplies about a quarter more than the three."""
 
 Models = Mapping[tuple[str, int], PreTrainedModel]
 """By class and seed."""
@@ -213,13 +218,17 @@ def _soups(name: str, seed: int, start: PreTrainedModel, work: Path) -> dict[str
     return {kind: _by_chapter(each) for kind, each in given.items()}
 
 
+def _wide(name: str, seed: int, work: Path) -> dict[str, list[float]]:
+    return _by_chapter(_given(name, classifiers.run(name, seed, work / "weights", work, width=WIDE)[0]))
+
+
 def trained() -> Mapping[str, Any]:
     """The data set: writes the probabilities, and gives the rest, a number for each chapter of ``test``.
 
     ``one tokenizer[seed]`` has ``accuracy`` by tokenizer and class, and of the average of the three, and
     ``beyond``, the share of tokens beyond each vocabulary. ``strangers[class]`` is the soup of the three
     seeds, which share no start. Of the class ``best()``, ``soup[seed]`` has ``start``, ``order 0`` and so on,
-    their ``soup`` and ``ensemble``.
+    their ``soup`` and ``ensemble``; ``wide[seed]`` is one model of about the size of three.
     """
     torch.set_num_threads(1)
     work = folder("ensembles")
@@ -235,6 +244,7 @@ def trained() -> Mapping[str, Any]:
             name: _by_chapter(_given(name, soup([models[name, seed] for seed in SEEDS]))) for name in NAMES
         },
         "soup": [_soups(best(), seed, models[best(), seed], work / "tuned") for seed in SEEDS],
+        "wide": [_wide(best(), seed, work / "wide") for seed in SEEDS],
     }
 
 

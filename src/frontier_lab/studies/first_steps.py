@@ -82,6 +82,11 @@ def _classifier(name: str, work: Path) -> Log:
     return classifiers.run(name, SEED, work / "weights", work, **first(classifiers.SCHEDULE))[1]
 
 
+def _wide_classifier(name: str, work: Path) -> Log:
+    steps = first(classifiers.SCHEDULE)
+    return classifiers.run(name, SEED, work / "weights", work, **steps, width=ensembles.WIDE)[1]
+
+
 def _tuned_classifier(name: str, work: Path) -> Log:
     folder = str(zoo.CHECKPOINTS / classifiers.NAME / name)
     start = hub.load(folder, AutoModelForSequenceClassification).float()
@@ -165,6 +170,7 @@ def _studies() -> dict[str, Run]:
         for variant in variants:
             runs[f"retnet_ablations:{variant}, {task}"] = partial(_peer, retnet_ablations.peer(variant), task)
     for name in classifiers.VOCABULARIES:
+        runs[f"ensembles:wide {name}"] = partial(_wide_classifier, name)
         runs[f"ensembles:tuned {name}"] = partial(_tuned_classifier, name)
     for rule in RULES:
         runs[f"delta_rule:{rule}"] = partial(_peer, delta_rule.peer(rule), "recall")

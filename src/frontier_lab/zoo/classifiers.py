@@ -67,15 +67,15 @@ def build_tokenizer(name: str) -> PreTrainedTokenizerBase:
     return word_piece(text, size, longest=SCHEDULE.context, kind=kind)
 
 
-def build_model(name: str) -> PreTrainedModel:
-    """One of the classifiers, untrained."""
+def build_model(name: str, width: int = 1) -> PreTrainedModel:
+    """One of the classifiers, untrained; ``width`` times as wide as the committed one."""
     labels = {**LABELS, "label2id": {label: at for at, label in LABELS["id2label"].items()}}
     if name == "distilbert":
         return DistilBertForSequenceClassification(
             DistilBertConfig(
                 vocab_size=VOCABULARIES[name],
-                dim=56,
-                hidden_dim=112,
+                dim=56 * width,
+                hidden_dim=112 * width,
                 n_layers=1,
                 n_heads=4,
                 max_position_embeddings=SCHEDULE.context,
@@ -88,8 +88,8 @@ def build_model(name: str) -> PreTrainedModel:
         )
     shape = dict(
         vocab_size=VOCABULARIES[name],
-        hidden_size=48,
-        intermediate_size=96,
+        hidden_size=48 * width,
+        intermediate_size=96 * width,
         num_hidden_layers=2,
         num_attention_heads=4,
         hidden_dropout_prob=DROPOUT,
@@ -156,6 +156,7 @@ def run(
     schedule: Schedule = SCHEDULE,
     stop_at: int | None = None,
     start: nn.Module | None = None,
+    width: int = 1,
 ) -> tuple[PreTrainedModel, Log]:
     """Train one classifier with one seed; return it, in eval mode, with its log.
 
@@ -168,13 +169,14 @@ def run(
         stop_at: leave after this many steps, as if killed; for tests.
         start: a trained classifier of this name to go on from, left as it is; the seed is then of batches and
             dropout alone.
+        width: see ``build_model``.
     """
     tokenizer = build_tokenizer(name)
     sentences = bible_books.balanced("train")
     groups = [[s.text for s in sentences if s.label == label] for label in range(len(bible_books.GROUPS))]
     texts, labels, chapters = examples("stack")
     torch.manual_seed(seed)
-    model = build_model(name)
+    model = build_model(name, width)
     if start is not None:
         model.load_state_dict(start.state_dict())
 

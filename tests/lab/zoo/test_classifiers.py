@@ -50,9 +50,10 @@ def test_the_classifiers_differ_and_soft_voting_is_better_than_the_mean_of_them(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_classifier_is_built_with_the_parameters_of_the_manifest(name: str) -> None:
-    parameters = sum(p.numel() for p in classifiers.build_model(name).parameters())
-    assert parameters == ENTRY["parts"][name]["parameters"]
+def test_a_classifier_twice_as_wide_has_about_three_times_the_parameters(name: str) -> None:
+    narrow, wide = (sum(p.numel() for p in classifiers.build_model(name, w).parameters()) for w in (1, 2))
+    assert narrow == ENTRY["parts"][name]["parameters"]
+    assert 2.6 < wide / narrow < 3
 
 
 def test_the_tokenizers_know_the_chapters_that_are_trained_on_alone() -> None:
