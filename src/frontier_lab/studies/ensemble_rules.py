@@ -25,6 +25,7 @@ PRINTED_WEIGHTS = (0.4, 0.35, 0.25)
 """Of the logits of BERT, RoBERTa and DistilBERT, as the chapter's first edition has them for "stacking"."""
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Of stacking, as scikit-learn's ``C``: the smaller, the nearer the weights stay to zero."""
 FOLDS = 5
 
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]

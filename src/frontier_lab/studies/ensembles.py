@@ -2,8 +2,9 @@
 
 What the nine give for the chapters ``stack`` and ``test`` of ``texts.bible_books.balanced`` is kept in half
 precision, so that every combination can be computed and judged on a page. What needs the models themselves
-is kept chapter by chapter: fine-tunes of one start with their soup, one model of the size of three, and
-models that read by the tokenizer of another. They are trained, and both files written, by
+is kept chapter by chapter: fine-tunes of one start with their soup, the soup of models without a common
+start, one model of about the size of three, and models that read by the tokenizer of another. They are
+trained, and both files written, by
 ``python -m frontier_lab.studies.ensembles src/frontier_lab/studies/ensembles.json``; killed, it goes on where
 it was. How the combinations compare is computed by ``studies.ensemble_rules``.
 """
@@ -41,7 +42,8 @@ ORDERS = 3
 dropout."""
 
 WIDE = 2
-"""One model of about the parameters of three, of the class that is best on ``stack``: twice as wide."""
+"""One model of about the parameters of three, of the class that is best on ``stack``: twice as wide.
+For a sentence it multiplies about a quarter more than the three."""
 
 Models = Mapping[tuple[str, int], PreTrainedModel]
 """By class and seed."""
