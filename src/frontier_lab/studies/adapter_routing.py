@@ -326,6 +326,23 @@ def in_pairs(bench: Bench) -> dict[str, Any]:
     }
 
 
+def others_added(bench: Bench) -> dict[str, Any]:
+    """The best single adapter of the three tasks and two for other tasks as one by ``cat``.
+
+    Returns:
+        ``best other other`` to ``exact`` of the three tasks at each weight of ``GRID``; the others are every
+        two of the five tagged families.
+    """
+    three = list(TASKS)
+    alone = {family: bench.chosen(three, bench.combined([family], _sum))["exact"] for family in three}
+    best = max(three, key=lambda family: float(np.mean(alone[family])))
+    found = {}
+    for two in itertools.combinations(TAGGED, 2):
+        change = bench.combined([best, *two], _sum)
+        found[" ".join((best, *two))] = [bench.exact(scaled(change, weight), three) for weight in GRID]
+    return found
+
+
 def _whole(rule: rules.Rule, seed: int, some: Sequence[Adapter]) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return rules.combined_tensors(rule, [one.delta for one in some], [1.0] * len(some), DENSITY, generator)
@@ -529,6 +546,7 @@ def _by_perplexity(bench: Bench) -> list[float]:
 PARTS: Mapping[str, Callable[[Bench], Any]] = {
     "put together": put_together,
     "in pairs": in_pairs,
+    "others added": others_added,
     "routed": routed,
     "foreign": foreign,
 }

@@ -146,6 +146,17 @@ def test_pairs_with_alike_prompts_clash_unless_they_want_the_same_answer(seed: i
 
 
 @every_seed
+def test_no_two_others_lift_the_best_adapter_to_what_three_give(seed: int) -> None:
+    found = of("others added", seed)
+    alone = max(of("put together", seed)["alone"], key=joint)
+    best = list(TASKS)[of("put together", seed)["alone"].index(alone)]
+    assert list(found) == [" ".join((best, *two)) for two in itertools.combinations(TAGGED, 2)]
+    for rows in found.values():
+        assert np.shape(rows) == (len(study.GRID), len(TASKS))
+        assert np.mean(rows, axis=1).max() < joint(of("put together", seed)["three"]["cat"]) - 0.3
+
+
+@every_seed
 def test_eight_that_look_alike_do_not_fit_in_one_and_can_be_routed(seed: int) -> None:
     most = max(np.mean(row) for row in of("put together", seed)["scan"])
     rows = of("routed", seed)["eight"]
