@@ -46,7 +46,7 @@ class Pair:
 
 
 def two_sums(*, adds_up: Pair, contradicts: Pair) -> Drawing:
-    """A sum that keeps both tasks beside one that loses a task, at nearly the same angle.
+    """A sum that keeps both tasks beside one that loses a task: nearly one angle, one coefficient in a sum.
 
     Raises:
         ValueError: the first loses a task as well, the second loses none, or the angles are far apart.
@@ -60,15 +60,16 @@ def two_sums(*, adds_up: Pair, contradicts: Pair) -> Drawing:
         )
     good, bad = ([f"{share:.0%}" for share in pair.merged] for pair in (adds_up, contradicts))
     return diagram(
-        plane(adds_up, "题目不像：加得起来", KNOWN),
-        plane(contradicts, "题目像、答案不同：加不起来", STRANGE),
+        plane(adds_up, "题目不像：共用一个系数，加得起来", KNOWN),
+        plane(contradicts, "题目像、答案不同：共用一个系数，加不起来", STRANGE),
         zh="两个平行四边形：左下是底座，往右加一个任务向量是第一个专家，往上加一个是第二个专家，"
-        f"右上角两个都加。题目不像的一对，右上角的模型两样都会：{good[0]} 与 {good[1]}。"
+        f"右上角两个都加，每对共用一个系数。题目不像的一对，右上角的模型两样都会：{good[0]} 与 {good[1]}。"
         f"题目几乎一样、答案不同的一对，右上角的模型丢了一样：{bad[0]} 与 {bad[1]}。"
         f"两对的夹角是 {adds_up.degrees} 度与 {contradicts.degrees} 度。",
         en="Two parallelograms: the base at the lower left, one task vector to the right gives the first "
-        "expert, one upwards the second, and at the upper right both are added. Where the prompts are "
-        f"not alike, the sum does both tasks: {good[0]} and {good[1]}. Where the prompts are "
+        "expert, one upwards the second, and at the upper right both are added, with one "
+        "coefficient for both. Where the prompts are not alike, the sum does both tasks: "
+        f"{good[0]} and {good[1]}. Where the prompts are "
         f"nearly the same and the answers differ, the sum has lost one task: {bad[0]} and {bad[1]}. "
         f"The angles are {adds_up.degrees} and {contradicts.degrees} degrees.",
     )

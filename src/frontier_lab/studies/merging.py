@@ -53,6 +53,9 @@ ELECTED = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 FEW = (0.25, 0.4, 0.6, 0.8, 1.0)
 """Coefficients to choose from where there are many merges."""
 
+EACH = (0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+"""Coefficients to choose from, for each of two vectors on its own."""
+
 POINTS = 9
 """On a line between two models, its ends included."""
 
@@ -570,6 +573,46 @@ def pairs(of: Trained) -> dict[str, Any]:
     return found
 
 
+def contradicting() -> list[tuple[str, str]]:
+    """Every two of the eight families that ask for different things of letters."""
+    letters = FAMILIES["tag"].options
+    return [
+        (one, other)
+        for one, other in itertools.combinations(FAMILIES, 2)
+        if FAMILIES[one].options is letters is FAMILIES[other].options
+        and FAMILIES[one].target != FAMILIES[other].target
+    ]
+
+
+def own_coefficients(of: Trained) -> dict[str, Any]:
+    """Every two of ``contradicting`` merged with a coefficient for each vector, and with one for both.
+
+    Both are chosen on the validation part: the two out of every two of ``EACH``, the one out of ``EACH``.
+
+    Returns:
+        By the two names, ``own`` and ``one``: the ``coefficients``, and the row on the two.
+    """
+    of = with_tagged(of.seed)
+    found: dict[str, Any] = {}
+    for both in contradicting():
+        merge = partial(_each_scaled, of.base, of.vectors(KEPT[0], both))
+        losses = {c: validation_loss(of, merge(*c), both) for c in itertools.product(EACH, EACH)}
+        best = {
+            "own": min(losses, key=losses.__getitem__),
+            "one": min(((c, c) for c in EACH), key=losses.__getitem__),
+        }
+        found[", ".join(both)] = {
+            name: {"coefficients": list(c), "merged": of.row(merge(*c), both)} for name, c in best.items()
+        }
+        print("own coefficients", of.seed, both, found[", ".join(both)], flush=True)
+    return found
+
+
+def _each_scaled(base: State, vectors: Sequence[State], *coefficients: float) -> State:
+    """The base, and each vector times its own coefficient."""
+    return merging.add_by_group(base, list(vectors), torch.tensor([coefficients]), lambda name: 0)
+
+
 def _few(of: Trained, vectors: list[dict[str, Tensor]], families: Sequence[str]) -> tuple[float, Row]:
     """The coefficient of ``FEW`` that is best on the validation part, and the row of the merge."""
     best = min(FEW, key=lambda c: validation_loss(of, merging.add(of.base, vectors, c), families))
@@ -744,6 +787,7 @@ PARTS: Mapping[str, Callable[[Trained], Any]] = {
     "siblings": siblings,
     "negation": negation,
     "pairs": pairs,
+    "own coefficients": own_coefficients,
     "alike": alike,
     "unlike": unlike,
     "soups": soups,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from frontier_lab import hub, zoo
 from frontier_lab.methods import merging
@@ -196,3 +197,29 @@ def test_of_a_pair_the_means_of_its_seeds_are_given() -> None:
     )
     assert max(found["base"]) < 0.5 < min(found["first"][0], found["second"][1])
     assert abs(found["cosine"]) < 0.1
+
+
+def test_pairs_contradict_whose_letters_are_asked_for_different_things() -> None:
+    found = study.contradicting()
+    assert ("tag", "key") in found
+    assert {("tag", "row"), ("set", "bag"), ("arithmetic", "strings")}.isdisjoint(found)
+    assert len(found) == len(set(found)) == 13
+
+
+@pytest.mark.parametrize("seed", range(len(SEEDS)))
+def test_with_one_coefficient_the_finer_choice_has_the_settings_that_pairs_share(seed: int) -> None:
+    assert set(study.FEW) <= set(study.EACH)
+    found = of("own coefficients", seed)
+    assert list(found) == [", ".join(both) for both in study.contradicting()]
+    for pair in found.values():
+        assert len(set(pair["one"]["coefficients"])) == 1
+        for case in pair.values():
+            assert set(case["coefficients"]) <= set(study.EACH)
+            assert len(case["coefficients"]) == len(case["merged"]["exact"]) == 2
+
+
+def test_every_vector_is_scaled_by_its_own_coefficient(committed: study.Trained) -> None:
+    one, other = committed.vectors(KEPT[0])[:2]
+    merged = study._each_scaled(committed.base, [one, other], 0.4, 1.0)
+    for name, start in committed.base.items():
+        torch.testing.assert_close(merged[name], start + 0.4 * one[name] + other[name])

@@ -22,9 +22,9 @@ const zh = {
   /** The finding of a state. */
   finding: {
     best: (how: string, right: string, of: number, best: number) =>
-      `${how}：${of} 题答对${spaced(right)} 题；只用一个专家，最多 ${best} 题`,
+      `${how}：${of} 题答对${spaced(right)} 题；专家单独原样用，最多 ${best} 题`,
     worse: (how: string, right: string, of: number, best: number) =>
-      `${how}，并不比只用一个强：${of} 题答对${spaced(right)} 题，一个专家能对 ${best} 题`,
+      `${how}，并不比专家单独原样用强：${of} 题答对${spaced(right)} 题，一个专家能对 ${best} 题`,
     base: (right: string, of: number) => `什么都不加，就是底座：${of} 题答对${spaced(right)} 题`,
     expert: (task: string, right: string, of: number) =>
       `只加${task}专家：${of} 题答对${spaced(right)} 题，另外两样不比底座好`,
@@ -162,9 +162,9 @@ const en: Strings = {
   weightOf: (task) => `${task} expert`,
   finding: {
     best: (how, right, of, best) =>
-      `${how} answer ${right} of ${of} prompts; one alone answers ${best} at most`,
+      `${how} answer ${right} of ${of} prompts; one expert as it was trained answers ${best} at most`,
     worse: (how, right, of, best) =>
-      `${how} do no better than one: ${right} of ${of} prompts, where one expert answers ${best}`,
+      `${how} do no better than one as it was trained: ${right} of ${of} prompts, where one expert answers ${best}`,
     base: (right, of) => `Nothing added is the base: it answers ${right} of ${of} prompts`,
     expert: (task, right, of) =>
       `The ${task.toLowerCase()} expert alone answers ${right} of ${of} prompts and is no ` +
