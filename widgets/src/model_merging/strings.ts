@@ -164,7 +164,8 @@ const en: Strings = {
     best: (how, right, of, best) =>
       `${how} answer ${right} of ${of} prompts; one expert as it was trained answers ${best} at most`,
     worse: (how, right, of, best) =>
-      `${how} do no better than one as it was trained: ${right} of ${of} prompts, where one expert answers ${best}`,
+      `${how} do no better than one as it was trained: ` +
+      `${right} of ${of} prompts, where one expert answers ${best}`,
     base: (right, of) => `Nothing added is the base: it answers ${right} of ${of} prompts`,
     expert: (task, right, of) =>
       `The ${task.toLowerCase()} expert alone answers ${right} of ${of} prompts and is no ` +
