@@ -28,3 +28,16 @@ def stored(module: str) -> dict[str, Any]:
     """What a module's command wrote, as it is committed beside the module, whose ``__file__`` is given."""
     found: dict[str, Any] = json.loads(Path(module).with_suffix(".json").read_text("utf8"))
     return found
+
+
+def kept(file: Path, measure: Callable[[], Any]) -> Any:
+    """What a part of a long measurement gave when it was last run, or gives now, and is written at once.
+
+    Args:
+        file: where the part is kept, JSON; its folder is made.
+        measure: gives the part; not called where the file exists.
+    """
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, measure(), indent=None)
+    return json.loads(file.read_text("utf8"))

@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -30,7 +29,6 @@ from frontier_lab.methods import adapters as rules
 from frontier_lab.methods import merging
 from frontier_lab.methods.adapters import Adapter
 from frontier_lab.storage import results
-from frontier_lab.storage.files import write_json
 from frontier_lab.studies.merging import base_model, work
 from frontier_lab.texts import task_families
 from frontier_lab.texts.prompt_tasks import LETTERS, PEOPLE, PLACES, VERBS, Example, encode, graded
@@ -570,10 +568,7 @@ def measure() -> Mapping[str, Any]:
 def _kept(name: str, seed: int) -> Any:
     """What a part gave when it was last measured, or gives now."""
     file = work() / "parts" / f"adapters, {name}-{seed}.json"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, PARTS[name](Bench(seed, base_model(seed), trained(seed))), indent=None)
-    return json.loads(file.read_text("utf8"))
+    return results.kept(file, lambda: PARTS[name](Bench(seed, base_model(seed), trained(seed))))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -30,7 +29,6 @@ from transformers import PreTrainedModel
 from frontier_lab.methods import merging as rules
 from frontier_lab.methods.merging import State
 from frontier_lab.storage import results
-from frontier_lab.storage.files import write_json
 from frontier_lab.studies.merging import Row, Trained, base_model, trained, validation_loss, work
 from frontier_lab.texts import task_families
 from frontier_lab.texts.prompt_tasks import LETTERS, Example, Graded, encode, graded
@@ -322,11 +320,7 @@ def stored() -> dict[str, Any]:
 
 def _kept(name: str, seed: int) -> Any:
     """What a part gave when it was last measured, or gives now."""
-    file = work() / "parts" / f"pair-{name}-{seed}.json"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, PARTS[name](trained(seed)), indent=None)
-    return json.loads(file.read_text("utf8"))
+    return results.kept(work() / "parts" / f"pair-{name}-{seed}.json", lambda: PARTS[name](trained(seed)))
 
 
 def measure() -> Mapping[str, Any]:

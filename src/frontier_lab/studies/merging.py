@@ -14,7 +14,6 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +30,6 @@ from frontier_lab import hub
 from frontier_lab.methods import merging, rebasin
 from frontier_lab.methods.merging import State
 from frontier_lab.storage import cache, results
-from frontier_lab.storage.files import write_json
 from frontier_lab.texts.prompt_tasks import IGNORED, Graded, Part, graded_logits
 from frontier_lab.texts.task_families import DISTINCT, FAMILIES, TAGGED, TASKS
 from frontier_lab.texts.windows import Windows
@@ -831,11 +829,7 @@ def of_pair(one: str, other: str) -> dict[str, Any]:
 
 def _kept(name: str, measure: Callable[[], Any]) -> Any:
     """What a part gave when it was last measured, or gives now."""
-    file = work() / "parts" / f"{name}.json"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, measure(), indent=None)
-    return json.loads(file.read_text("utf8"))
+    return results.kept(work() / "parts" / f"{name}.json", measure)
 
 
 def _part(part: Callable[[Trained], Any], seed: int) -> Any:
