@@ -206,8 +206,9 @@ def random_search(
     """
     drawn: dict[str, dict[int, str]] = {}
     if of.options:
-        for _ in range(20 * queries):  # of a text with few words to swap there are not so many
-            if len(drawn) == queries:
+        wanted = min(queries, of.size() - 1)
+        for _ in range(20 * wanted):  # with a fixed number of changes there may be fewer
+            if len(drawn) == wanted:
                 break
             swaps = at_random(of, generator, changes)
             drawn.setdefault(of.text(swaps), swaps)
