@@ -432,7 +432,8 @@ def linear_victims(table: str) -> dict[str, BagOfWords]:
 
     ``random swaps`` has two swapped copies of each training sentence, with three seeds; ``one for all``
     counts all words as one that swaps can turn into each other; ``unswappable`` counts only words that no
-    swap touches, so both are certified by construction.
+    swap touches. Prepared for the swaps of the table that they are attacked with, both are certified by
+    construction; each is attacked with the other table's as well.
     """
     texts, labels, _ = classifiers.examples("train")
     found = {f"C {strength}": linear_model(strength) for strength in STRENGTHS}
@@ -448,13 +449,17 @@ def linear_victims(table: str) -> dict[str, BagOfWords]:
         found[f"random swaps, seed {seed}"] = bag_of_words.fit(
             [*texts, *copies], labels.tolist() * 3, chosen / 3
         )
-    stands_for, touched = representatives(table), swappable(table)
-    found["one for all"] = bag_of_words.fit(
-        texts, labels.tolist(), chosen, rename=lambda word: stands_for.get(word, word)
-    )
-    found["unswappable"] = bag_of_words.fit(
-        texts, labels.tolist(), chosen, rename=lambda word: None if word in touched else word
-    )
+    for prepared in TABLES:
+        stands_for, touched = representatives(prepared), swappable(prepared)
+
+        def one_for_all(word: str, stands_for: Mapping[str, str] = stands_for) -> str:
+            return stands_for.get(word, word)
+
+        def unswappable(word: str, touched: frozenset[str] = touched) -> str | None:
+            return None if word in touched else word
+
+        for name, rename in (("one for all", one_for_all), ("unswappable", unswappable)):
+            found[f"{name}, {prepared}"] = bag_of_words.fit(texts, labels.tolist(), chosen, rename=rename)
     return found
 
 

@@ -70,3 +70,35 @@ def candidates(word: str, *, cosine: float = 0.4, share: float = 0.1, most: int 
     """
     found = [each.word for each in table().get(word, ()) if each.cosine > cosine and each.share >= share]
     return tuple(found[:most])
+
+
+@dataclass(frozen=True)
+class JudgedSwaps:
+    """A sentence that an attack has changed so that a classifier erred, and what a reader says of it.
+
+    Attributes:
+        table: of ``studies.attacks``, whose synonyms were used: ``strict`` or ``loose``.
+        at: place of the sentence in ``bible_books.balanced("test")``.
+        swaps: by place of the word between spaces, what stands there instead.
+        meaning: ``same``; ``other``; or ``broken``, which is no right sentence.
+    """
+
+    table: str
+    at: int
+    swaps: Mapping[int, str]
+    meaning: str
+
+
+@functools.cache
+def judged_swaps() -> tuple[JudgedSwaps, ...]:
+    """Eighty attacked sentences, judged without knowing which table they are from."""
+    found = json.loads((HERE / "judged_swaps.json").read_text("utf8"))["pairs"]
+    return tuple(
+        JudgedSwaps(
+            each["table"],
+            each["at"],
+            {int(place): word for place, word in each["swaps"].items()},
+            each["meaning"],
+        )
+        for each in found
+    )
