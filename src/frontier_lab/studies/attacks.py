@@ -58,7 +58,8 @@ LONG = 200
 """Queries of one random search that does not stop where greedy search did."""
 
 FEW_TEXTS = 1000
-"""Sentences of which no more texts can be made are searched whole."""
+FEW_OF_DEFENCES = 200
+"""Sentences of which no more texts can be made are searched whole, with a victim and with a defence of it."""
 
 UNKNOWN = 255
 """In place of a number of changed words: the victim errs anyway, or there are too many texts to try."""
@@ -188,38 +189,6 @@ def attacked(
         least = all_of(lambda at: attacks.exhaustive(of[at], label[at]), small)
         found["least"] = spread({at: len(each.swaps) for at, each in least.items()}, fill=UNKNOWN)
     return found
-
-
-def transferred(name: str, seed: int) -> dict[str, Array]:
-    """How all nine read what greedy search on one of them made, and random texts with as many words changed.
-
-    Returns:
-        Whether each of the nine is right, ``[3, 3, N]``: of greedy search's texts (``greedy``), where it
-        fails the last that it had, and of ``random`` ones; sentences that the victim reads wrong stay as
-        they are.
-    """
-    texts, labels, _ = classifiers.examples("test")
-    of, one, label = threat("test", "strict"), victim(name, seed), labels.tolist()
-    right = (one.score(texts).argmax(-1) == labels).tolist()
-    chosen = [at for at in range(len(texts)) if right[at]]
-    found = dict(
-        zip(chosen, attacks.run([attacks.greedy(of[at], label[at]) for at in chosen], one.score), strict=True)
-    )
-    made = list(texts)
-    drawn = list(texts)
-    for at, each in found.items():
-        if each.swaps:
-            made[at] = of[at].text(each.swaps)
-            drawn[at] = of[at].text(attacks.at_random(of[at], _generator("drawn", at), len(each.swaps)))
-    return {
-        kind: np.array(
-            [
-                [(victim(*other).score(read).argmax(-1) == labels).numpy() for other in product([n], SEEDS)]
-                for n in NAMES
-            ]
-        )
-        for kind, read in (("greedy", made), ("random", drawn))
-    }
 
 
 # ---- universal triggers ------------------------------------------------------------------------------------
@@ -384,7 +353,7 @@ def defended(name: str, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
         left = right.numpy().copy()
         left[chosen] = [not each.succeeded for each in found]
         arrays[f"{defence} greedy"] = left
-        small = [at for at in chosen if of[at].size() <= FEW_TEXTS]
+        small = [at for at in chosen if of[at].size() <= FEW_OF_DEFENCES]
         whole = attacks.run([attacks.exhaustive(of[at], int(labels[at])) for at in small], score)
         least = np.full(len(texts), UNKNOWN, dtype=np.uint8)
         least[small] = [len(each.swaps) for each in whole]
@@ -530,7 +499,7 @@ def measure() -> Mapping[str, Any]:
     """The data set: writes the arrays and gives the rest.
 
     Arrays are ``[3 classes, 3 seeds, N]``, by the names of ``attacked`` and ``triggered`` behind ``strict``,
-    ``loose`` and ``trigger``; ``defence`` has one class; ``transfer`` has the source's class and seed before;
+    ``loose`` and ``trigger``; ``defence`` has one class;
     ``linear strict`` and ``linear loose`` are ``[N]``. Truth values are packed.
     """
     torch.set_num_threads(1)
@@ -564,10 +533,6 @@ def measure() -> Mapping[str, Any]:
         if table == "strict":
             said["asked"] = both("defence", [(HARDENED, seed) for seed in SEEDS], defended)
             said["triggers"] = both("trigger", nine, triggered)
-    stack(
-        "transfer",
-        {of: _kept(f"transfer-{of[0]}-{of[1]}", functools.partial(transferred, *of)) for of in nine},
-    )
     save_file({name: _packed(array) for name, array in arrays.items()}, ARRAYS)
     return {"format": 1, "sentences": len(texts), "best strength": best_strength(), **said}
 
