@@ -2,11 +2,11 @@
 
 The victims are those of ``zoo.classifiers``: seed 0 as it is committed, the others trained again and rounded
 to half precision as it is. They are attacked on the sentences of ``test`` that they read right, by synonyms
-of common senses (``strict``) and of any (``loose``). What each attack did to each sentence is kept, so that a
-page can count by chapters, which are what is independent here. Every attack at random has the queries that
-greedy search took for the same sentence. ``python -m frontier_lab.studies.attacks
-src/frontier_lab/studies/attacks.json`` measures it all and writes ``attacks.safetensors`` beside the JSON;
-killed, it goes on where it was.
+of common senses (``strict``); one class of them by synonyms of any sense as well (``loose``). What each
+attack did to each sentence is kept, so that a page can count by chapters, which are what is independent here.
+Every attack at random has the queries that greedy search took for the same sentence. ``python -m
+frontier_lab.studies.attacks src/frontier_lab/studies/attacks.json`` measures it all and writes
+``attacks.safetensors`` beside the JSON; killed, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ TABLES: Mapping[str, Mapping[str, float]] = {"strict": {}, "loose": {"share": 0.
 REPEATS = 3
 """Draws of each attack at random; what is kept is how many of them succeed."""
 
-LONG = 200
+LONG = 50
 """Queries of one random search that does not stop where greedy search did."""
 
 FEW_TEXTS = 1000
-FEW_OF_DEFENCES = 200
+FEW_OF_DEFENCES = 100
 """Sentences of which no more texts can be made are searched whole, with a victim and with a defence of it."""
 
 UNKNOWN = 255
 """In place of a number of changed words: the victim errs anyway, or there are too many texts to try."""
 
-HARDENED = "bert"
-"""The class whose defences are compared."""
+CLOSER = "bert"
+"""The class that is attacked with the loose table as well, and whose defences are compared."""
 
 Array = NDArray[Any]
 
@@ -196,10 +196,10 @@ def attacked(
 TRIGGER = 3
 """Words of a trigger."""
 
-EACH = 15
+EACH = 10
 """Sentences of each group of books in ``stack`` that triggers are chosen on."""
 
-PREFIXES = 10
+PREFIXES = 5
 """Random prefixes that are all measured on ``test``."""
 
 
@@ -263,10 +263,10 @@ def triggered(name: str, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
 
 Defence = Literal["plain", "random swaps", "adversarial", "plain, longer", "random swaps, longer"]
 DEFENCES: tuple[Defence, ...] = get_args(Defence)
-HARDENING = Schedule(steps=60, batch_size=32, context=64, learning_rate=1e-3, warmup=6, log_every=60)
+HARDENING = Schedule(steps=40, batch_size=32, context=64, learning_rate=1e-3, warmup=4, log_every=40)
 LONGER = 4
-"""Times the steps: an adversarial step asks about some 400 texts besides the 64 that it trains on, and these
-count threefold, for there is a backward pass. Four is more than that comes to."""
+"""Times the steps: an adversarial step asks about some 300 texts besides the 64 that it trains on, which count
+threefold, for there is a backward pass. Four is half as much again as that comes to."""
 
 
 def hardened(name: str, seed: int, defence: Defence) -> tuple[Victim, dict[str, Any]]:
@@ -318,12 +318,20 @@ def hardened(name: str, seed: int, defence: Defence) -> tuple[Victim, dict[str, 
         logits = trained(**classifiers.inputs(start.tokenizer, read)).logits
         return F.cross_entropy(logits, torch.tensor(labels * 2))
 
+    others, truth, chapters = classifiers.examples("stack")
+
+    def measure(trained: nn.Module) -> dict[str, Any]:
+        trained.eval()
+        found = classifiers.probabilities(trained, start.tokenizer, others)
+        trained.train()
+        return {"val_loss": round(voting.score(voting.nll(found, truth), chapters), 4), "asked": asked}
+
     log = train_seed(
         model.train(),
         schedule,
         seed,
         loss=loss,
-        measure=lambda _: {"asked": asked},
+        measure=measure,
         work=work() / "hardened" / f"{name}-{seed}-{defence}",
         label=f"{name}, {defence}",
         facts={"defence": defence, "start": name},
@@ -498,15 +506,16 @@ def _packed(array: Array) -> Array:
 def measure() -> Mapping[str, Any]:
     """The data set: writes the arrays and gives the rest.
 
-    Arrays are ``[3 classes, 3 seeds, N]``, by the names of ``attacked`` and ``triggered`` behind ``strict``,
-    ``loose`` and ``trigger``; ``defence`` has one class;
-    ``linear strict`` and ``linear loose`` are ``[N]``. Truth values are packed.
+    Arrays are ``[3 classes, 3 seeds, N]``, by the names of ``attacked`` and ``triggered`` behind ``strict``
+    and ``trigger``; ``loose`` and ``defence`` have ``CLOSER`` alone; ``linear strict`` and ``linear loose``
+    are ``[N]``. Truth values are packed.
     """
     torch.set_num_threads(1)
     texts, labels, _ = classifiers.examples("test")
     arrays: dict[str, Array] = {}
     said: dict[str, Any] = {}
     nine = list(product(NAMES, SEEDS))
+    three = [(CLOSER, seed) for seed in SEEDS]
 
     def stack(kind: str, parts: Mapping[tuple[str, int], Mapping[str, Array]]) -> None:
         for name in next(iter(parts.values())):
@@ -526,13 +535,11 @@ def measure() -> Mapping[str, Any]:
         stack(kind, {one: part for one, (part, _) in found.items()})
         return {f"{n}, {seed}": given for (n, seed), (_, given) in found.items()}
 
-    for table in TABLES:
-        stack(
-            table, {of: _kept(f"{table}-{of[0]}-{of[1]}", functools.partial(one, table, of)) for of in nine}
-        )
-        if table == "strict":
-            said["asked"] = both("defence", [(HARDENED, seed) for seed in SEEDS], defended)
-            said["triggers"] = both("trigger", nine, triggered)
+    for table, those in (("strict", nine), ("loose", three)):
+        parts = {of: _kept(f"{table}-{of[0]}-{of[1]}", functools.partial(one, table, of)) for of in those}
+        stack(table, parts)
+    said["asked"] = both("defence", three, defended)
+    said["triggers"] = both("trigger", nine, triggered)
     save_file({name: _packed(array) for name, array in arrays.items()}, ARRAYS)
     return {"format": 1, "sentences": len(texts), "best strength": best_strength(), **said}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import lzma
 import re
 import sys
@@ -26,7 +27,6 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from frontier_lab.storage.files import sha256, write_json
 from frontier_lab.texts import corpus
 
 from . import HERE, Synonym
@@ -182,7 +182,7 @@ def build(folder: Path) -> dict[str, list[Synonym]]:
         ValueError: a package does not match its hash.
     """
     for name, wanted in PACKAGES.items():
-        if (digest := sha256(folder / name)) != wanted:
+        if (digest := hashlib.sha256((folder / name).read_bytes()).hexdigest()) != wanted:
             raise ValueError(f"{name}: got sha256 {digest}, wanted {wanted}")
     wordnet_at, glove_at, forms_at = (folder / name for name in PACKAGES)
     wordnet = read(wordnet_at)
@@ -246,7 +246,7 @@ def main(folder: Path) -> None:
         "synonyms": sum(map(len, table.values())),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    write_json(HERE / "synonyms.json", facts)
+    (HERE / "synonyms.json").write_text(json.dumps(facts, indent=1) + "\n", "utf8")
     print(f"{file.name}: {len(data):,} bytes, {facts['words']:,} words, {facts['synonyms']:,} synonyms")
 
 
