@@ -14,7 +14,11 @@ from frontier_lab.zoo import classifiers
 from frontier_lab.zoo.training.recipe import SEEDS
 
 TEXTS, LABELS, CHAPTERS = classifiers.examples("test")
-FEW = [at for chapter in CHAPTERS.unique()[::12] for at in (chapter == CHAPTERS).nonzero().flatten().tolist()]
+FEW = [
+    at
+    for chapter in sorted(set(CHAPTERS.tolist()))[::12]
+    for at in (chapter == CHAPTERS).nonzero().flatten().tolist()
+]
 """Places of the sentences of a few chapters, of several groups of books."""
 
 
@@ -22,8 +26,9 @@ def test_the_victims_are_right_where_the_classifiers_of_the_other_study_are() ->
     kept = ensembles.read("test").probabilities.argmax(-1) == LABELS
     for table in TABLES:
         right = array(f"{table} right")
-        assert right.shape == (len(NAMES), len(SEEDS), len(TEXTS))
-        assert (right != kept.numpy()).mean() < 0.003  # near ties: the others were not rounded
+        assert right.shape == (len(NAMES) if table == "strict" else 1, len(SEEDS), len(TEXTS))
+        assert (right != kept.numpy()[: len(right)]).mean() < 0.003  # near ties: the others were not rounded
+    assert NAMES[0] == study.CLOSER
 
 
 @pytest.mark.parametrize("table", TABLES)
