@@ -84,6 +84,16 @@ def test_no_attack_passes_the_certificate_and_the_worst_case_is_attained(
         assert len(swaps) <= changed
         logits = model.bias + model.contribution(of.text(swaps))
         assert margin == pytest.approx(logits[label] - np.delete(logits, label).max())
+    every: list[str] = [text]
+
+    def never(texts: list[str]) -> Tensor:
+        every.extend(texts)
+        return torch.nn.functional.one_hot(torch.full((len(texts),), label), 3).float()
+
+    attacks.run([attacks.exhaustive(of, label)], never)
+    logits_of_all = [model.bias + model.contribution(each) for each in every]
+    lowest = min(each[label] - np.delete(each, label).max() for each in logits_of_all)
+    assert worst[-1][0] == pytest.approx(lowest)
     (whole,) = attacks.run([attacks.exhaustive(of, label)], model.probabilities)
     broken = [changed for changed, (margin, _) in enumerate(worst) if margin < 0]
     assert whole.succeeded == bool(broken)
