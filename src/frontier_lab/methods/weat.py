@@ -1,8 +1,13 @@
 """The word embedding association test: which of two groups of words is nearer to which of two others.
 
 The association of a word is the mean of its cosines with the first attributes less that with the second. An
-effect size compares the associations of two groups of targets; a test shuffles which target is in which
-group. What is drawn anew for an interval is all four groups: other attributes would have done as well.
+effect size compares the associations of two groups of targets; the paper's test shuffles which target is in
+which group. That takes the attributes for given, though other words would have done as well. The difference
+of the means is the same if targets and attributes change places, so the same test shuffles the attributes:
+``p_value(associations(a, x, y), associations(b, x, y))``. And an interval is over words of all four groups.
+
+The effect size must not be compared over attributes: it is in standard deviations of the associations, which
+shrink with them, and attributes drawn at random reach a large one.
 
 Source: Caliskan, Bryson and Narayanan, "Semantics derived automatically from language corpora contain
 human-like biases" (2017).

@@ -93,7 +93,7 @@ TESTS: tuple[AssociationTest, ...] = tuple(
     )
 )
 """In the paper's order. What the paper prints was compared with two others who give its column: the notebook
-``WEAT_experiments`` of WEFE, and the package cbn, which computes all ten anew from the study's own vectors."""
+``WEAT_experiments`` of WEFE, and the package cbn, which computes all ten from the study's own vectors."""
 
 LEFT_OUT = ("Jay", "Kristen", "Tremayne", "Latonya")
 """First names in WEFE's lists that the study's tests 4 and 5 are without."""
@@ -183,8 +183,9 @@ def build(folder: Path) -> None:
     save_file({"vectors": every[[places[word] for word in kept]].astype(np.float16)}, VECTORS)
     stored = {
         "source": {
-            "lists": "Caliskan et al., Semantics derived automatically from language corpora contain human-like "
-            "biases (2017), from WEFE 1.0.1, four words left out and two replaced as in the study's material",
+            "lists": "Caliskan et al., Semantics derived automatically from language corpora contain "
+            "human-like biases (2017), from WEFE 1.0.1, four words left out and two replaced as in the "
+            "study's material",
             "licence of the lists": "MIT (WEFE)",
             "sha256 of WEAT.json": _sha256(lists),
             "vectors": "GloVe 6B, 50 numbers a word (Pennington, Socher and Manning, 2014), from "

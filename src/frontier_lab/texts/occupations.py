@@ -1,10 +1,10 @@
 """Forty occupations with the share of women in them, and twelve sentences in which a pronoun follows one.
 
 The shares are those of the United States' Labor Force Statistics from the Current Population Survey of 2017
-(table 11 of the Bureau of Labor Statistics, a work of the government and in the public domain), as Zhao et
-al., "Gender Bias in Coreference Resolution" (2018), print them in table 1, under CC BY 4.0. Two of the table's
-words are replaced by those of the same authors' sentences: ``mechanic`` for "mechanician", and ``tailor`` for
-"sewer", which a reader takes for a drain. The sentences are ours.
+(table 11 of the Bureau of Labor Statistics), as Zhao et al., "Gender Bias in Coreference Resolution" (2018),
+print them in table 1, under CC BY 4.0. Two of the table's words are replaced by those of the same authors'
+lists: ``mechanic`` for "mechanician", and ``tailor`` for "sewer", which a reader takes for a drain. The
+sentences are ours.
 """
 
 from __future__ import annotations
