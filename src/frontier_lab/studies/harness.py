@@ -1,9 +1,9 @@
 """The pairs of 28.5.3 as a task of lm-evaluation-harness, and what that gives for SmolLM2.
 
 The task is CrowS-Pairs' in form: of two sentences that differ in a pronoun, one is called the stereotype,
-here the one whose pronoun is that of the occupation's majority; ``pct_stereotype`` is the share of pairs in which
-that one is the likelier, and ``likelihood_diff`` the mean distance, which forgets its direction. The harness
-(lm-eval 0.4.13) is not among the lab's packages: the command needs an environment that has it beside them.
+here the one whose pronoun is that of the occupation's majority; ``pct_stereotype`` is the share of pairs in
+which that one is the likelier, and ``likelihood_diff`` the mean distance, which forgets its direction. The
+harness (lm-eval 0.4.13) is not among the lab's packages: the command needs an environment that has both.
 ``python -m frontier_lab.studies.harness src/frontier_lab/studies/harness.json``
 """
 
@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frontier_lab import hub
+from frontier_lab.methods import pronouns
 from frontier_lab.storage import results
 from frontier_lab.studies.occupational_bias import HUB_ID
 from frontier_lab.texts.occupations import SHARES, TEMPLATES
@@ -71,6 +73,15 @@ def task(folder: Path) -> dict[str, Any]:
     }
 
 
+def own(pair: Mapping[str, str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[float]:
+    """Log-likelihoods of a pair's sentences by our own sum over tokens, the stereotype's first, in nats.
+
+    The first token counts as well, after the start token, as it does in the harness.
+    """
+    start = tokenizer.bos_token_id
+    return [-float(pronouns.losses(model, tokenizer, each, start).sum()) for each in choices(pair)]
+
+
 def measure() -> Mapping[str, Any]:
     """The data set: ``version`` of the harness, its ``results`` and, pair by pair, the ``log likelihoods`` of
     the stereotype and of the other sentence, ``[480][2]``.
@@ -83,8 +94,8 @@ def measure() -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory() as work:
         os.environ["HF_DATASETS_CACHE"] = work  # before the harness imports datasets
         try:
-            import lm_eval
-            from lm_eval.models.huggingface import HFLM
+            import lm_eval  # type: ignore[import-not-found]
+            from lm_eval.models.huggingface import HFLM  # type: ignore[import-not-found]
         except ImportError as error:
             raise SystemExit(f"error: {error}; wanted an environment with lm-eval 0.4.13") from error
         from transformers import AutoTokenizer

@@ -9,8 +9,12 @@ seeds of six corpora, a few seconds each; a seed decides the shares of women, th
 
 from __future__ import annotations
 
+import functools
+import json
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +34,8 @@ from transformers import (
 
 from frontier_lab import hub
 from frontier_lab.methods import pronouns
-from frontier_lab.storage import results
+from frontier_lab.storage import cache, results
+from frontier_lab.storage.files import write_json
 from frontier_lab.texts import pronoun_corpus
 from frontier_lab.texts.coreference import MEN, WOMEN
 from frontier_lab.texts.occupations import AS_PRINTED, NEUTRAL, SHARES, TEMPLATES
@@ -66,16 +71,6 @@ def by_template(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, peop
     return torch.stack(rows)
 
 
-def whole_sentences(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Tensor:
-    """Log-probability of the woman's sentence less that of the man's, ``[12, 40]``; all words count."""
-
-    def of(sentence: str) -> Tensor:
-        return -pronouns.losses(model, tokenizer, sentence, tokenizer.bos_token_id).sum()
-
-    pairs = [[each.pair(who) for who in SHARES] for each in TEMPLATES]
-    return torch.stack([torch.stack([of(woman) - of(man) for man, woman in row]) for row in pairs])
-
-
 def article(sentence: str) -> str:
     """A sentence of ours with "an" where a vowel follows."""
     words = sentence.split(" ")
@@ -107,40 +102,41 @@ def perplexities(
     return torch.tensor([[[of(text, who) for text in pair] for who in SHARES] for pair in PRINTED])
 
 
-def smollm2() -> dict[str, Any]:
-    """Everything of SmolLM2.
-
-    Returns:
-        ``log odds`` ``[12, 40]``, of ``neutral`` people ``[12, 8]``, of ``sexed`` people (ten men, ten women)
-        ``[12, 20]``, of the two words ``as printed`` in the table ``[12, 2]``, of ``untrained`` weights
-        ``[3, 12, 40]``; of ``whole sentences`` ``[12, 40]``; ``perplexities`` ``[2, 40, 2]``, the same with
-        ``articles mended`` and ``with tail``; and ``tokens`` of each occupation.
+@functools.cache
+def loaded() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """SmolLM2 in float32, and its tokenizer.
 
     Raises:
-        RuntimeError: SmolLM2 is not installed.
+        RuntimeError: it is not installed.
     """
     if not hub.is_real(HUB_ID):
         raise RuntimeError(f"{HUB_ID}: not installed; `make models` brings it")
     path = hub.path(HUB_ID)
-    tokenizer, model = AutoTokenizer.from_pretrained(path), hub.load(path)
-    people = list(SHARES)
-    untrained = []
-    for seed in UNTRAINED:
-        torch.manual_seed(seed)
-        fresh = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path), dtype=torch.float32)
-        untrained.append(_rounded(by_template(fresh.eval(), tokenizer, people)))
-    return {
-        "log odds": _rounded(by_template(model, tokenizer, people)),
-        "neutral": _rounded(by_template(model, tokenizer, NEUTRAL)),
-        "sexed": _rounded(by_template(model, tokenizer, (*MEN, *WOMEN))),
-        "as printed": _rounded(by_template(model, tokenizer, list(AS_PRINTED.values()))),
-        "untrained": untrained,
-        "whole sentences": _rounded(whole_sentences(model, tokenizer)),
-        "perplexities": _rounded(perplexities(model, tokenizer)),
-        "articles mended": _rounded(perplexities(model, tokenizer, mended=True)),
-        "with tail": _rounded(perplexities(model, tokenizer, TAIL)),
-        "tokens": [len(tokenizer(f" {who}", add_special_tokens=False).input_ids) for who in people],
-    }
+    return hub.load(path), AutoTokenizer.from_pretrained(path)
+
+
+def _untrained(seed: int) -> list[Any]:
+    path = hub.path(HUB_ID)
+    torch.manual_seed(seed)
+    fresh = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path), dtype=torch.float32)
+    return _rounded(by_template(fresh.eval(), AutoTokenizer.from_pretrained(path), list(SHARES)))
+
+
+SMOLLM2: Mapping[str, Callable[[], Any]] = {
+    "log odds": lambda: _rounded(by_template(*loaded(), list(SHARES))),
+    "neutral": lambda: _rounded(by_template(*loaded(), NEUTRAL)),
+    "sexed": lambda: _rounded(by_template(*loaded(), (*MEN, *WOMEN))),
+    "as printed": lambda: _rounded(by_template(*loaded(), list(AS_PRINTED.values()))),
+    "perplexities": lambda: _rounded(perplexities(*loaded())),
+    "articles mended": lambda: _rounded(perplexities(*loaded(), mended=True)[0]),
+    "with tail": lambda: _rounded(perplexities(*loaded(), TAIL)),
+    "tokens": lambda: [len(loaded()[1](f" {who}", add_special_tokens=False).input_ids) for who in SHARES],
+    "untrained": lambda: [_untrained(seed) for seed in UNTRAINED],
+}
+"""What is kept of SmolLM2: ``log odds`` ``[12, 40]``, of ``neutral`` people ``[12, 8]``, of ``sexed`` people
+(ten men, ten women) ``[12, 20]``, of the two words ``as printed`` in the table ``[12, 2]``; ``perplexities``
+``[2, 40, 2]``, the same ``with tail``, and of the first pair with its ``articles mended`` ``[40, 2]``;
+``tokens`` of each occupation; and log-odds of ``untrained`` weights ``[3, 12, 40]``."""
 
 
 # ---- counterfactual sentences ------------------------------------------------------------------------------
@@ -280,16 +276,12 @@ def measured(model: GPT2LMHeadModel, seed: int) -> dict[str, Any]:
     }
 
 
-def small_models() -> dict[str, Any]:
-    """``shares[seed]`` of women, and ``corpora[name][seed]`` with what ``measured`` gives."""
-    return {
-        "shares": [list(pronoun_corpus.shares(seed).values()) for seed in SEEDS],
-        "corpora": {name: [measured(trained(name, seed), seed) for seed in SEEDS] for name in CORPORA},
-    }
+def _small(name: str, seed: int) -> dict[str, Any]:
+    return measured(trained(name, seed), seed)
 
 
 def stored() -> dict[str, Any]:
-    """What ``measure`` gave, as it is committed: ``smollm2`` and ``small models``."""
+    """What ``measure`` gave, as it is committed."""
     return results.stored(__file__)
 
 
@@ -302,9 +294,30 @@ def array(*keys: str) -> NDArray[np.float64]:
 
 
 def measure() -> Mapping[str, Any]:
-    """The data set."""
+    """The data set; every part is kept as soon as it is there, so that a killed run goes on.
+
+    ``smollm2`` has what ``SMOLLM2`` says; ``shares[seed]`` are those of women in the small models' corpora,
+    and ``corpora[name][seed]`` is what ``measured`` gives.
+    """
     torch.set_num_threads(1)
-    return {"format": 1, "smollm2": smollm2(), "small models": small_models()}
+    work = cache.folder("occupational_bias")
+    work.mkdir(parents=True, exist_ok=True)
+
+    def once(name: str, part: Callable[[], Any]) -> Any:
+        kept = work / f"{name}.json"
+        if not kept.exists():
+            write_json(kept, part(), indent=None)
+            print(name, file=sys.stderr, flush=True)
+        return json.loads(kept.read_text("utf8"))
+
+    return {
+        "format": 1,
+        "smollm2": {name: once(name, part) for name, part in SMOLLM2.items()},
+        "shares": [list(pronoun_corpus.shares(seed).values()) for seed in SEEDS],
+        "corpora": {
+            name: [once(f"{name}-{seed}", partial(_small, name, seed)) for seed in SEEDS] for name in CORPORA
+        },
+    }
 
 
 if __name__ == "__main__":
