@@ -52,7 +52,9 @@ PRINTED = (
 """The source's own pairs of sentences."""
 
 TAIL = " It was a long day, and the weather was fine until late in the evening."
-"""Says nothing of anybody; with it the sentences are longer."""
+"""Says nothing of anybody; with it the sentences are longer, and their mean loss is smaller."""
+ODD_TAIL = " Violet turbines seldom whistle."
+"""Says nothing of anybody either, in words that do not expect each other: the mean loss is larger."""
 
 Rows = list[list[float]]
 
@@ -130,12 +132,13 @@ SMOLLM2: Mapping[str, Callable[[], Any]] = {
     "perplexities": lambda: _rounded(perplexities(*loaded())),
     "articles mended": lambda: _rounded(perplexities(*loaded(), mended=True)[0]),
     "with tail": lambda: _rounded(perplexities(*loaded(), TAIL)),
+    "with odd tail": lambda: _rounded(perplexities(*loaded(), ODD_TAIL)),
     "tokens": lambda: [len(loaded()[1](f" {who}", add_special_tokens=False).input_ids) for who in SHARES],
     "untrained": lambda: [_untrained(seed) for seed in UNTRAINED],
 }
 """What is kept of SmolLM2: ``log odds`` ``[12, 40]``, of ``neutral`` people ``[12, 8]``, of ``sexed`` people
 (ten men, ten women) ``[12, 20]``, of the two words ``as printed`` in the table ``[12, 2]``; ``perplexities``
-``[2, 40, 2]``, the same ``with tail``, and of the first pair with its ``articles mended`` ``[40, 2]``;
+``[2, 40, 2]``, the same ``with tail`` and ``with odd tail``, and of the first pair with its ``articles mended`` ``[40, 2]``;
 ``tokens`` of each occupation; and log-odds of ``untrained`` weights ``[3, 12, 40]``."""
 
 
@@ -143,7 +146,7 @@ SMOLLM2: Mapping[str, Callable[[], Any]] = {
 
 SEEDS = (0, 1, 2, 3, 4)
 SENTENCES, HELD_OUT = 3000, 1000
-SCHEDULE = Schedule(steps=300, batch_size=64, context=16, learning_rate=3e-3, warmup=20, log_every=300)
+SCHEDULE = Schedule(steps=600, batch_size=64, context=16, learning_rate=3e-3, warmup=20, log_every=600)
 CORPORA = ("as it is", "twice", "exchanged", "pronouns", "pronouns and nouns", "neutral")
 """What is trained on: the sentences; each twice; each and itself with words exchanged by a list; each and its
 counterfactual, with the nouns left or changed as well; as many sentences in which every occupation has as
