@@ -138,8 +138,8 @@ SMOLLM2: Mapping[str, Callable[[], Any]] = {
 }
 """What is kept of SmolLM2: ``log odds`` ``[12, 40]``, of ``neutral`` people ``[12, 8]``, of ``sexed`` people
 (ten men, ten women) ``[12, 20]``, of the two words ``as printed`` in the table ``[12, 2]``; ``perplexities``
-``[2, 40, 2]``, the same ``with tail`` and ``with odd tail``, and of the first pair with its ``articles mended`` ``[40, 2]``;
-``tokens`` of each occupation; and log-odds of ``untrained`` weights ``[3, 12, 40]``."""
+``[2, 40, 2]``, the same ``with tail`` and ``with odd tail``, and of the first pair with its ``articles
+mended`` ``[40, 2]``; ``tokens`` of each occupation; and log-odds of ``untrained`` weights ``[3, 12, 40]``."""
 
 
 # ---- counterfactual sentences ------------------------------------------------------------------------------
