@@ -2,7 +2,7 @@
 
 Of SmolLM2 every number is kept by sentence and occupation, so that a page can resample both. Beside it stand
 the same measure on untrained weights, on people without an occupation and on people whose word says the sex,
-and the difference of perplexities that the source takes for bias. The small models are trained here, five
+and the difference of perplexities that the source takes for bias. The small models are trained here, three
 seeds of six corpora, a few seconds each; a seed decides the shares of women, the sentences and the weights.
 ``python -m frontier_lab.studies.occupational_bias src/frontier_lab/studies/occupational_bias.json``
 """
@@ -144,7 +144,7 @@ mended`` ``[40, 2]``; ``tokens`` of each occupation; and log-odds of ``untrained
 
 # ---- counterfactual sentences ------------------------------------------------------------------------------
 
-SEEDS = (0, 1, 2, 3, 4)
+SEEDS = (0, 1, 2)
 SENTENCES, HELD_OUT = 3000, 1000
 SCHEDULE = Schedule(steps=600, batch_size=64, context=16, learning_rate=3e-3, warmup=20, log_every=600)
 CORPORA = ("as it is", "twice", "exchanged", "pronouns", "pronouns and nouns", "neutral")
