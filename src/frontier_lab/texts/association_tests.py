@@ -134,6 +134,11 @@ def _vectors() -> dict[str, NDArray[np.float64]]:
     return dict(zip(_stored()["vectors"]["words"], rows, strict=True))
 
 
+def vocabulary() -> tuple[str, ...]:
+    """Every word that has a vector, written small: those of the lists, and of the occupations."""
+    return tuple(_vectors())
+
+
 def missing(chosen: Sequence[str]) -> list[str]:
     """Those of the words, written small, that have no vector."""
     return [word for word in chosen if word.lower() not in _vectors()]

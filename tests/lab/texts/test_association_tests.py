@@ -37,6 +37,8 @@ def test_one_word_of_all_lists_has_no_vector() -> None:
     every = {word for name in STORED["lists"] for word in words(name)}
     assert association_tests.missing(sorted(every)) == ["gladiola"]
     assert len({word.lower() for word in every}) == 359
+    assert len(association_tests.vocabulary()) == 399
+    assert {word.lower() for word in every} - {"gladiola"} < set(association_tests.vocabulary())
     assert not {*LEFT_OUT, "Bill"} & set(words("european_american_names_7") + words("young_people_names"))
 
 
