@@ -11,8 +11,9 @@ from transformers import AutoTokenizer
 
 from frontier_lab import hub
 from frontier_lab.methods import pronouns
+from frontier_lab.storage.checkpoints import committed
 
-PATH = str(hub.committed("llama"))
+PATH = str(committed("llama"))
 
 
 @pytest.fixture(scope="module")

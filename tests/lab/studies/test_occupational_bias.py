@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
+from frontier_lab.methods import pronouns
 from frontier_lab.studies import occupational_bias as study
 from frontier_lab.texts import pronoun_corpus
 from frontier_lab.texts.occupations import SHARES, TEMPLATES
@@ -92,5 +93,5 @@ def test_a_small_model_trained_again_is_measured_as_it_was() -> None:
 def test_a_template_read_again_gives_what_is_stored() -> None:
     model, tokenizer = study.loaded()
     prefixes = [TEMPLATES[7].prefix(who) for who in SHARES]
-    again = study.pronouns.log_odds(model, tokenizer, prefixes, TEMPLATES[7].pronouns).numpy()
+    again = pronouns.log_odds(model, tokenizer, prefixes, TEMPLATES[7].pronouns).numpy()
     assert again == pytest.approx(study.array("log odds")[7], abs=0.01)
