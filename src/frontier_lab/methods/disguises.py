@@ -99,7 +99,8 @@ def normalise(text: str, words: Collection[str]) -> str:
     """A text without common disguises: forms, invisible signs, look-alikes, leet, words spelled or stretched.
 
     What is no known word is read otherwise only if that makes a known word of it, so that "4th of July",
-    "B2B" and "mp3" stay; words of one or two letters are read so only in a text that disguises others. Letters that change places, missing letters and other words are not undone.
+    "B2B" and "mp3" stay; a word of one or two letters only in a text that disguises others. Letters that
+    change places, missing letters and other words are not undone.
 
     Args:
         text: any.

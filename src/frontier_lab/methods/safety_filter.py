@@ -97,6 +97,11 @@ class Heads(nn.Module):
         logits: Tensor = self.linear(vectors * math.sqrt(vectors.shape[-1]))
         return logits
 
+    def penalty(self) -> Tensor:
+        """Squared length of the weights as they act on the vectors, a scalar, averaged over the labels."""
+        weight = self.linear.weight
+        return weight.square().sum() * weight.shape[1] / len(self.labels)
+
     def save(self, folder: Path) -> None:
         """Write the weights in half precision, and a configuration."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ kept: ``python -m frontier_lab.studies.first_steps [recipe | recipe:run …]`` w
 for the runs named, or for all, as ``make zoo`` does for what it has trained. A test compares everything else
 with what is kept.
 
+``safety_heads`` reads vectors of MiniLM and is begun where its package is installed (``make models``).
 Fine-tunes start here from the committed weights, which are rounded to half precision.
 """
 
@@ -47,6 +48,7 @@ from frontier_lab.zoo import (
     retnet,
     rwkv,
     s4d,
+    safety_heads,
     sentiment,
     toxicity,
 )
@@ -96,6 +98,10 @@ def _tuned_classifier(name: str, work: Path) -> Log:
 
 def _multi_label(task: multi_label.Task, work: Path) -> Log:
     return multi_label.run(task, SEED, work / "weights", work, **first(multi_label.SCHEDULE))[1]
+
+
+def _heads(work: Path) -> Log:
+    return safety_heads.run(safety_heads.encoder(), SEED, work, **first(safety_heads.SCHEDULE))[1]
 
 
 def _sparse(encoder: sparse_encoders.Encoder, work: Path) -> Log:
@@ -148,6 +154,7 @@ def _recipes() -> dict[str, Run]:
         "longformer": partial(_sparse, longformer.ENCODER),
         "merging:base": lambda work: merging.pretrain(SEED, work, **first(merging.SCHEDULE))[1],
         "reader": lambda work: reader.run(SEED, work, **first(reader.SCHEDULE))[1],
+        "safety_heads": _heads,
         "sentiment": partial(_multi_label, sentiment.TASK),
         "toxicity": partial(_multi_label, toxicity.TASK),
     }

@@ -23,6 +23,7 @@ from frontier_lab.zoo import (
     retnet,
     rwkv,
     s4d,
+    safety_heads,
     sentiment,
     toxicity,
 )
@@ -49,6 +50,7 @@ RECIPES: Mapping[str, Recipe] = {
         retnet.RECIPE,
         rwkv.RECIPE,
         s4d.RECIPE,
+        safety_heads.RECIPE,
         sentiment.RECIPE,
         toxicity.RECIPE,
     )

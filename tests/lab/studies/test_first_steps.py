@@ -95,8 +95,15 @@ def pure(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(module, "train", train)
 
 
+ON_REAL_MODELS = ("safety_heads",)
+"""Runs on vectors of a packaged model, left out where it is not installed."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("run", first_steps.RUNS)
+@pytest.mark.parametrize(
+    "run",
+    [pytest.param(run, marks=[pytest.mark.real_model] * (run in ON_REAL_MODELS)) for run in first_steps.RUNS],
+)
 def test_first_steps_repeat_the_committed_log(run: str, pure: None, tmp_path: Path) -> None:
     log = first_steps.RUNS[run](tmp_path)
     assert [entry["step"] for entry in log] == [0, first_steps.STEPS]

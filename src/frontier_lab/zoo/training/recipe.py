@@ -143,7 +143,7 @@ def note(findings: dict[str, dict[str, list[float]]], finding: str, condition: s
     findings.setdefault(finding, {}).setdefault(condition, []).append(value)
 
 
-def described(model: PreTrainedModel) -> dict[str, Any]:
+def described(model: nn.Module) -> dict[str, Any]:
     """Class and number of parameters, as the entry of a checkpoint or of a part of it holds them."""
     return {
         "class": type(model).__name__,
@@ -152,7 +152,7 @@ def described(model: PreTrainedModel) -> dict[str, Any]:
 
 
 def entry(
-    model: PreTrainedModel,
+    model: nn.Module,
     *,
     text: str,
     tokenizer: str,
