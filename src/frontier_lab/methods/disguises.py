@@ -69,14 +69,13 @@ def _readings(word: str) -> list[str]:
 
 def _known(word: str, words: Collection[str], shortest: int) -> str | None:
     """The known word that is behind signs and stretched letters, if there is one so long."""
-    core = word.strip(".,;:?\"'()")
-    if not core or core.lower() in words or (shortest > 1 and not any(map(_latin, core))):
-        return None
-    forms = [core, _STRETCHED.sub(r"\1\1", core), _STRETCHED.sub(r"\1", core)]
-    for form in forms:
-        for reading in _readings(form.lower()):
-            if len(reading) >= shortest and reading in words:
-                return word.replace(core, reading)
+    for core in (word.strip(".,;:?!\"'()"), word.strip(".,;:?\"'()")):  # the mark may be a letter
+        if not core or core.lower() in words or (shortest > 1 and not any(map(_latin, core))):
+            return None
+        for form in (core, _STRETCHED.sub(r"\1\1", core), _STRETCHED.sub(r"\1", core)):
+            for reading in _readings(form.lower()):
+                if len(reading) >= shortest and reading in words:
+                    return word.replace(core, reading)
     return None
 
 

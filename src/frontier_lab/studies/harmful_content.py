@@ -19,12 +19,10 @@ from typing import Any, Literal
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoTokenizer
 
-from frontier_lab import packaged_models
 from frontier_lab.methods import classification
 from frontier_lab.methods.disguises import EVASIONS, normalise, whole_words
-from frontier_lab.methods.safety_filter import rates
+from frontier_lab.methods.safety_filter import Encoder, rates
 from frontier_lab.storage import results
 from frontier_lab.storage.cache import folder
 from frontier_lab.texts import labelled_text, moderation
@@ -117,7 +115,7 @@ def filters(seed: int, work: Path) -> dict[str, Gives]:
 
 
 @cache
-def _encoder(trained: bool) -> safety_heads.Vectors:
+def _encoder(trained: bool) -> Encoder:
     return safety_heads.encoder(trained=trained)
 
 
@@ -224,7 +222,7 @@ def measured() -> Mapping[str, Any]:
     for part in PARTS:
         texts = [s.text for s in sentences(part)]
         kept[part] = torch.stack([torch.stack([of[name](texts) for of in every]) for name in FILTERS])
-    words = whole_words(AutoTokenizer.from_pretrained(packaged_models.folder(safety_heads.HUB_ID)))
+    words = whole_words(_encoder(True).tokenizer)
     judged: dict[str, Part] = {"bert": "seen", "heads": "own"}
     for name, part in judged.items():
         texts = [s.text for s in sentences(part)]
