@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from frontier_lab import zoo
 from frontier_lab.methods import classification
-from frontier_lab.methods.disguises import EVASIONS
+from frontier_lab.methods.disguises import EVASIONS, whole_words
 from frontier_lab.methods.safety_filter import Heads
 from frontier_lab.studies import harmful_content
 from frontier_lab.studies.harmful_content import FILTERS, GROUPS, PARTS, REGIMES, SLOTS
@@ -68,6 +69,19 @@ def test_the_committed_heads_give_what_is_kept_of_their_first_seed() -> None:
         with torch.no_grad():
             found = heads(vectors([s.text for s in harmful_content.sentences(part)]))
         assert (found - kept("heads", part)).abs().max() < 0.05, part
+    words, own = whole_words(vectors.tokenizer), [s.text for s in harmful_content.sentences("own")]
+    for at, evasion in enumerate(EVASIONS):
+        for normalised, known in enumerate((None, words)):
+            with torch.no_grad():
+                found = heads(vectors(harmful_content.disguised(own, evasion, known))).amax(-1)
+            difference = found - READ.evasions["heads"][at, normalised, 0]
+            assert difference.abs().max() < 0.05, evasion
+
+
+@pytest.mark.real_model
+def test_heads_of_one_training_of_groups_are_trained_again(tmp_path: Path) -> None:
+    found = harmful_content.of_groups(3, tmp_path)
+    assert (found - READ.groups[3]).abs().max() < 0.05
 
 
 def test_the_summary_is_of_the_scores() -> None:
@@ -80,8 +94,9 @@ def test_the_summary_is_of_the_scores() -> None:
 def test_parts_do_not_overlap_with_what_was_trained_on() -> None:
     trained = {s.text for seed in SEEDS for s in safety_heads.sentences(seed)}
     trained |= {s.text for task in harmful_content.TASKS.values() for s in task.sentences("train")}
+    stock = {"see ascii for other synonyms"}  # stands in many entries of the dictionary
     for part in PARTS:
-        assert not trained & {s.text for s in harmful_content.sentences(part)}, part
+        assert trained & {s.text for s in harmful_content.sentences(part)} <= stock, part
 
 
 def test_trainings_of_groups_differ_in_names_alone_and_each_group_stands_in_each_place() -> None:
