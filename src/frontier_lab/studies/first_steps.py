@@ -28,7 +28,14 @@ from frontier_lab import hub, zoo
 from frontier_lab.models.delta_rule import RULES
 from frontier_lab.storage import results
 from frontier_lab.storage.files import write_json
-from frontier_lab.studies import delta_rule, ensembles, retnet_ablations, rewritten_keys, state_sizes
+from frontier_lab.studies import (
+    delta_rule,
+    ensembles,
+    harmful_content,
+    retnet_ablations,
+    rewritten_keys,
+    state_sizes,
+)
 from frontier_lab.texts import task_families
 from frontier_lab.zoo import (
     bert,
@@ -172,7 +179,9 @@ def _recipes() -> dict[str, Run]:
 
 def _studies() -> dict[str, Run]:
     """The trainings of the studies, which share sizes, sequences and steps with the peers."""
-    runs: dict[str, Run] = {}
+    runs: dict[str, Run] = {
+        "harmful_content:bert, corpus": partial(_multi_label, harmful_content.CORPUS_TASK)
+    }
     for task, variants in retnet_ablations.TRAINED.items():
         for variant in variants:
             runs[f"retnet_ablations:{variant}, {task}"] = partial(_peer, retnet_ablations.peer(variant), task)

@@ -18,6 +18,7 @@ from frontier_lab.texts import (
     facts,
     labelled_text,
     ledgers,
+    moderation,
     prompt_tasks,
     sequence_tasks,
     task_families,
@@ -88,6 +89,11 @@ def _ambiguous(generator: np.random.Generator) -> str:
     family = str(generator.choice(list(task_families.FAMILIES)))
     (example,) = task_families.examples(family, "test", 1, int(generator.integers(2**31)), mixed=True)
     return f"{example.prompt}{example.answer}"
+
+
+def _written(generator: np.random.Generator) -> str:
+    chosen = moderation.OWN_WORDS[int(generator.integers(len(moderation.OWN_WORDS)))]
+    return f"{chosen.text} | {chosen.kind}"
 
 
 def _labelled(kind: Callable[..., list[labelled_text.Labelled]]) -> Callable[[np.random.Generator], str]:
@@ -167,6 +173,7 @@ DATASETS: dict[str, Dataset] = {
             OURS,
             _labelled(labelled_text.remarks),
         ),
+        Dataset("own_words", "remarks written one by one, harmful or not", "moderation", "", OURS, _written),
     )
 }
 """All of them, people's text first."""
