@@ -27,23 +27,31 @@ MODELS = ("induction", "llama", "merging", "mixtral")
 SNAPSHOTS = {"mixtral-unbalanced-40": ("mixtral", "snapshots/unbalanced-40")}
 """Further weights for claims alone: name in the page to checkpoint and folder in it; in no figure."""
 
+CLASSIFIERS = {
+    "classifier-bert": ("classifiers", "bert"),
+    "classifier-roberta": ("classifiers", "roberta"),
+    "classifier-distilbert": ("classifiers", "distilbert"),
+}
+"""Sentence classifiers that read both ways: name in the page to checkpoint and folder in it."""
+
 TEXTS = ("llama", "mixtral")
 """Checkpoints whose held-out text a page can draw from."""
 
 
 def files(name: str) -> dict[str, Path]:
-    """``config``, ``tokenizer`` and ``weights`` of a committed checkpoint or snapshot.
+    """``config``, ``tokenizer`` and ``weights`` of a committed checkpoint, snapshot or classifier.
 
     Raises:
-        ValueError: the name is none of ``MODELS`` and ``SNAPSHOTS``.
+        ValueError: the name is none of ``MODELS``, ``SNAPSHOTS`` and ``CLASSIFIERS``.
     """
-    if name not in MODELS and name not in SNAPSHOTS:
-        raise ValueError(f"name: got {name!r}, wanted one of {sorted([*MODELS, *SNAPSHOTS])}")
-    recipe, inside = SNAPSHOTS.get(name, (name, ""))
+    known = {**{model: (model, "") for model in MODELS}, **SNAPSHOTS, **CLASSIFIERS}
+    if name not in known:
+        raise ValueError(f"name: got {name!r}, wanted one of {sorted(known)}")
+    recipe, inside = known[name]
     folder = committed(recipe)  # whatever FRONTIER_MODELS says: a page runs this size, not the real one
     return {
         "config": folder / inside / "config.json",
-        "tokenizer": folder / "tokenizer.json",
+        "tokenizer": folder / (inside if name in CLASSIFIERS else "") / "tokenizer.json",
         "weights": folder / inside / "model.safetensors",
     }
 

@@ -23,6 +23,35 @@ export function product(
   }
 }
 
+/** As `product`, with a bias for each row, of every one of the T vectors in `from`: [T · rows]. */
+export function affine(
+  matrix: Float32Array,
+  bias: Float32Array,
+  from: Float32Array,
+  columns: number,
+  T = from.length / columns,
+): Float32Array {
+  const rows = bias.length;
+  const to = new Float32Array(T * rows);
+  for (let t = 0; t < T; t++) {
+    product(matrix, from, t * columns, columns, to, t * rows);
+    for (let r = 0; r < rows; r++) to[t * rows + r] += bias[r];
+  }
+  return to;
+}
+
+/** The error function to 1e-15: a series of positive terms alone, so nothing cancels. */
+export function erf(x: number): number {
+  if (Math.abs(x) > 6) return Math.sign(x);
+  let term = x;
+  let sum = 0;
+  for (let n = 3; Math.abs(term) > 1e-17; n += 2) {
+    sum += term;
+    term *= (2 * x * x) / n;
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+}
+
 export function softmax(
   scores: ArrayLike<number>,
   start = 0,
@@ -55,4 +84,50 @@ export function drawFrom(p: Float64Array, u: number): number {
     if (left < 0) return i;
   }
   return 0;
+}
+
+/** Makes one head's results [T · H · width] zero, or their mean over the T tokens, in place. */
+export function switchOff(
+  results: Float32Array,
+  heads: number,
+  width: number,
+  { head, kind }: { head: number; kind: "zero" | "mean" },
+): void {
+  const row = heads * width;
+  const T = results.length / row;
+  for (let i = head * width; i < (head + 1) * width; i++) {
+    let mean = 0;
+    if (kind === "mean") for (let t = 0; t < T; t++) mean += results[t * row + i] / T;
+    for (let t = 0; t < T; t++) results[t * row + i] = mean;
+  }
+}
+
+/**
+ * Length of every value after its head's part of the output projection, [H · T].
+ *
+ * @param output - [D · H·width].
+ * @param values - [T · shared·width]; each serves `heads / shared` heads.
+ */
+export function broughtLengths(
+  output: Float32Array,
+  values: Float32Array,
+  { heads, shared, width }: { heads: number; shared: number; width: number },
+): Float32Array {
+  const D = output.length / (heads * width);
+  const T = values.length / (shared * width);
+  const lengths = new Float32Array(heads * T);
+  for (let head = 0; head < heads; head++) {
+    const group = Math.floor(head / (heads / shared)) * width;
+    for (let t = 0; t < T; t++) {
+      let sum = 0;
+      for (let r = 0; r < D; r++) {
+        let brought = 0;
+        for (let i = 0; i < width; i++)
+          brought += output[(r * heads + head) * width + i] * values[t * shared * width + group + i];
+        sum += brought ** 2;
+      }
+      lengths[head * T + t] = Math.sqrt(sum);
+    }
+  }
+  return lengths;
 }

@@ -3,13 +3,14 @@
 import type { AnyModel } from "../base/afm";
 import { fromBase64 } from "../base/bytes";
 import { addScript } from "../base/scripts";
+import { TinyEncoder, type EncoderCheckpoint } from "./encoder";
 import { TinyModel, type Checkpoint } from "./model";
 import { readTensors, type Tensors } from "./safetensors";
 
 declare global {
   interface Window {
     /** Filled by frontier-checkpoint-NAME.js: files of a checkpoint, weights in base64. */
-    frontierCheckpoints?: Record<string, Partial<Omit<Checkpoint, "weights">> & { weights: string }>;
+    frontierCheckpoints?: Record<string, Omit<Files, "weights"> & { weights: string }>;
     /** Address of the folder with those scripts, set by the host of a static page. */
     frontierStatic?: string;
   }
@@ -22,7 +23,11 @@ export interface LoadStrings {
 }
 
 /** What is sent under a name: all files of a model, or weights that belong to another one. */
-type Files = Partial<Omit<Checkpoint, "weights">> & { weights: DataView };
+interface Files {
+  config?: unknown;
+  tokenizer?: unknown;
+  weights: DataView;
+}
 
 const PATIENCE = 20_000;
 const loaded = new Map<string, Promise<unknown>>();
@@ -54,10 +59,17 @@ function once<Made>(
  * @param from - asks the kernel where there is no static page; null on pages that are always static.
  */
 export function loadModel(name: string, from: AnyModel | null, text: LoadStrings): Promise<TinyModel> {
-  return once(name, from, text, ({ config, tokenizer, weights }) => {
-    if (!config || !tokenizer) throw new Error(`${name} has weights and no model`);
-    return new TinyModel({ config, tokenizer, weights });
-  });
+  return once(name, from, text, (files) => new TinyModel(whole(name, files) as Checkpoint));
+}
+
+/** A sentence classifier by its name; see `loadModel`. */
+export function loadEncoder(name: string, from: AnyModel | null, text: LoadStrings): Promise<TinyEncoder> {
+  return once(name, from, text, (files) => new TinyEncoder(whole(name, files) as EncoderCheckpoint));
+}
+
+function whole(name: string, files: Files): Files {
+  if (!files.config || !files.tokenizer) throw new Error(`${name} has weights and no model`);
+  return files;
 }
 
 /** Tensors that belong to another checkpoint, such as its task vectors; see `loadModel`. */
@@ -76,12 +88,10 @@ async function fromPage(name: string, text: LoadStrings): Promise<Files> {
   return { ...entry, weights: fromBase64(entry.weights) };
 }
 
-interface Answer {
+interface Answer extends Omit<Files, "weights"> {
   type?: string;
   name?: string;
   error?: string;
-  config?: Checkpoint["config"];
-  tokenizer?: Checkpoint["tokenizer"];
 }
 
 function fromKernel(name: string, from: AnyModel, text: LoadStrings): Promise<Files> {

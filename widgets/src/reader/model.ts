@@ -3,7 +3,7 @@
 // many megabytes that a page on file:// cannot load, and show neither router logits nor attentions.
 // widgets/tests/golden/tiny_model.json holds PyTorch's numbers.
 import { draws } from "../base/draws";
-import { drawFrom, largest, product, softmax } from "./arithmetic";
+import { broughtLengths, drawFrom, largest, product, softmax, switchOff } from "./arithmetic";
 import type { Checkpoint, Config, Expert, Layer, Off, Pass, Rope } from "./formats";
 import { readTensors, type Tensors } from "./safetensors";
 import { Tokenizer } from "./tokenizer";
@@ -270,27 +270,11 @@ export class TinyModel {
   }
 
   /** Length of every value after its head's part of the output projection, of each layer [H · T]. */
-  valueNorms({ ids, values }: Pass): Float32Array[] {
-    const D = this.#width;
-    const width = this.#head;
-    const { num_attention_heads: H, num_key_value_heads: KV } = this.config;
-    return this.#layers.map(({ output }, l) => {
-      const norms = new Float32Array(H * ids.length);
-      for (let head = 0; head < H; head++) {
-        const group = Math.floor(head / (H / KV)) * width;
-        for (let t = 0; t < ids.length; t++) {
-          let sum = 0;
-          for (let r = 0; r < D; r++) {
-            let brought = 0;
-            for (let i = 0; i < width; i++)
-              brought += output[r * H * width + head * width + i] * values[l][t * KV * width + group + i];
-            sum += brought ** 2;
-          }
-          norms[head * ids.length + t] = Math.sqrt(sum);
-        }
-      }
-      return norms;
-    });
+  valueNorms({ values }: Pass): Float32Array[] {
+    const { num_attention_heads: heads, num_key_value_heads: shared } = this.config;
+    return this.#layers.map(({ output }, l) =>
+      broughtLengths(output, values[l], { heads, shared, width: this.#head }),
+    );
   }
 
   #attend(
@@ -336,13 +320,7 @@ export class TinyModel {
             mixed[(t * H + head) * width + i] += p[s] * values[s * row + group + i];
       }
     }
-    if (off) {
-      for (let i = off.head * width; i < (off.head + 1) * width; i++) {
-        let mean = 0;
-        if (off.kind === "mean") for (let t = 0; t < T; t++) mean += mixed[t * H * width + i] / T;
-        for (let t = 0; t < T; t++) mixed[t * H * width + i] = mean;
-      }
-    }
+    if (off) switchOff(mixed, H, width, off);
     for (let t = first; t < T; t++) {
       product(layer.output, mixed, t * H * width, H * width, added);
       for (let i = 0; i < D; i++) x[t * D + i] += added[i];

@@ -122,7 +122,7 @@ export class Tokenizer {
 
   /** Token ids of a text, without any that a template would add. */
   encode(text: string): number[] {
-    return this.#sections(text).flatMap((section, i) => {
+    return sectionsOf(text, [...this.#special.keys()]).flatMap((section, i) => {
       const special = this.#special.get(section);
       if (special !== undefined) return [special];
       return this.#model
@@ -135,20 +135,20 @@ export class Tokenizer {
   decode(ids: readonly number[]): string {
     return this.#kind.text(ids.map((id) => this.#spelled[id]));
   }
+}
 
-  /** A text cut at its special tokens, these among the parts. */
-  #sections(text: string): string[] {
-    const sections: string[] = [];
-    let plain = "";
-    for (let at = 0; at < text.length; ) {
-      const special = [...this.#special.keys()].find((content) => text.startsWith(content, at));
-      if (special) {
-        if (plain) sections.push(plain);
-        plain = "";
-        sections.push(special);
-      } else plain += text[at];
-      at += special?.length ?? 1;
-    }
-    return plain ? [...sections, plain] : sections;
+/** A text cut at its special tokens, these among the parts. */
+export function sectionsOf(text: string, specials: readonly string[]): string[] {
+  const sections: string[] = [];
+  let plain = "";
+  for (let at = 0; at < text.length; ) {
+    const special = specials.find((content) => text.startsWith(content, at));
+    if (special) {
+      if (plain) sections.push(plain);
+      plain = "";
+      sections.push(special);
+    } else plain += text[at];
+    at += special?.length ?? 1;
   }
+  return plain ? [...sections, plain] : sections;
 }
