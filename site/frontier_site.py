@@ -243,7 +243,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         return
     write_notebooks(app)
     static = Path(app.outdir, "_static")
-    for name in (*browser_models.MODELS, *browser_models.SNAPSHOTS):
+    for name in (*browser_models.MODELS, *browser_models.SNAPSHOTS, *browser_models.CLASSIFIERS):
         (static / f"frontier-checkpoint-{name}.js").write_text(browser_models.script(name), "utf8")
     for name in task_vectors.NAMES:
         (static / f"frontier-checkpoint-{name}.js").write_text(task_vectors.script(name), "utf8")

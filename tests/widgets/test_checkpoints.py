@@ -12,8 +12,9 @@ from frontier_lab.figure_data import browser_models, task_vectors
 
 
 def test_the_lab_offers_the_models_that_pages_run() -> None:
-    assert entry_points(group=checkpoints.GROUP).names == {*browser_models.MODELS, *task_vectors.NAMES}
-    for name in browser_models.MODELS:
+    models = {*browser_models.MODELS, *browser_models.CLASSIFIERS}
+    assert entry_points(group=checkpoints.GROUP).names == {*models, *task_vectors.NAMES}
+    for name in models:
         assert checkpoints.checkpoint_files(name) == browser_models.files(name)
 
 
