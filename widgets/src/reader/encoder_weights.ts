@@ -90,50 +90,46 @@ interface Names {
   classifier: string;
 }
 
-const BERT: Names = {
-  prefix: "bert",
-  layer: "encoder.layer",
-  query: "attention.self.query",
-  key: "attention.self.key",
-  value: "attention.self.value",
-  output: "attention.output.dense",
-  afterAttention: "attention.output.LayerNorm",
-  up: "intermediate.dense",
-  down: "output.dense",
-  afterNetwork: "output.LayerNorm",
-  pooler: "bert.pooler.dense",
-  classifier: "classifier",
-};
+const KINDS = ["bert", "roberta", "distilbert"];
 
-const NAMES: Record<string, Names> = {
-  bert: BERT,
-  roberta: {
-    ...BERT,
-    prefix: "roberta",
-    pooler: "classifier.dense",
-    classifier: "classifier.out_proj",
-  },
-  distilbert: {
-    prefix: "distilbert",
-    layer: "transformer.layer",
-    query: "attention.q_lin",
-    key: "attention.k_lin",
-    value: "attention.v_lin",
-    output: "attention.out_lin",
-    afterAttention: "sa_layer_norm",
-    up: "ffn.lin1",
-    down: "ffn.lin2",
-    afterNetwork: "output_layer_norm",
-    pooler: "pre_classifier",
-    classifier: "classifier",
-  },
-};
+/** A function and no table, so that bundles which read no encoder are without it. */
+function namesOf(kind: string): Names {
+  if (kind === "distilbert")
+    return {
+      prefix: kind,
+      layer: "transformer.layer",
+      query: "attention.q_lin",
+      key: "attention.k_lin",
+      value: "attention.v_lin",
+      output: "attention.out_lin",
+      afterAttention: "sa_layer_norm",
+      up: "ffn.lin1",
+      down: "ffn.lin2",
+      afterNetwork: "output_layer_norm",
+      pooler: "pre_classifier",
+      classifier: "classifier",
+    };
+  return {
+    prefix: kind,
+    layer: "encoder.layer",
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    output: "attention.output.dense",
+    afterAttention: "attention.output.LayerNorm",
+    up: "intermediate.dense",
+    down: "output.dense",
+    afterNetwork: "output.LayerNorm",
+    pooler: kind === "roberta" ? "classifier.dense" : "bert.pooler.dense",
+    classifier: kind === "roberta" ? "classifier.out_proj" : "classifier",
+  };
+}
 
 /** Sizes by a config.json; what it asks for beyond them would be computed wrongly without a word. */
 export function sizesOf(config: EncoderConfig): Sizes {
   const { model_type: kind } = config;
-  if (!(kind in NAMES))
-    throw new Error(`config: model_type is ${kind}, wanted one of ${Object.keys(NAMES).join(", ")}`);
+  if (!KINDS.includes(kind))
+    throw new Error(`config: model_type is ${kind}, wanted one of ${KINDS.join(", ")}`);
   const distilled = kind === "distilbert";
   const activation = distilled ? config.activation : config.hidden_act;
   if (activation !== "gelu" || config.is_decoder)
@@ -156,7 +152,7 @@ export function sizesOf(config: EncoderConfig): Sizes {
 }
 
 export function weightsOf(config: EncoderConfig, sizes: Sizes, tensors: Tensors): EncoderWeights {
-  const names = NAMES[config.model_type];
+  const names = namesOf(config.model_type);
   const { width: D, inner: F } = sizes;
   const labels = Object.keys(config.id2label).length;
   const left = new Set(tensors.keys());

@@ -84,6 +84,7 @@ export function tokenizerOf(file: EncoderTokenizerFile): EncoderTokenizer {
         "wanted BertNormalizer and BertPreTokenizer",
     );
   const model = new WordPiece({ ...(file.model as WordPieceModel), type: "WordPiece" });
+  const words = new BertPreTokenizer();
   const decoder = new WordPieceDecoder({ type: "WordPiece", prefix: "##", cleanup: true });
   const special = new Map(file.added_tokens.map(({ content, id }) => [content, id]));
   const tokens: string[] = [];
@@ -96,7 +97,9 @@ export function tokenizerOf(file: EncoderTokenizerFile): EncoderTokenizer {
       sectionsOf(text, [...special.keys()]).flatMap((section) => {
         const id = special.get(section);
         if (id !== undefined) return [id];
-        return model.encode(bertWords(section, normalizer)).map((token) => model.tokens_to_ids.get(token)!);
+        return model
+          .encode(bertWords(section, normalizer, words))
+          .map((token) => model.tokens_to_ids.get(token)!);
       }),
     decode: (ids) => decoder.decode(ids.map((id) => tokens[id])),
   };
@@ -127,9 +130,7 @@ export function bertNormalise(text: string, how: BertNormalizer): string {
   return how.lowercase ? Array.from(found, (letter) => letter.toLowerCase()).join("") : found;
 }
 
-const words = new BertPreTokenizer();
-
 /** The words of a text, each punctuation mark one of its own. */
-export function bertWords(text: string, how: BertNormalizer): string[] {
+export function bertWords(text: string, how: BertNormalizer, words = new BertPreTokenizer()): string[] {
   return words.pre_tokenize(bertNormalise(text, how));
 }
