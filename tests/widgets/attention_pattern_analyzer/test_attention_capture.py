@@ -10,6 +10,7 @@ import torch
 from frontier_widgets.attention_capture import capture, head_replaced
 from number_tokenizer import Words
 from transformers import (
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     BartConfig,
     BartForConditionalGeneration,
@@ -139,6 +140,35 @@ def test_ablation_is_the_difference_of_two_losses() -> None:
     assert reading_both_ways is not None
     assert np.isnan(reading_both_ways[..., 0]).all()
     assert (reading_both_ways[..., 1] > 0).all()
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert"])
+def test_a_classifiers_head_is_worth_what_its_answer_changes_by(name: str) -> None:
+    folder = str(committed("classifiers") / name)
+    model = hub.load(folder, AutoModelForSequenceClassification)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer("woe unto them that go down to egypt for help").input_ids
+    found = capture(model, tokenizer, ids, ablate=True)
+    assert found.loss is None
+    assert found.ablation is not None
+    assert np.isnan(found.ablation[..., 0]).all()
+    with torch.no_grad():
+        whole = model(torch.tensor([ids])).logits[0].double().softmax(-1)
+        with head_replaced(model, 0, 3, "mean"):
+            less = model(torch.tensor([ids])).logits[0].double().softmax(-1)
+    divergence = (whole * (whole / less).log()).sum().item()
+    assert found.ablation[1, 0, 3, 1] == pytest.approx(divergence, rel=1e-4)
+    assert divergence > 1e-6
+    assert len(found.tokens) > 1
+    one = capture(model, tokenizer, ids[:1], ablate=True)
+    assert one.loss is None  # six scores of a class are no scores of a token
+
+
+def test_labels_that_may_all_be_true_have_no_divergence() -> None:
+    folder = str(committed("toxicity"))
+    model = hub.load(folder, AutoModelForSequenceClassification)
+    with pytest.raises(ValueError, match="predicts neither tokens nor one class of several"):
+        capture(model, AutoTokenizer.from_pretrained(folder), "good morning", ablate=True)
 
 
 def test_without_its_induction_head_the_model_forgets_how_to_repeat() -> None:

@@ -39,7 +39,8 @@ class Captured:
         loss: mean next-token loss in nats; ``None`` for a model that predicts no next token.
         ablation: what changes when a head's result is set to zero, and to its mean over the text,
             ``[2, L, H, 2]``: the loss (NaN where there is none), and the mean divergence in nats of the
-            predictions from what they were, KL(before ‖ after). ``None`` where it was not asked for.
+            predictions from what they were, KL(before ‖ after): of every token, or of a classifier's one
+            answer. ``None`` where it was not asked for.
         elsewhere: share of each row's attention that was on no token, ``[L, H, T]``, where a model's heads
             have learned sinks outside of the text (gpt-oss); ``weights`` are shares of the rest. ``None``
             where rows sum to 1 by themselves.
@@ -270,30 +271,46 @@ def capture(
     layers, heads = weights.shape[:2]
     whole = len(outputs) == layers == len(together)
     norms = _value_norms(kept, together, outputs, heads) if whole and len(kept) == layers else None
-    logits = None if both else getattr(out, "logits", None)
-    if logits is None or logits.shape[:2] != inputs["input_ids"].shape:
+    logits = None if both else _answers(model, out)
+    of_text = _classifies(model)
+    if logits is not None and not of_text and logits.shape[:2] != inputs["input_ids"].shape:
         logits = None
     causal = not weights.triu(1).any()
-    loss = _loss(logits, inputs["input_ids"]) if logits is not None and causal and len(tokens) > 1 else None
+    predicts = logits is not None and not of_text and causal and len(tokens) > 1
+    loss = _loss(logits, inputs["input_ids"]) if predicts else None
     if loss is not None and not np.isfinite(loss):
         raise ValueError(f"model: got a loss of {loss} of {name}, wanted a finite number; load it in float32")
     changes = None
     if ablate:
         if logits is None or not whole:
             raise ValueError(
-                f"ablate: got True, wanted False: {name} predicts no tokens, or its layers are not known"
+                f"ablate: got True, wanted False: {name} predicts neither tokens nor one class of several, "
+                "or its layers are not known"
             )
         changes = np.full((2, layers, heads, 2), np.nan, dtype=np.float32)
         for done, (layer, head) in enumerate(np.ndindex(layers, heads)):
             for i, kind in enumerate(("zero", "mean")):
                 with torch.no_grad(), _eager(model), head_replaced(model, layer, head, kind):
-                    after = model(**inputs).logits
+                    after = _answers(model, model(**inputs))
                 if loss is not None:
                     changes[i, layer, head, 0] = _loss(after, inputs["input_ids"]) - loss
                 changes[i, layer, head, 1] = _divergence(logits, after)
             if progress:
                 progress(done + 1, layers * heads)
     return Captured(tokens, keys, weights.cpu().numpy(), norms, loss, changes, elsewhere)
+
+
+def _classifies(model: Any) -> bool:
+    """Whether a model gives a text one class of several; labels that may all be true have no such softmax."""
+    config = model.config
+    named = type(model).__name__.endswith("ForSequenceClassification")
+    return named and config.num_labels > 1 and config.problem_type != "multi_label_classification"
+
+
+def _answers(model: Any, out: Any) -> Any:
+    """Scores of every token, ``[1, T, V]``, or of a text's classes, ``[1, 1, C]``; ``None`` for no scores."""
+    logits = getattr(out, "logits", None)
+    return logits[:, None] if logits is not None and _classifies(model) else logits
 
 
 def _loss(logits: Any, ids: Any) -> float:

@@ -108,7 +108,7 @@ export function readState(model: AnyModel, readings: Reading[]): State {
     from: model.get("direction") !== "to",
     weighting: missing(weighting, reading) ? "raw" : weighting,
     residual: clamp(model.get("residual"), 0, 1, 0.5),
-    lens: (lens === "loss" || lens === "divergence") && !reading.ablation.length ? "pattern" : lens,
+    lens: lensOf(lens, reading),
     removal: oneOf(model.get("removal"), REMOVALS, "zero"),
     off: model.get("off") === true,
     x: oneOf<Metric>(model.get("x_metric"), METRICS, "previous"),
@@ -116,6 +116,13 @@ export function readState(model: AnyModel, readings: Reading[]): State {
     brush: Array.isArray(brush) && brush.length === 4 ? (brush as number[]) : [],
     table: model.get("view") === "table",
   };
+}
+
+/** The nearest lens that a reading has: one without a next token has no loss, only predictions that change. */
+function lensOf(wanted: Lens, { ablation, loss }: Reading): Lens {
+  if (wanted !== "loss" && wanted !== "divergence") return wanted;
+  if (!ablation.length) return "pattern";
+  return loss === null ? "divergence" : wanted;
 }
 
 /** A head's number under a lens, NaN where there is none. */

@@ -126,6 +126,19 @@ describe("AttentionPatternAnalyzer", () => {
     expect(badges()[0]).toBeGreaterThan(0.4);
   });
 
+  it("shows what predictions change by where there is no next token whose loss could", async () => {
+    const { el, model } = mount({ lens: "loss" });
+    const badges = (): (string | null)[] =>
+      [...el.querySelectorAll(".fw-head .fw-badge")].map((badge) => badge.textContent);
+    model.set("example", index("encoder"));
+    await settle();
+    expect(badges()).toHaveLength(16);
+    expect(badges()).not.toContain("–");
+    model.set("example", 0);
+    await settle();
+    expect(badges().every((loss) => Number(loss) > 0.5)).toBe(true);
+  });
+
   it("dims the heads outside the brush, which numbers set as well as the pointer", async () => {
     const { el, model } = mount({ brush: [-0.2, 0.2, 0.5, 1] });
     expect([...el.querySelectorAll(".fw-dim")].map((cell) => cell.getAttribute("data-head"))).toEqual([
