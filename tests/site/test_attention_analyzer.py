@@ -20,7 +20,7 @@ from frontier_widgets.attention_patterns import METRICS, measure
 from keyboard import stops
 from test_pages import AXE, AXE_RUN
 from timing import PROBE, slowness
-from transformers import AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from frontier_lab import hub
 from frontier_lab.figure_data import browser_models
@@ -40,7 +40,8 @@ def put(folder: Path, name: str, registry: str, language: str = "zh", props: str
     """A page with the figure alone, and what it loads."""
     shutil.copyfile(frontier_widgets.HOST, folder / "frontier-host.js")
     (folder / f"{name}.js").write_text(registry, "utf8")
-    (folder / "frontier-checkpoint-induction.js").write_text(browser_models.script("induction"), "utf8")
+    for model in ("induction", "classifier-bert"):
+        (folder / f"frontier-checkpoint-{model}.js").write_text(browser_models.script(model), "utf8")
     (folder / f"{name}.html").write_text(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>heads</title>'
         '<link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -52,11 +53,13 @@ def put(folder: Path, name: str, registry: str, language: str = "zh", props: str
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Address of a folder with a Chinese page, an English one, and one with 512 tokens and 144 heads."""
+    """Address of a folder with a Chinese page, an English one, one on which a classifier reads, and one
+    with 512 tokens and 144 heads."""
     folder = tmp_path_factory.mktemp("heads")
     registry = frontier_widgets.registry_script([NAME])
     put(folder, "zh", registry)
     put(folder, "en", registry, "en")
+    put(folder, "both", registry, "en", props='{"live": "classifier-bert", "layer": 1, "head": 1}')
     generator = np.random.default_rng(0)
     scores = np.tril(np.exp(3 * generator.standard_normal((12, 12, 512, 512), dtype=np.float32)))
     weights = scores / scores.sum(-1, keepdims=True)
@@ -192,6 +195,41 @@ def test_a_typed_sentence_has_pytorchs_numbers_and_loses_a_head(open_page: Open,
     change = float(page.locator("data[data-name=off]").get_attribute("value"))
     assert change == pytest.approx(float(without - whole), abs=1e-3)
     assert change > 0.3
+
+
+def test_a_classifier_reads_a_typed_sentence_both_ways_with_pytorchs_numbers(
+    open_page: Open, pages: str
+) -> None:
+    folder = str(committed("classifiers") / "bert")
+    model, tokenizer = (
+        hub.load(folder, AutoModelForSequenceClassification),
+        AutoTokenizer.from_pretrained(folder),
+    )
+    text = "Thus saith the LORD: Woe unto them that go down to Egypt for help!"
+    read = capture(model, tokenizer, text, ablate=True)
+    wanted = measure(read.weights, read.tokens, causal=False)[1, 1]
+    with torch.no_grad():
+        classes = model(**tokenizer(text, return_tensors="pt")).logits[0].softmax(-1)
+    page = open_page(pages, "both.html", before=lambda page: page.context.set_offline(True))
+    page.locator(".fw-sentence-input").fill(text)
+    page.wait_for_function("/ ms/.test(document.querySelector('.fw-sentence-status').textContent)")
+    assert page.locator(".fw-chip").count() == len(read.tokens)
+    for i, metric in enumerate(METRICS):
+        found = page.locator(f"data[data-name={metric}]")
+        if np.isnan(wanted[i]):
+            assert found.count() == 0
+        else:
+            assert float(found.get_attribute("value")) == pytest.approx(wanted[i], abs=1e-4)
+    shown = page.locator(".fw-sentence .fw-next data").evaluate_all("all => all.map(one => +one.value)")
+    assert shown == pytest.approx(classes.tolist(), rel=1e-3)
+    page.locator(".fw-worth input[type=checkbox]").check()
+    assert read.ablation is not None
+    divergence = float(page.locator("data[data-name=off]").get_attribute("value"))
+    assert divergence == pytest.approx(float(read.ablation[0, 1, 1, 1]), rel=1e-2)
+    assert page.get_by_text("looks both ways, so places ahead").count() == 1
+    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    page.add_script_tag(path=AXE)
+    assert page.evaluate(AXE_RUN) == []
 
 
 @pytest.mark.parametrize("kind", ["SVG", "PNG", "CSV"])

@@ -32,7 +32,10 @@ CLASSIFIERS = {
     "classifier-roberta": ("classifiers", "roberta"),
     "classifier-distilbert": ("classifiers", "distilbert"),
 }
-"""Sentence classifiers that read both ways: name in the page to checkpoint and folder in it."""
+"""Sentence classifiers that read both ways: name in the page to checkpoint and folder in it.
+
+Figures tell them from causal models by the beginning of the name.
+"""
 
 TEXTS = ("llama", "mixtral")
 """Checkpoints whose held-out text a page can draw from."""

@@ -102,7 +102,8 @@ class AttentionPatternAnalyzer(Checkpoints, Records, anywidget.AnyWidget):  # ty
         **state: initial values of the traits below.
 
     Attributes:
-        live: name of the checkpoint that reads a sentence which the reader types, ``""`` for none.
+        live: name of the checkpoint that reads a sentence which the reader types, ``""`` for none; one that
+            begins with ``classifier-`` reads both ways and gives the sentence a class.
         sentence: what the reader typed; ``examples`` are then this sentence's.
         example: index of the reading that is shown.
         versus: index of the reading that it is compared with, -1 for none.

@@ -3,7 +3,6 @@ import type { AnyModel } from "../base/afm";
 import { float32 } from "../base/bytes";
 import { shownTokens } from "../base/text";
 import { bytesOf } from "../base/traits";
-import type { Pass, TinyModel } from "../reader/model";
 import { REMOVALS, type Removal } from "./choices";
 import { ofArrays, unpack, type PackedWeights } from "./packing";
 import { cellsOf, kindOf, measure, METRICS, type KindName } from "./patterns";
@@ -114,43 +113,54 @@ export function readData(model: AnyModel, text: ErrorTexts): Reading[] {
   return examples.map((raw) => read(raw, text));
 }
 
+/** What a model in the page gave of a sentence, whichever way it reads. */
+export interface Typed {
+  tokens: string[];
+  /** Of each layer, [H · T · T]. */
+  attentions: Float32Array[];
+  /** Of each layer, [H · T]. */
+  norms: Float32Array[];
+  heads: number;
+  causal: boolean;
+  loss: number | null;
+  /** Name of its checkpoint, and its size. */
+  name: string;
+  parameters: number;
+}
+
 /** A sentence that the model in the page has read, as a trait holds it: weights as bytes, measured before. */
-export function typedReading(
-  pass: Pass,
-  tokens: string[],
-  engine: TinyModel,
-  name: string,
-): Record<string, unknown> {
+export function typedReading(typed: Typed): Record<string, unknown> {
+  const { tokens, attentions, heads, causal, name, parameters, loss } = typed;
   const length = tokens.length;
-  const heads = engine.config.num_attention_heads;
-  const { layers } = engine;
-  const cells = cellsOf(tokens, true);
+  const layers = attentions.length;
+  const cells = cellsOf(tokens, causal);
   const metrics = new Float32Array(layers * heads * METRICS.length);
-  const row = (length * (length + 1)) / 2;
+  const row = causal ? (length * (length + 1)) / 2 : length ** 2;
   const bytes = new Uint8Array(layers * heads * row);
-  const own = ofArrays(pass.attentions, { layers, heads, length, size: length });
+  const own = ofArrays(attentions, { layers, heads, length, size: length });
   let at = 0;
   for (let layer = 0; layer < layers; layer++) {
     for (let head = 0; head < heads; head++) {
       const weights = own.matrix(layer, head);
       metrics.set(measure(weights, cells), (layer * heads + head) * METRICS.length);
       for (let t = 0; t < length; t++)
-        for (let s = 0; s <= t; s++) bytes[at++] = Math.round(255 * weights[t * length + s]);
+        for (let s = 0; s < (causal ? t + 1 : length); s++)
+          bytes[at++] = Math.round(255 * weights[t * length + s]);
     }
   }
   const norms = new Float32Array(layers * heads * length);
-  engine.valueNorms(pass).forEach((of, layer) => norms.set(of, layer * heads * length));
+  typed.norms.forEach((of, layer) => norms.set(of, layer * heads * length));
   return {
     name: "typed",
     title: {},
-    model: { checkpoint: name, parameters: engine.parameters },
+    model: { checkpoint: name, parameters },
     tokens,
     keys: null,
     shape: [layers, heads, length, length],
-    causal: true,
+    causal,
     form: "dense",
     kept: 1,
-    loss: length > 1 ? engine.loss(pass) : null,
+    loss,
     attention: new DataView(bytes.buffer),
     metrics: new DataView(metrics.buffer),
     norms: new DataView(norms.buffer),

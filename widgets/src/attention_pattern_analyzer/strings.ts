@@ -70,6 +70,9 @@ const zh = {
   } as Record<Metric, string>,
   scoreNote:
     "前七个分数都扣掉了“平均地看”会得到的份额再归一：1 是全部落在那里，0 是不比平均多。最高的特征分达到 0.4 就归入那一类，否则附近分达到 0.4 算“看附近”，熵达到 0.9 算“平均地看”。",
+  bothWays:
+    "这个模型两边都看，各项把后面的位置也算在内：“归纳”是同一词元每次出现之后的那个词元，" +
+    "“平均地看”是看全部词元。它不预测下一个词元，所以没有损失。",
   weighting: "画什么",
   weightings: { raw: "注意力 α", value: "‖α·v‖", rollout: "逐层累积" } as Record<Weighting, string>,
   missing: {
@@ -110,6 +113,7 @@ const zh = {
   offResult: (before: string, after: string) => `这句话每个词元的损失：${before} → ${after}（变化 `,
   offEnd: "）",
   offNext: (token: string) => `读完「${token}」，关掉之后模型认为下一个词元是`,
+  offClasses: "关掉之后，模型认为这句话属于（与关掉之前的 KL 散度，nat：",
   versusNone: "两份的词元数或头数不同，画不出差；下面是另一份的同一个头。",
   summary: (name: string, kind: string, top: string) => `${name}，${kind}。${top}`,
   table: "所有的头",
@@ -197,6 +201,9 @@ const en: AnalyzerStrings = {
     "The first seven scores have taken off what an even look would put there: 1 is all of it, 0 no " +
     "more than even. A head is of the kind with the highest special score if that reaches 0.4; else " +
     "nearby from 0.4 on, else even from an evenness of 0.9 on.",
+  bothWays:
+    "This model looks both ways, so places ahead count as well: induction is whatever follows the same " +
+    "token anywhere, and an even look goes to all tokens. It predicts no next token and has no loss.",
   weighting: "Drawn",
   weightings: { raw: "attention α", value: "‖α·v‖", rollout: "rollout" },
   missing: {
@@ -239,6 +246,7 @@ const en: AnalyzerStrings = {
   offResult: (before, after) => `This sentence's loss per token: ${before} → ${after} (a change of `,
   offEnd: ")",
   offNext: (token) => `After “${token}”, without the head, the model expects`,
+  offClasses: "Without the head the model puts this sentence into (KL from before, in nats: ",
   versusNone:
     "The two differ in tokens or heads, so there is no difference to draw; below is the same head of " +
     "the other.",

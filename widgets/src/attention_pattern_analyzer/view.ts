@@ -3,6 +3,7 @@ import type { AnyModel } from "../base/afm";
 import { h } from "../base/dom";
 import { Figure } from "../base/figure";
 import type { Language } from "../base/strings";
+import { classifierPart, isClassifier } from "../reader/classifier_panel";
 import { sentencePart } from "../reader/sentence_panel";
 import { drawFigure } from "./draw";
 import { mostSaid } from "./figure";
@@ -14,7 +15,7 @@ import { sources } from "./panels/sources";
 import { csv, tables } from "./panels/tables";
 import { strip } from "./panels/tokens";
 import { worth } from "./panels/worth";
-import { headOf, readData, typedReading, type Reading } from "./reading";
+import { headOf, readData, typedReading, type Reading, type Typed } from "./reading";
 import { readState, type State } from "./state";
 import { STRINGS, type AnalyzerStrings } from "./strings";
 
@@ -57,17 +58,43 @@ export class AttentionPatternAnalyzer extends Figure<Reading[], State, AnalyzerS
   }
 
   #sentence(): HTMLElement[] {
-    return sentencePart(this, OWN, (pass, tokens, engine) => ({
+    const name = String(this.model.get("live"));
+    const traits = (typed: Omit<Typed, "name">): Record<string, unknown> => ({
       data_sha256: "",
       example: 0,
       versus: -1,
       off: false,
       brush: [],
-      layer: Math.min(this.state.layer, engine.layers - 1),
-      head: Math.min(this.state.head, engine.config.num_attention_heads - 1),
-      token: tokens.length - 1,
-      examples: [typedReading(pass, tokens, engine, String(this.model.get("live")))],
-    }));
+      layer: Math.min(this.state.layer, typed.attentions.length - 1),
+      head: Math.min(this.state.head, typed.heads - 1),
+      token: typed.tokens.length - 1,
+      examples: [typedReading({ ...typed, name })],
+    });
+    if (isClassifier(name))
+      return [
+        classifierPart(this, OWN, (pass, tokens, engine) =>
+          traits({
+            tokens,
+            attentions: pass.attentions,
+            norms: engine.valueNorms(pass),
+            heads: engine.heads,
+            causal: false,
+            loss: null,
+            parameters: engine.parameters,
+          }),
+        ),
+      ];
+    return sentencePart(this, OWN, (pass, tokens, engine) =>
+      traits({
+        tokens,
+        attentions: pass.attentions,
+        norms: engine.valueNorms(pass),
+        heads: engine.config.num_attention_heads,
+        causal: true,
+        loss: tokens.length > 1 ? engine.loss(pass) : null,
+        parameters: engine.parameters,
+      }),
+    );
   }
 
   #origin({ name, model, kept }: Reading): string {

@@ -1,52 +1,30 @@
-// The reader's own sentence: typed, read by the model in the page, continued by it. One panel for every
-// figure that shows a model.
+// The reader's own sentence: typed, read by the causal model in the page, continued by it. One panel for every
+// figure that shows such a model.
 import type { AnyModel } from "../base/afm";
-import { button, textField } from "../base/controls";
-import { h, setText, uniqueId } from "../base/dom";
+import { h } from "../base/dom";
 import type { Figure } from "../base/figure";
 import type { Language } from "../base/strings";
 import { shownTokens, unfinished } from "../base/text";
-import { setTraits, traitsOf } from "../base/traits";
 import { largest, softmax } from "./arithmetic";
 import { loadModel } from "./checkpoints";
 import type { Pass, TinyModel } from "./model";
+import { LONGEST, typing, TYPING } from "./typing";
 
-/** Tokens read of a sentence: what a figure can still show. */
-const LONGEST = 96;
 const CONTINUATION = 50;
 const CANDIDATES = 8;
-const PAUSE = 150;
 
 const zh = {
-  label: "你的句子",
-  hint: "写一句，模型就在这个页面里读它",
   continue: `续写 ${CONTINUATION} 个词元`,
-  back: "回到原来的例子",
-  loading: "正在载入权重…",
-  read: (parameters: string, tokens: number, ms: string) =>
-    `${parameters} 参数的模型在你的浏览器里读了 ${tokens} 个词元，用时 ${ms} 毫秒。`,
-  cut: (tokens: number) => `只读前 ${tokens} 个词元。`,
   next: (token: string) => `读完「${token}」之后，模型认为下一个词元是`,
   part: (part: string, bytes: string) => `某字${part} ${bytes}`,
   full: "已到模型能读的长度，不再续写。",
-  noScript: (file: string) => `载入不了权重文件 ${file}。`,
-  noKernel: "权重要由 Python 送来，而没有内核应答：请重新运行这个单元格。",
 };
 type Strings = typeof zh;
 const en: Strings = {
-  label: "Your sentence",
-  hint: "Write one, and the model reads it in this page",
   continue: `Continue by ${CONTINUATION} tokens`,
-  back: "Back to the example",
-  loading: "Loading the weights…",
-  read: (parameters, tokens, ms) =>
-    `The model of ${parameters} parameters read ${tokens} tokens in your browser, in ${ms} ms.`,
-  cut: (tokens) => `Only the first ${tokens} tokens are read.`,
   next: (token) => `After “${token}” the model expects`,
   part: (part, bytes) => `char${part} ${bytes}`,
   full: "The model's longest length is reached: nothing is added.",
-  noScript: (file) => `The weights ${file} cannot be loaded.`,
-  noKernel: "Python has to send the weights, and no kernel answers: run the cell again.",
 };
 const STRINGS: Record<Language, Strings> = { zh, en };
 
@@ -105,26 +83,26 @@ export function nextTokens(
 ): HTMLElement {
   const { vocab_size: size } = model.config;
   const p = softmax(pass.logits, token * size, size);
-  return h(
-    "ol",
-    {},
-    ...largest(p, count).map((candidate) => {
-      const bar = h("span", { class: "fw-next-bar", "aria-hidden": "true" });
-      bar.style.setProperty("--v", String(p[candidate]));
-      const label = candidateLabel(pass, model, token, candidate, STRINGS[language]);
-      return h(
-        "li",
-        {},
-        h("span", { class: "fw-token" }, label),
-        bar,
-        h("data", { value: p[candidate] }, p[candidate].toFixed(3)),
-      );
-    }),
+  return bars(
+    largest(p, count).map((candidate) => [
+      candidateLabel(pass, model, token, candidate, STRINGS[language]),
+      p[candidate],
+    ]),
   );
 }
 
-/** Data that a figure came with, before its reader typed a sentence. */
-const published = new WeakMap<AnyModel, Record<string, unknown>>();
+/** Probabilities with their names, each with a bar. */
+export function bars(named: readonly [name: string, p: number][]): HTMLElement {
+  return h(
+    "ol",
+    {},
+    ...named.map(([name, p]) => {
+      const bar = h("span", { class: "fw-next-bar", "aria-hidden": "true" });
+      bar.style.setProperty("--v", String(p));
+      return h("li", {}, h("span", { class: "fw-token" }, name), bar, h("data", { value: p }, p.toFixed(3)));
+    }),
+  );
+}
 
 /**
  * The panel of a figure whose trait `live` names a checkpoint; nothing of any other.
@@ -135,68 +113,30 @@ const published = new WeakMap<AnyModel, Record<string, unknown>>();
 export function sentencePart<State extends { table: boolean; token: number }>(
   figure: Figure<unknown, State, { title: string; tableView: string }>,
   kept: readonly string[],
-  traits: SentenceOptions["traits"],
+  traits: (pass: Pass, tokens: string[], model: TinyModel) => Record<string, unknown>,
 ): HTMLElement[] {
-  const { model, language, signal } = figure;
+  const { model, language } = figure;
   const name = String(model.get("live") ?? "");
   if (!name) return [];
-  if (!model.get("sentence")) published.set(model, traitsOf(model, kept));
-  const panel = sentencePanel({ model, name, language, signal, traits });
-  figure.on((state) => panel.set(state.token));
-  return [panel.element];
-}
-
-interface SentenceOptions {
-  model: AnyModel;
-  /** Name of the checkpoint. */
-  name: string;
-  language: Language;
-  signal: AbortSignal;
-  traits(pass: Pass, tokens: string[], model: TinyModel): Record<string, unknown>;
-}
-
-interface SentencePanel {
-  element: HTMLElement;
-  /** Show what follows this token. */
-  set(token: number): void;
-}
-
-function sentencePanel(options: SentenceOptions): SentencePanel {
-  const { model, signal } = options;
-  const text = STRINGS[options.language];
-  const id = uniqueId("sentence");
-  const input = textField(
-    { id, class: "fw-sentence-input", hint: text.hint, maxlength: 600, keep: "sentence" },
-    signal,
-  );
-  input.value = String(model.get("sentence") ?? "");
-  const status = h("p", { class: "fw-line fw-sentence-status", role: "status" });
+  const [text, common] = [STRINGS[language], TYPING[language]];
   const next = h("div", { class: "fw-next" });
-  const more = button(text.continue, () => void attempt(true));
-  const back = button(text.back, () => {
-    const own = published.get(model);
-    if (!own) return;
-    readings.delete(model);
-    setTraits(model, { ...own, sentence: "" });
+  figure.on(({ token }) => {
+    const known = readingOf(model);
+    if (!known || token >= known.pass.ids.length) return next.replaceChildren();
+    const asked = shownIds(known.pass, known.model)[token];
+    next.replaceChildren(
+      h("p", { class: "fw-line" }, text.next(asked)),
+      nextTokens(known.pass, known.model, token, CANDIDATES, language),
+    );
   });
-  const reading = readingOf(model);
-  status.hidden = !model.get("sentence");
-  // A live region is read out when its text changes, not when it comes with its text.
-  const later = reading ? setTimeout(() => setText(status, reading.status), 60) : undefined;
-  signal.addEventListener("abort", () => clearTimeout(later));
-  back.hidden = !model.get("sentence") || !published.get(model);
-
-  const tell = (said: string): void => {
-    status.hidden = false;
-    setText(status, said);
-  };
-
-  const read = async (continued: boolean): Promise<void> => {
-    let sentence = input.value;
-    if (!sentence.trim()) return;
-    tell(text.loading);
-    const engine = await loadModel(options.name, model, text);
-    if (signal.aborted || sentence !== input.value) return;
+  const read = async (
+    typed: string,
+    continued: boolean,
+    stale: () => boolean,
+  ): Promise<{ sentence: string; traits: Record<string, unknown> } | null> => {
+    const engine = await loadModel(name, model, common);
+    if (stale()) return null;
+    let sentence = typed;
     let ids = engine.tokenizer.encode(sentence);
     let remark = "";
     const room = engine.config.max_position_embeddings;
@@ -209,67 +149,27 @@ function sentencePanel(options: SentenceOptions): SentencePanel {
       sentence = engine.tokenizer.decode(ids);
     }
     const limit = Math.min(LONGEST, room);
-    if (ids.length > limit) remark += ` ${text.cut(limit)}`;
+    if (ids.length > limit) remark += ` ${common.cut(limit)}`;
     ids = ids.slice(0, limit);
     const start = performance.now();
     const pass = engine.forward(ids);
     const ms = performance.now() - start;
-    const said = text.read(`${(engine.parameters / 1e6).toFixed(2)} M`, ids.length, ms.toFixed(0)) + remark;
-    readings.set(model, { sentence, model: engine, pass, status: said });
-    input.value = sentence;
-    setTraits(model, {
-      ...options.traits(
-        pass,
-        ids.map((token) => engine.tokenizer.tokens[token]),
-        engine,
-      ),
-      sentence,
-    });
+    const size = `${(engine.parameters / 1e6).toFixed(2)} M`;
+    const status = common.read(size, ids.length, ms.toFixed(0)) + remark;
+    readings.set(model, { sentence, model: engine, pass, status });
+    const tokens = ids.map((token) => engine.tokenizer.tokens[token]);
+    return { sentence, traits: traits(pass, tokens, engine) };
   };
-
-  const attempt = async (continued: boolean): Promise<void> => {
-    try {
-      await read(continued);
-    } catch (error) {
-      if (!signal.aborted) tell(error instanceof Error ? error.message : String(error));
-    }
-  };
-
-  let waiting: ReturnType<typeof setTimeout> | undefined;
-  signal.addEventListener("abort", () => clearTimeout(waiting));
-  input.addEventListener(
-    "input",
-    () => {
-      clearTimeout(waiting);
-      waiting = setTimeout(() => void attempt(false), PAUSE);
+  const panel = typing(
+    figure,
+    {
+      kept,
+      said: readingOf(model)?.status ?? "",
+      more: text.continue,
+      read,
+      forget: () => readings.delete(model),
     },
-    { signal },
+    next,
   );
-  input.addEventListener("keydown", (event) => event.key === "Enter" && void attempt(false), { signal });
-
-  return {
-    element: h(
-      "div",
-      { class: "fw-panel fw-sentence" },
-      h(
-        "div",
-        { class: "fw-row" },
-        h("label", { for: id, class: "fw-caption" }, text.label),
-        input,
-        more,
-        back,
-      ),
-      status,
-      next,
-    ),
-    set: (token) => {
-      const known = readingOf(model);
-      if (!known || token >= known.pass.ids.length) return next.replaceChildren();
-      const asked = shownIds(known.pass, known.model)[token];
-      next.replaceChildren(
-        h("p", { class: "fw-line" }, text.next(asked)),
-        nextTokens(known.pass, known.model, token, CANDIDATES, options.language),
-      );
-    },
-  };
+  return [panel];
 }

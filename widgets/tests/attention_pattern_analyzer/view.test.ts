@@ -3,6 +3,9 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import inductionConfig from "../../../src/frontier_lab/checkpoints/induction/config.json";
 import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/tokenizer.json";
 import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
+import bertConfig from "../../../src/frontier_lab/checkpoints/classifiers/bert/config.json";
+import bertTokenizer from "../../../src/frontier_lab/checkpoints/classifiers/bert/tokenizer.json";
+import bertWeights from "../../../src/frontier_lab/checkpoints/classifiers/bert/model.safetensors?inline";
 import data from "../../frontier_widgets/data/attention_pattern_analyzer.json";
 import { ROOM } from "../../src/base/chart";
 import { difference, drawScatter, extent, thumbnail } from "../../src/attention_pattern_analyzer/draw";
@@ -15,11 +18,12 @@ import { KINDS, METRICS } from "../../src/attention_pattern_analyzer/patterns";
 import { HostModel } from "../../src/host/models";
 import { settle, standIns } from "../jsdom";
 
+const base64 = (url: string): string => url.slice(url.indexOf(",") + 1);
 const inPage = (): void => {
-  const weights = inductionWeights.slice(inductionWeights.indexOf(",") + 1);
   window.frontierStatic = "file:///";
   window.frontierCheckpoints = {
-    induction: { config: inductionConfig, tokenizer: inductionTokenizer, weights } as never,
+    induction: { config: inductionConfig, tokenizer: inductionTokenizer, weights: base64(inductionWeights) },
+    "classifier-bert": { config: bertConfig, tokenizer: bertTokenizer, weights: base64(bertWeights) },
   };
 };
 
@@ -337,5 +341,78 @@ describe("pictures", () => {
       "∅",
       `${"y".repeat(23)}…`,
     ]);
+  });
+});
+
+describe("a classifier that reads both ways", () => {
+  const WORDS = ["[CLS]", "w", "##o", "##e", "unto", "them", "that", "go", "down", "[SEP]"];
+  const heat = (el: HTMLElement): string => el.querySelector(".fw-heat")!.getAttribute("aria-label")!;
+  const classes = (el: HTMLElement, place: string): [string, number][] =>
+    [...el.querySelectorAll(`${place} .fw-next li`)].map((line) => [
+      line.querySelector(".fw-token")!.textContent!,
+      Number(line.querySelector("data")!.value),
+    ]);
+
+  it("is typed to as a causal model is, and gives the sentence a class and no next token", async () => {
+    inPage();
+    const { el, model } = mount({ live: "classifier-bert", lens: "loss" });
+    expect([...el.querySelectorAll("button")].map((button) => button.textContent)).not.toContain(
+      "Continue by 50 tokens",
+    );
+    const own = model.get("examples");
+    await type(el, "Woe unto them that GO down", WORDS.length);
+    const [reading] = readData(model, STRINGS.en);
+    expect(reading.tokens).toEqual(WORDS);
+    expect([reading.causal, reading.loss]).toEqual([false, null]);
+    const matrix = reading.weights.matrix(1, 2);
+    for (let t = 0; t < WORDS.length; t++) {
+      const row = matrix.subarray(t * WORDS.length, (t + 1) * WORDS.length);
+      expect(row.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 1);
+    }
+    expect(matrix.subarray(1, WORDS.length).some((weight) => weight > 0.01)).toBe(true); // looks ahead
+    expect(heat(el)).toContain("10 rows");
+    expect(el.querySelectorAll(".fw-head")).toHaveLength(8);
+    const found = classes(el, ".fw-sentence");
+    expect(found.map(([name]) => name)).toEqual(Object.values(bertConfig.id2label));
+    expect(found.reduce((sum, [, p]) => sum + p, 0)).toBeCloseTo(1, 6);
+    expect(el.querySelector(".fw-sentence")!.textContent).toContain("The model puts this sentence into");
+    expect(el.textContent).not.toContain("the model expects");
+    [...el.querySelectorAll("button")].find((one) => one.textContent === "Back to the example")!.click();
+    await settle();
+    expect(model.get("examples")).toBe(own);
+  });
+
+  it("shows its classes without a head, and how far they moved", async () => {
+    inPage();
+    const { el, model } = mount({ live: "classifier-bert" });
+    await type(el, "woe unto them that go down", WORDS.length);
+    expect(classes(el, ".fw-worth")).toEqual([]);
+    model.set("off", true);
+    await settle();
+    const [before, after] = [classes(el, ".fw-sentence"), classes(el, ".fw-worth")];
+    const divergence = before.reduce((sum, [, p], i) => sum + p * Math.log(p / after[i][1]), 0);
+    expect(value(el, "off")).toBeCloseTo(divergence, 9);
+    expect(divergence).toBeGreaterThan(1e-5);
+    model.set("removal", "mean");
+    await settle();
+    expect(value(el, "off")).not.toBeCloseTo(divergence, 6);
+  });
+
+  it("speaks Chinese, and says where a sentence was cut", async () => {
+    document.documentElement.setAttribute("lang", "zh-CN");
+    inPage();
+    const { el } = mount({ live: "classifier-bert" });
+    await type(el, "woe ".repeat(80), 64);
+    expect(classes(el, ".fw-sentence").map(([name]) => name)).toEqual([
+      "律法",
+      "历史",
+      "诗歌",
+      "先知",
+      "福音",
+      "书信",
+    ]);
+    await vi.waitFor(() =>
+      expect(el.querySelector(".fw-sentence-status")!.textContent).toContain("只读前 64 个词元"),
+    );
   });
 });

@@ -35,6 +35,10 @@ export function card(figure: HeadsFigure): HTMLElement {
       );
     });
   });
+  const bothWays = h("p", { class: "fw-line" }, text.bothWays);
+  figure.on(({ reading }) => {
+    bothWays.hidden = reading.causal || reading.keys !== null;
+  });
   const definitions = h(
     "details",
     { class: "fw-compare" },
@@ -48,6 +52,7 @@ export function card(figure: HeadsFigure): HTMLElement {
       ]),
     ),
     h("p", { class: "fw-line" }, text.scoreNote),
+    bothWays,
   );
   return h(
     "div",

@@ -2,12 +2,42 @@
 import { check, choice } from "../../base/controls";
 import { h } from "../../base/dom";
 import { number } from "../../base/figure";
-import { nextTokens, readingOf, shownIds } from "../../reader/sentence_panel";
+import { softmax } from "../../reader/arithmetic";
+import { classBars, classifiedOf, type Classified } from "../../reader/classifier_panel";
+import { nextTokens, readingOf, shownIds, type Reading } from "../../reader/sentence_panel";
 import { REMOVALS } from "../choices";
 import type { HeadsFigure } from "../figure";
 import { ablationOf } from "../reading";
+import type { State } from "../state";
 
 const CANDIDATES = 5;
+
+/** The sentence's loss without the head under study, and what the causal model then expects. */
+function withoutOfCausal(figure: HeadsFigure, { model, pass }: Reading, state: State): HTMLElement[] {
+  const { text, language } = figure;
+  const { layer, head, removal: kind, token } = state;
+  const without = model.forward(pass.ids, { layer, head, kind });
+  const next = [
+    h("p", { class: "fw-line" }, text.offNext(shownIds(pass, model)[token])),
+    nextTokens(without, model, token, CANDIDATES, language),
+  ];
+  if (pass.ids.length < 2) return next;
+  const [before, after] = [model.loss(pass), model.loss(without)];
+  const said = text.offResult(before.toFixed(3), after.toFixed(3));
+  return [h("p", { class: "fw-line" }, said, number(after - before, 3, "off"), text.offEnd), ...next];
+}
+
+/** The classes without the head under study, and how far they moved. */
+function withoutOfClassifier(figure: HeadsFigure, { model, pass }: Classified, state: State): HTMLElement[] {
+  const { layer, head, removal: kind } = state;
+  const without = model.forward(pass.ids, { layer, head, kind });
+  const [before, after] = [softmax(pass.logits), softmax(without.logits)];
+  const divergence = before.reduce((sum, p, i) => sum + p * Math.log(p / after[i]), 0);
+  return [
+    h("p", { class: "fw-line" }, figure.text.offClasses, number(divergence, 3, "off"), figure.text.offEnd),
+    classBars(model, without, figure.language),
+  ];
+}
 
 export function worth(figure: HeadsFigure): HTMLElement {
   const text = figure.text;
@@ -29,7 +59,7 @@ export function worth(figure: HeadsFigure): HTMLElement {
   );
   let key = "";
   figure.on((state) => {
-    const typed = readingOf(figure.model);
+    const typed = readingOf(figure.model) ?? classifiedOf(figure.model);
     removal.set(REMOVALS.indexOf(state.removal));
     off.set(state.off);
     off.element.hidden = !typed;
@@ -56,23 +86,11 @@ export function worth(figure: HeadsFigure): HTMLElement {
     if (next === key) return;
     key = next;
     if (!typed || !next) return;
-    const { model, pass } = typed;
-    const without = model.forward(pass.ids, { layer, head, kind });
-    const [before, after] = [model.loss(pass), model.loss(without)];
+    const causal = readingOf(figure.model);
+    const classified = classifiedOf(figure.model);
     live.replaceChildren(
-      ...(pass.ids.length > 1
-        ? [
-            h(
-              "p",
-              { class: "fw-line" },
-              text.offResult(before.toFixed(3), after.toFixed(3)),
-              number(after - before, 3, "off"),
-              text.offEnd,
-            ),
-          ]
-        : []),
-      h("p", { class: "fw-line" }, text.offNext(shownIds(pass, model)[token])),
-      nextTokens(without, model, token, CANDIDATES, figure.language),
+      ...(causal ? withoutOfCausal(figure, causal, state) : []),
+      ...(classified ? withoutOfClassifier(figure, classified, state) : []),
     );
   });
   return panel;
