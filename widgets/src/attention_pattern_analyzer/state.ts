@@ -118,7 +118,7 @@ export function readState(model: AnyModel, readings: Reading[]): State {
   };
 }
 
-/** The nearest lens that a reading has: one without a next token has no loss, only predictions that change. */
+/** The nearest lens that a reading has: without a next token there is no loss, but predictions change. */
 function lensOf(wanted: Lens, { ablation, loss }: Reading): Lens {
   if (wanted !== "loss" && wanted !== "divergence") return wanted;
   if (!ablation.length) return "pattern";

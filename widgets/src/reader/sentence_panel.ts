@@ -1,5 +1,5 @@
-// The reader's own sentence: typed, read by the causal model in the page, continued by it. One panel for every
-// figure that shows such a model.
+// The reader's own sentence: typed, read by the causal model in the page, continued by it. One panel for
+// every figure that shows such a model.
 import type { AnyModel } from "../base/afm";
 import { h } from "../base/dom";
 import type { Figure } from "../base/figure";

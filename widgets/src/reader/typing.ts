@@ -1,5 +1,5 @@
-// The field in which a reader types a sentence for a model in the page: read a moment after the last key, or at
-// Enter. What is read, and what is shown of it, is its user's.
+// The field in which a reader types a sentence for a model in the page: read a moment after the last key, or
+// at Enter. What is read, and what is shown of it, is its user's.
 import type { AnyModel } from "../base/afm";
 import { button, textField } from "../base/controls";
 import { h, setText, uniqueId } from "../base/dom";

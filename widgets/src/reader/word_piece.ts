@@ -1,7 +1,7 @@
 // Tokenizers of the book's encoders, read from a tokenizer.json: BERT's word pieces, and RoBERTa's bytes in
-// their frames. Words and pieces are the work of Hugging Face's library. Its BertNormalizer (0.2.0) is not: it
-// lower-cases words and not letters (ΟΔΟΣ gets a ς) and looks for ideographs in halves of a surrogate pair.
-// Ours is held against the one of Python's tokenizers on every code point.
+// their frames. Words and pieces are the work of Hugging Face's library. Its BertNormalizer (0.2.0) is not:
+// it lower-cases words and not letters (ΟΔΟΣ gets a ς), and looks for ideographs in halves of a surrogate
+// pair. Ours is held against the one of Python's tokenizers, character by character.
 import { BertPreTokenizer, WordPiece, WordPieceDecoder } from "@huggingface/tokenizers";
 import { sectionsOf, Tokenizer, type TokenizerFile } from "./tokenizer";
 
@@ -108,9 +108,21 @@ export function tokenizerOf(file: EncoderTokenizerFile): EncoderTokenizer {
 const BLANKS = /^[\t\n\r]$/;
 const DROPPED = /^[\0\ufffd\p{Cc}\p{Cf}\p{Co}\p{Cs}]$/u;
 const BLANK = /^\p{White_Space}$/u;
-/** The blocks that BERT calls Chinese characters; U+2B820–2B91F are missing there as well. */
-const IDEOGRAPH =
-  /^[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]$/u;
+/** The blocks that BERT calls Chinese characters; U+2B820 to 2B91F are missing there as well. */
+const IDEOGRAPHS = [
+  [0x3400, 0x4dbf],
+  [0x4e00, 0x9fff],
+  [0xf900, 0xfaff],
+  [0x20000, 0x2a6df],
+  [0x2a700, 0x2b81f],
+  [0x2b920, 0x2ceaf],
+  [0x2f800, 0x2fa1f],
+];
+
+function isIdeograph(letter: string): boolean {
+  const code = letter.codePointAt(0)!;
+  return IDEOGRAPHS.some(([low, high]) => code >= low && code <= high);
+}
 
 /**
  * BERT's normaliser as Python's tokenizers have it: control characters out, every blank a space, ideographs
@@ -124,7 +136,7 @@ export function bertNormalise(text: string, how: BertNormalizer): string {
       BLANKS.test(letter) ? " " : DROPPED.test(letter) ? [] : BLANK.test(letter) ? " " : letter,
     );
   if (how.handle_chinese_chars)
-    letters = letters.map((letter) => (IDEOGRAPH.test(letter) ? ` ${letter} ` : letter));
+    letters = letters.map((letter) => (isIdeograph(letter) ? ` ${letter} ` : letter));
   let found = letters.join("");
   if (how.strip_accents ?? how.lowercase) found = found.normalize("NFD").replace(/\p{Mn}/gu, "");
   return how.lowercase ? Array.from(found, (letter) => letter.toLowerCase()).join("") : found;

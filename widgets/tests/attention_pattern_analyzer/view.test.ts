@@ -1,11 +1,5 @@
 // The component's view on its published data, without a browser; what canvases show is tested in one.
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import inductionConfig from "../../../src/frontier_lab/checkpoints/induction/config.json";
-import inductionTokenizer from "../../../src/frontier_lab/checkpoints/induction/tokenizer.json";
-import inductionWeights from "../../../src/frontier_lab/checkpoints/induction/model.safetensors?inline";
-import bertConfig from "../../../src/frontier_lab/checkpoints/classifiers/bert/config.json";
-import bertTokenizer from "../../../src/frontier_lab/checkpoints/classifiers/bert/tokenizer.json";
-import bertWeights from "../../../src/frontier_lab/checkpoints/classifiers/bert/model.safetensors?inline";
 import data from "../../frontier_widgets/data/attention_pattern_analyzer.json";
 import { ROOM } from "../../src/base/chart";
 import { difference, drawScatter, extent, thumbnail } from "../../src/attention_pattern_analyzer/draw";
@@ -13,52 +7,16 @@ import { shown } from "../../src/base/text";
 import { readData, type Reading } from "../../src/attention_pattern_analyzer/reading";
 import { readState } from "../../src/attention_pattern_analyzer/state";
 import { STRINGS } from "../../src/attention_pattern_analyzer/strings";
-import widget, { defaults } from "../../src/attention_pattern_analyzer/index";
+import { defaults } from "../../src/attention_pattern_analyzer/index";
 import { KINDS, METRICS } from "../../src/attention_pattern_analyzer/patterns";
 import { HostModel } from "../../src/host/models";
-import { settle, standIns } from "../jsdom";
+import { settle } from "../jsdom";
+import { inPage, leave, mount, prepare, type, value } from "./page";
 
-const base64 = (url: string): string => url.slice(url.indexOf(",") + 1);
-const inPage = (): void => {
-  window.frontierStatic = "file:///";
-  window.frontierCheckpoints = {
-    induction: { config: inductionConfig, tokenizer: inductionTokenizer, weights: base64(inductionWeights) },
-    "classifier-bert": { config: bertConfig, tokenizer: bertTokenizer, weights: base64(bertWeights) },
-  };
-};
-
-/** Type into the figure, and wait until the model has read so many tokens. */
-async function type(el: HTMLElement, text: string, tokens: number): Promise<void> {
-  const input = el.querySelector<HTMLInputElement>(".fw-sentence-input")!;
-  input.value = text;
-  input.dispatchEvent(new Event("input"));
-  const chips = (): number => el.querySelectorAll(".fw-tokens [data-token]").length;
-  await vi.waitFor(() => expect(chips()).toBe(tokens), { timeout: 20_000 });
-}
-
-beforeAll(() => {
-  standIns();
-  HTMLCanvasElement.prototype.getContext = () => null;
-});
+beforeAll(prepare);
 beforeEach(() => document.documentElement.setAttribute("lang", "en"));
+afterEach(leave);
 
-const mounted: (() => void)[] = [];
-afterEach(() => {
-  mounted.splice(0).forEach((end) => end());
-  delete window.frontierCheckpoints;
-  delete window.frontierStatic;
-});
-
-function mount(props: Record<string, unknown> = {}): { el: HTMLElement; model: HostModel } {
-  const model = new HostModel({ ...defaults(data), ...props });
-  const el = document.createElement("div");
-  document.body.replaceChildren(el);
-  mounted.push(widget.render({ model, el }));
-  return { el, model };
-}
-
-const value = (el: HTMLElement, name: string): number =>
-  Number(el.querySelector<HTMLDataElement>(`data[data-name="${name}"]`)?.value);
 const chosen = (el: HTMLElement): string | null =>
   el.querySelector(".fw-head[aria-selected=true]")!.getAttribute("data-head");
 const index = (name: string): number => data.examples.findIndex((example) => example.name === name);
@@ -341,78 +299,5 @@ describe("pictures", () => {
       "∅",
       `${"y".repeat(23)}…`,
     ]);
-  });
-});
-
-describe("a classifier that reads both ways", () => {
-  const WORDS = ["[CLS]", "w", "##o", "##e", "unto", "them", "that", "go", "down", "[SEP]"];
-  const heat = (el: HTMLElement): string => el.querySelector(".fw-heat")!.getAttribute("aria-label")!;
-  const classes = (el: HTMLElement, place: string): [string, number][] =>
-    [...el.querySelectorAll(`${place} .fw-next li`)].map((line) => [
-      line.querySelector(".fw-token")!.textContent!,
-      Number(line.querySelector("data")!.value),
-    ]);
-
-  it("is typed to as a causal model is, and gives the sentence a class and no next token", async () => {
-    inPage();
-    const { el, model } = mount({ live: "classifier-bert", lens: "loss" });
-    expect([...el.querySelectorAll("button")].map((button) => button.textContent)).not.toContain(
-      "Continue by 50 tokens",
-    );
-    const own = model.get("examples");
-    await type(el, "Woe unto them that GO down", WORDS.length);
-    const [reading] = readData(model, STRINGS.en);
-    expect(reading.tokens).toEqual(WORDS);
-    expect([reading.causal, reading.loss]).toEqual([false, null]);
-    const matrix = reading.weights.matrix(1, 2);
-    for (let t = 0; t < WORDS.length; t++) {
-      const row = matrix.subarray(t * WORDS.length, (t + 1) * WORDS.length);
-      expect(row.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 1);
-    }
-    expect(matrix.subarray(1, WORDS.length).some((weight) => weight > 0.01)).toBe(true); // looks ahead
-    expect(heat(el)).toContain("10 rows");
-    expect(el.querySelectorAll(".fw-head")).toHaveLength(8);
-    const found = classes(el, ".fw-sentence");
-    expect(found.map(([name]) => name)).toEqual(Object.values(bertConfig.id2label));
-    expect(found.reduce((sum, [, p]) => sum + p, 0)).toBeCloseTo(1, 6);
-    expect(el.querySelector(".fw-sentence")!.textContent).toContain("The model puts this sentence into");
-    expect(el.textContent).not.toContain("the model expects");
-    [...el.querySelectorAll("button")].find((one) => one.textContent === "Back to the example")!.click();
-    await settle();
-    expect(model.get("examples")).toBe(own);
-  });
-
-  it("shows its classes without a head, and how far they moved", async () => {
-    inPage();
-    const { el, model } = mount({ live: "classifier-bert" });
-    await type(el, "woe unto them that go down", WORDS.length);
-    expect(classes(el, ".fw-worth")).toEqual([]);
-    model.set("off", true);
-    await settle();
-    const [before, after] = [classes(el, ".fw-sentence"), classes(el, ".fw-worth")];
-    const divergence = before.reduce((sum, [, p], i) => sum + p * Math.log(p / after[i][1]), 0);
-    expect(value(el, "off")).toBeCloseTo(divergence, 9);
-    expect(divergence).toBeGreaterThan(1e-5);
-    model.set("removal", "mean");
-    await settle();
-    expect(value(el, "off")).not.toBeCloseTo(divergence, 6);
-  });
-
-  it("speaks Chinese, and says where a sentence was cut", async () => {
-    document.documentElement.setAttribute("lang", "zh-CN");
-    inPage();
-    const { el } = mount({ live: "classifier-bert" });
-    await type(el, "woe ".repeat(80), 64);
-    expect(classes(el, ".fw-sentence").map(([name]) => name)).toEqual([
-      "律法",
-      "历史",
-      "诗歌",
-      "先知",
-      "福音",
-      "书信",
-    ]);
-    await vi.waitFor(() =>
-      expect(el.querySelector(".fw-sentence-status")!.textContent).toContain("只读前 64 个词元"),
-    );
   });
 });
