@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoints, entry_points
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,3 +28,15 @@ def test_without_the_lab_the_figure_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setattr(checkpoints, "entry_points", lambda group: EntryPoints(()))
     with pytest.raises(LookupError, match=r"got 'mixtral', .* none \(pip install frontier-lab\)"):
         checkpoints.checkpoint_files("mixtral")
+
+
+@pytest.mark.parametrize("name", browser_models.CLASSIFIERS)
+def test_a_figure_is_sent_the_classifier_that_it_asks_for(name: str) -> None:
+    heard: list[tuple[Any, list[bytes]]] = []
+    figure = AttentionPatternAnalyzer(live=name)
+    figure.send = lambda content, buffers=None: heard.append((content, list(buffers or [])))  # type: ignore[method-assign]
+    figure._handle_custom_msg({"type": "checkpoint", "name": figure.live}, [])
+    [(answer, [weights])] = heard
+    assert answer["tokenizer"]["post_processor"] is not None
+    assert f"classifier-{answer['config']['model_type']}" == name
+    assert weights == Path(browser_models.files(name)["weights"]).read_bytes()

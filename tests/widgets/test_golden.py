@@ -34,7 +34,12 @@ def test_the_stored_vectors_are_what_the_twin_computes(name: str) -> None:
 
 
 def test_no_file_of_vectors_is_left_over() -> None:
-    of_pytorch = {"tiny_model", "tiny_encoder", "claims", "merging_models"}  # each has a test that computes it again
+    of_pytorch = {
+        "tiny_model",
+        "tiny_encoder",
+        "claims",
+        "merging_models",
+    }  # each has a test that computes it again
     assert {file.stem for file in golden.FOLDER.glob("*.json")} == set(golden.GOLDEN) | of_pytorch
     read = "".join(test.read_text("utf8") for test in TESTS.rglob("*.test.ts"))
     assert all(f'/golden/{name}.json"' in read for name in golden.GOLDEN)
