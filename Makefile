@@ -20,7 +20,7 @@ WIDGET_SOURCES := $(shell find widgets/src -type f 2>/dev/null) widgets/build.mj
 NODE_MODULES := widgets/node_modules/.package-lock.json
 say = printf '\033[1m==> %s\033[0m\n'
 
-.PHONY: help setup models kernels bundles book serve zip claims evidence messages test lint sanitize test-python test-widgets nbval notebooks zoo bench gpu-test lock clean
+.PHONY: help setup models kernels bundles book serve zip claims evidence messages test lint sanitize test-python test-widgets nbval notebooks zoo textattack harness bench gpu-test lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -118,6 +118,24 @@ zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one, ZOO=mamba
 	@$(PY) -m frontier_lab.figure_data.long_context_strategies widgets/frontier_widgets/data/long_context_strategies.json
 	@$(PY) -m frontier_lab.figure_data.model_merging widgets/frontier_widgets/data/model_merging.json
 	@$(PY) -m frontier_lab.figure_data.threshold_explorer widgets/frontier_widgets/data/threshold_explorer.json
+
+# Peers whose dependencies cannot be met beside the book's have an environment each, which sees the book's packages too. What they
+# found is committed, and a test holds our own to it.
+PEERS := .cache/peers
+define peer
+	@$(say) "$(1), in an environment of its own"
+	@test -e $(PEERS)/$(1)/bin/python || $(PY) -m venv $(PEERS)/$(1)
+	@book=$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	  echo "import site; site.addsitedir('$$book')" > $$($(PEERS)/$(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/book.pth
+	@$(PEERS)/$(1)/bin/python -m pip install -q --no-deps --no-build-isolation --require-hashes -r requirements-$(1).txt
+	@$(PEERS)/$(1)/bin/python -m frontier_lab.studies.$(2) src/frontier_lab/studies/$(2).json
+endef
+
+textattack: setup  ## attack once more with TextAttack, in an environment of its own (100 MB)
+	$(call peer,textattack,textattack_peer)
+
+harness: setup models  ## ask lm-evaluation-harness once more, in an environment of its own (70 MB)
+	$(call peer,harness,harness)
 
 bench: setup  ## time the kernels against their peers (BENCH="large --threads 1 --save NAME"; about 12 minutes)
 	@$(PY) -m benchmarks $(BENCH)

@@ -3,7 +3,7 @@
 The task is CrowS-Pairs' in form: of two sentences that differ in a pronoun, one is called the stereotype,
 here the one whose pronoun is that of the occupation's majority; ``pct_stereotype`` is the share of pairs in
 which that one is the likelier, and ``likelihood_diff`` the mean distance, which forgets its direction. The
-harness (lm-eval 0.4.13) is not among the lab's packages: the command needs an environment that has both.
+harness (lm-eval 0.4.13) is not among the lab's packages: `make harness` makes an environment that has both.
 ``python -m frontier_lab.studies.harness src/frontier_lab/studies/harness.json``
 """
 
@@ -97,7 +97,7 @@ def measure() -> Mapping[str, Any]:
             import lm_eval  # type: ignore[import-not-found]
             from lm_eval.models.huggingface import HFLM  # type: ignore[import-not-found]
         except ImportError as error:
-            raise SystemExit(f"error: {error}; wanted an environment with lm-eval 0.4.13") from error
+            raise SystemExit(f"error: {error}; wanted an environment with lm-eval, as `make harness` makes it") from error
         from transformers import AutoTokenizer
 
         if not hub.is_real(HUB_ID):
