@@ -97,7 +97,9 @@ def measure() -> Mapping[str, Any]:
             import lm_eval  # type: ignore[import-not-found]
             from lm_eval.models.huggingface import HFLM  # type: ignore[import-not-found]
         except ImportError as error:
-            raise SystemExit(f"error: {error}; wanted an environment with lm-eval, as `make harness` makes it") from error
+            raise SystemExit(
+                f"error: {error}; wanted an environment with lm-eval, as `make harness` makes it"
+            ) from error
         from transformers import AutoTokenizer
 
         if not hub.is_real(HUB_ID):
