@@ -12,7 +12,7 @@ from frontier_lab.plots import Drawing
 WIDE, TALL = 128.0, 62.0
 """Of the box of a model."""
 LEFT, RIGHT = 8.0, WIDEST - WIDE - 8.0
-TOP, BOTTOM = 62.0, 186.0
+TOP, BOTTOM = 82.0, 206.0
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def two_sums(*, adds_up: Pair, contradicts: Pair) -> Drawing:
         )
     good, bad = ([f"{share:.0%}" for share in pair.merged] for pair in (adds_up, contradicts))
     return diagram(
-        plane(adds_up, "题目不像：共用一个系数，加得起来", KNOWN),
-        plane(contradicts, "题目像、答案不同：共用一个系数，加不起来", STRANGE),
+        plane(adds_up, ("题目不像：", "共用一个系数，加得起来"), KNOWN),
+        plane(contradicts, ("题目像、答案不同：", "共用一个系数，加不起来"), STRANGE),
         zh="两个平行四边形：左下是底座，往右加一个任务向量是第一个专家，往上加一个是第二个专家，"
         f"右上角两个都加，每对共用一个系数。题目不像的一对，右上角的模型两样都会：{good[0]} 与 {good[1]}。"
         f"题目几乎一样、答案不同的一对，右上角的模型丢了一样：{bad[0]} 与 {bad[1]}。"
@@ -75,11 +75,12 @@ def two_sums(*, adds_up: Pair, contradicts: Pair) -> Drawing:
     )
 
 
-def plane(pair: Pair, title: str, tone: Tone) -> Panel:
-    """One base with two experts and their sum."""
-    panel = Panel(WIDEST, 318)
-    panel.label(WIDEST / 2, 18, title, bold=True)
-    panel.label(WIDEST / 2, 40, f"两个任务向量的夹角：{pair.degrees}°", size=SMALL, soft=True)
+def plane(pair: Pair, title: tuple[str, str], tone: Tone) -> Panel:
+    """One base with two experts and their sum, under a title of two lines."""
+    panel = Panel(WIDEST, 338)
+    for row, line in enumerate(title):
+        panel.label(WIDEST / 2, 18 + 19 * row, line, bold=True)
+    panel.label(WIDEST / 2, 60, f"两个任务向量的夹角：{pair.degrees}°", size=SMALL, soft=True)
     left, right = LEFT + WIDE / 2, RIGHT + WIDE / 2
     panel.arrow((left, BOTTOM), (left, TOP + TALL + 2), tone=MENDED)
     panel.arrow((LEFT + WIDE, BOTTOM + TALL / 2), (RIGHT - 2, BOTTOM + TALL / 2), tone=MENDED)
@@ -98,5 +99,5 @@ def plane(pair: Pair, title: str, tone: Tone) -> Panel:
         else:
             panel.box(x, y, WIDE, TALL, name, *lines, tone=own, filled=True)
     for row, prompt in enumerate(pair.prompts):
-        panel.label(WIDEST / 2, 276 + 24 * row, prompt, size=SMALL)
+        panel.label(WIDEST / 2, 296 + 24 * row, prompt, size=SMALL)
     return panel
