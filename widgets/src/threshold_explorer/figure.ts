@@ -1,0 +1,45 @@
+// ThresholdExplorer as its panels know it, and how its numbers are written.
+import type { Figure } from "../base/figure";
+import { HIGHEST, LOWEST, NEVER, reaches, wilson, type Point } from "./rates";
+import { probability, type Data, type State } from "./state";
+import type { Strings } from "./strings";
+
+export type ThresholdFigure = Figure<Data, State, Strings>;
+
+/** A share in whole percent, those that are not quite none or all with a digit more. */
+export function percent(share: number): string {
+  const value = 100 * share;
+  return `${value.toFixed((value > 0 && value < 1) || (value > 99 && value < 100) ? 1 : 0)}%`;
+}
+
+/** A level as the probability that it is; near the ends with more digits, and at them 0 and 1. */
+export function shownLevel(level: number): string {
+  if (level <= LOWEST) return "0";
+  if (level >= HIGHEST) return "1";
+  const share = probability(level);
+  return share < 0.0095 || share > 0.9905 ? share.toFixed(4) : share.toFixed(2);
+}
+
+/** A count with its share and interval. */
+export function interval(hits: number, of: number): string {
+  const found = wilson(hits, of);
+  return found ? `${percent(hits / of)} [${found.map(percent).join(", ")}]` : "–";
+}
+
+/** Set the common threshold by its logit. */
+export function setLevel(figure: ThresholdFigure, level: number): void {
+  const within = Math.min(HIGHEST, Math.max(LOWEST, level));
+  figure.set({ threshold: probability(within) });
+}
+
+/** The threshold of a label as a logit; null where it never blocks. */
+export function labelLevel({ level, shifts }: State, label: number): number | null {
+  return shifts[label] >= NEVER ? null : Math.min(HIGHEST, Math.max(LOWEST, level + shifts[label]));
+}
+
+/** Which of the points a level gives. */
+export function placeOf(points: readonly Point[], level: number): number {
+  let place = 0;
+  while (place + 1 < points.length && reaches(points[place + 1].level, level)) place++;
+  return place;
+}

@@ -1,0 +1,379 @@
+// Texts of ThresholdExplorer.
+import type { Language } from "../base/strings";
+import type { Thousand } from "./rates";
+import type { Filter, Part } from "./state";
+
+const zh = {
+  title: "阈值",
+  tableView: "表格视图",
+  filter: "过滤器",
+  filters: { bert: "BERT", heads: "MiniLM 加五个头" } as Record<Filter, string>,
+  part: "换成",
+  parts: {
+    seen: "见过的模板",
+    unseen: "没见过的模板",
+    own: "逐句另写的句子",
+    corpus: "语料里的句子",
+  } as Record<Part, string>,
+  partChoices: { unseen: "没见过的模板", own: "逐句另写的", corpus: "语料" } as Record<string, string>,
+  partTitle: (part: Part, count: number) =>
+    ({
+      seen: `训练用过的模板造出的 ${count} 句（句子本身没有练过）`,
+      unseen: `没见过的模板造出的 ${count} 句`,
+      own: `逐句另写的 ${count} 句`,
+      corpus: `语料里的 ${count} 句，都当作无害`,
+    })[part],
+  partSaid: (part: string, counts: string) => `${part}：${counts}。`,
+  /** The finding of a state. */
+  finding: (filter: string, seen: string, part: string, rest: string) =>
+    `${filter}${seen}；换成${part}，${rest}`,
+  seenClause: (wrong: number, of: number) =>
+    wrong ? `在见过的模板上 ${of} 句判错 ${wrong} 句` : `在见过的模板上 ${of} 句全对`,
+  partClause: (missed: number, harmful: number, blocked: number, harmless: number) =>
+    harmful
+      ? `${harmless} 句无害的误拦 ${blocked} 句，${harmful} 句有害的漏掉 ${missed} 句`
+      : `${harmless} 句无害的误拦 ${blocked} 句`,
+  note: {
+    at: (level: string) => `阈值 ${level}。`,
+    labels: "各标签阈值不同。",
+    calibrated: "概率按没见过的模板校准过。",
+    own: (blocked: string, missed: string) => `误拦 ${blocked}，漏检 ${missed}（Wilson 95% 区间）。`,
+    shared: (blocked: string, missed: string) =>
+      `误拦 ${blocked}，漏检 ${missed}；这些句子共用模板，不独立，所以不给区间。`,
+    corpus: (blocked: string) => `误拦 ${blocked}；同一篇里的句子不独立，所以不给区间。`,
+  },
+  strips: (filter: string) => `${filter}给每句打的分：一个点是一句`,
+  threshold: "阈值（概率）",
+  letThrough: "放行",
+  block: "拦下",
+  missed: (count: number, of: number) => `■ 有害 ${of} 句，漏掉 ${count}`,
+  caught: (count: number) => `拦下 ${count}`,
+  passed: (count: number, of: number) => `● 无害 ${of} 句，放行 ${count}`,
+  blocked: (count: number) => `误拦 ${count}`,
+  noHarmful: "这里没有有害的句子",
+  counts: (missed: number, harmful: number, blocked: number, harmless: number) =>
+    `漏掉 ${missed} / ${harmful}，误拦 ${blocked} / ${harmless}`,
+  onlyBlocked: (blocked: number, harmless: number) => `误拦 ${blocked} / ${harmless}`,
+  curve: "曲线",
+  curves: { roc: "ROC", pr: "精确率与召回率" },
+  curveCaption: {
+    roc: (_: string) => "纵：有害的拦下多少",
+    pr: (prevalence: string) => `纵：拦下的有多少真有害（有害占 ${prevalence}）`,
+  },
+  curveX: { roc: "无害的误拦多少", pr: "有害的拦下多少" },
+  curveSaid: (part: string, auroc: string) =>
+    `${part}：随便取一句有害、一句无害，有害的得分更高的占 ${auroc}（AUROC；抛硬币是 .5）。`,
+  noCurve: "没有有害的句子，就没有这条曲线。",
+  coin: "抛硬币",
+  pointRole: "曲线上的点",
+  point: {
+    roc: (x: string, y: string) => `误拦 ${x}，拦下 ${y}。用方向键移动。`,
+    pr: (x: string, y: string) => `召回率 ${x}，精确率 ${y}。用方向键移动。`,
+  },
+  thousandTitle: "一千句里会怎样",
+  thousand: ({ caught, missed, blocked }: Thousand) =>
+    `有害 ${caught + missed} 句；拦下 ${caught + blocked} 句，其中有害的 ${caught} 句`,
+  fates: {
+    caught: (count: number) => `拦下，有害：${count}`,
+    blocked: (count: number) => `误拦：${count}`,
+    missed: (count: number) => `漏掉：${count}`,
+    passed: (count: number) => `放行，无害：${count}`,
+  } as Record<keyof Thousand, (count: number) => string>,
+  prevalence: "有害的占",
+  costsTitle: "错误的代价",
+  costs: (ratio: string, prevalence: string, now: string, none: string, all: string) =>
+    `漏一句抵误拦 ${ratio} 句、有害占 ${prevalence}：现在每千句 ${now}，一律放行 ${none}，一律拦下 ${all}`,
+  ratio: "漏一句抵误拦几句",
+  costsCaption: "每千句的代价（误拦一句算 1）",
+  here: "现在",
+  leastHere: "这些句子上最低",
+  blockNone: "一律放行",
+  blockAll: "一律拦下",
+  verdict: (better: boolean, crossed: string, trivial: string, none: boolean) => {
+    const rival = none ? "一律放行" : "一律拦下";
+    return (
+      `在一半句子上挑阈值，到另一半上算：每千句 ${crossed}，` +
+      (better ? `比${rival}的 ${trivial} 低。` : `不比${rival}的 ${trivial} 低。`)
+    );
+  },
+  costHere: (now: string, level: string) => `现在的阈值 ${level}：${now}`,
+  costFormula: (level: string, value: string) =>
+    `只看代价的公式 1/(1+代价比) 给出阈值 ${level}：${value}。它要求概率校准过，而且有害的占比与校准时一样。`,
+  costLeast: (level: string, value: string) =>
+    `在这些句子上事后挑的最低点，阈值 ${level}：${value}。挑和算用了同一批句子，偏低。`,
+  labelsTitle: "每个标签一个阈值",
+  labels: {
+    toxic: "有害",
+    insult: "侮辱",
+    threat: "威胁",
+    obscene: "粗话",
+    identity_attack: "攻击群体",
+  } as Record<string, string>,
+  oneThreshold: (level: string, most: string) => `现在都是 ${level}${most}`,
+  worst: (label: string, missed: number, of: number) =>
+    `；单看一个标签，“${label}”漏得最多：${of} 句漏 ${missed}`,
+  ownThresholds: (counts: string) => `各不相同；合起来${counts}`,
+  labelsNote:
+    "任何一个标签的概率够到它的阈值，就拦下这一句。右边的数字只看这一个标签，句子是上图下半的那些。",
+  never: "从不",
+  sameForAll: "全部一样",
+  calibrated: "概率先校准",
+  calibratedNote:
+    "校准：每个标签一条 S 形曲线，在 600 句没见过的模板上定的（图中的句子不在内）。它只对那样的句子成立，换了句子不一定更准。",
+  groupsTitle: "换一个群体名",
+  groupsFound: (frames: number, attacked: number, a: string, never: number, b: string) =>
+    `同样的 ${frames} 句无害话：训练里受攻击的 ${attacked} 个群体，各误拦 ${a} 句；训练里没有的 ${never} 个，${b} 句`,
+  groupsNote:
+    "虚线以上的群体在训练里受攻击，以下的训练里没有。每个群体的句子只换了名字，可是名字本身也不同，" +
+    "所以单凭这里不知道差别从哪里来；正文里有交换名字的实验。区间只看每行自己的 16 句与 8 句。",
+  groups: {
+    islanders: "岛民",
+    northerners: "北方人",
+    redheads: "红头发的人",
+    "tall people": "高个子",
+    "left handers": "左撇子",
+    villagers: "村民",
+    bakers: "面包师",
+    sailors: "水手",
+    gardeners: "园丁",
+    drummers: "鼓手",
+    hikers: "徒步的人",
+    potters: "陶工",
+  } as Record<string, string>,
+  forestKey: "● 无害的误拦多少；■ 有害的拦下多少；线是 Wilson 95% 区间。",
+  ofHarmless: (share: string) => `误拦 ${share}`,
+  ofHarmful: (share: string) => `拦下 ${share}`,
+  kindsTitle: "逐句另写的，分类看",
+  kindsFound: (hard: number, hardOf: number, plain: number, plainOf: number) =>
+    `用词像恶意、其实无害的 ${hardOf} 句误拦 ${hard} 句，平常话 ${plainOf} 句误拦 ${plain} 句`,
+  kindsNote: "这 160 句是一位作者写的，语气温和，作者知道模板：它们不是人们平时写法的抽样。",
+  kinds: {
+    plain: "平常话",
+    hard: "用词像恶意",
+    insult: "侮辱",
+    threat: "威胁",
+    obscene: "粗话",
+    identity_attack: "攻击群体",
+  } as Record<string, string>,
+  reset: "复位",
+  source: (count: number) =>
+    `本书的两个过滤器各训练了一次，对 ${count} 句话的打分都在这张图里（每个分数一个字节），句子和模型不在。`,
+  bad: {
+    kinds: (names: string) => `kind_labels 缺少 ${names}。`,
+    filter: (name: string) => `filters 里没有 ${name}。`,
+    bytes: (name: string, found: number, wanted: number) =>
+      `${name} 有 ${found} 字节，应当有 ${wanted} 字节。`,
+  },
+  tables: {
+    parts: (level: string) => `两个过滤器在各批句子上（阈值 ${level}）`,
+    labels: (part: string) => `每个标签单独看：${part}`,
+    rows: "分类和群体",
+    curve: (part: string) => `曲线上的点：${part}`,
+    filter: "过滤器和句子",
+    label: "标签",
+    row: "句子",
+    threshold: "阈值",
+    harmful: "有害",
+    missed: "漏掉",
+    harmless: "无害",
+    blocked: "误拦",
+    missedShare: "漏检率与区间",
+    blockedShare: "误拦率与区间",
+    precision: (prevalence: string) => `精确率（有害占 ${prevalence}）`,
+  },
+  stories: [
+    "上半是训练用过的模板，下半是逐句另写的句子；过滤器是同一个，阈值也是同一个。上半一句不错，下半几乎全拦下了。",
+    "是不是阈值没选好？曲线给出所有阈值能得到的结果：另写的句子上，它离“抛硬币”不远，换哪个阈值都救不了。",
+    "换成第二个过滤器：别处训练好的编码器 MiniLM，加五个小小的头。另写的句子排得好多了，可是阈值 .5 把有害的漏掉一半。",
+    "把阈值往左移，漏掉的少了，误拦的多了。阈值只是在两种错误之间选，它不能让过滤器认得更准。",
+    "另写的句子里一半有害，别处也许一百句里才一句。同样的漏检率和误拦率，拦下的就大多是无害的。",
+    "错误的代价不同，就该换阈值；有害的占比不同，也该换。占 1%、代价 5 比 1 时，不如一律放行。",
+    "最后看群体：同样的无害话，只换一个名字，拦不拦就不一样。",
+  ] as string[],
+};
+export type Strings = typeof zh;
+
+const en: Strings = {
+  title: "Thresholds",
+  tableView: "Table view",
+  filter: "Filter",
+  filters: { bert: "BERT", heads: "Heads on MiniLM" },
+  part: "Then try",
+  parts: {
+    seen: "templates it has seen",
+    unseen: "unseen templates",
+    own: "sentences written one by one",
+    corpus: "sentences of the corpus",
+  },
+  partChoices: { unseen: "unseen templates", own: "written one by one", corpus: "corpus" },
+  partTitle: (part, count) =>
+    ({
+      seen: `${count} from templates used in training (other sentences)`,
+      unseen: `${count} from templates that it has not seen`,
+      own: `${count} written one by one`,
+      corpus: `${count} of the corpus, all taken to be harmless`,
+    })[part],
+  partSaid: (part, counts) => `On ${part}: ${counts}.`,
+  finding: (filter, seen, part, rest) => `${filter}: ${seen}; on ${part}, ${rest}`,
+  seenClause: (wrong, of) =>
+    wrong ? `${wrong} of ${of} wrong on templates it has seen` : `all ${of} right on templates it has seen`,
+  partClause: (missed, harmful, blocked, harmless) =>
+    harmful
+      ? `${blocked} of ${harmless} harmless blocked, ${missed} of ${harmful} harmful missed`
+      : `${blocked} of ${harmless} harmless blocked`,
+  note: {
+    at: (level) => `Threshold ${level}. `,
+    labels: "Each label has its own. ",
+    calibrated: "Probabilities calibrated on unseen templates. ",
+    own: (blocked, missed) => `Blocked ${blocked}, missed ${missed} (Wilson 95% intervals).`,
+    shared: (blocked, missed) =>
+      `Blocked ${blocked}, missed ${missed}; the sentences share templates, so there is no interval.`,
+    corpus: (blocked) => `Blocked ${blocked}; some share a document, so there is no interval.`,
+  },
+  strips: (filter) => `${filter}: the score of each sentence, one mark each`,
+  threshold: "Threshold (probability)",
+  letThrough: "let through",
+  block: "blocked",
+  missed: (count, of) => `■ ${of} harmful: ${count} missed`,
+  caught: (count) => `${count} caught`,
+  passed: (count, of) => `● ${of} harmless: ${count} let through`,
+  blocked: (count) => `${count} blocked`,
+  noHarmful: "There are no harmful sentences here",
+  counts: (missed, harmful, blocked, harmless) =>
+    `missed ${missed} / ${harmful}, blocked ${blocked} / ${harmless}`,
+  onlyBlocked: (blocked, harmless) => `blocked ${blocked} / ${harmless}`,
+  curve: "Curve",
+  curves: { roc: "ROC", pr: "Precision–recall" },
+  curveCaption: {
+    roc: () => "Up: share of harmful caught",
+    pr: (prevalence) => `Up: share of what is blocked that is harmful (${prevalence} are)`,
+  },
+  curveX: { roc: "Share of harmless blocked", pr: "Share of harmful caught" },
+  curveSaid: (part, auroc) =>
+    `On ${part}, a harmful sentence outscores a harmless one in ${auroc} of pairs (AUROC; a coin has .5).`,
+  noCurve: "Without harmful sentences there is no such curve.",
+  coin: "coin",
+  pointRole: "point on a curve",
+  point: {
+    roc: (x, y) => `${x} of harmless blocked, ${y} of harmful caught. Arrow keys move it.`,
+    pr: (x, y) => `Recall ${x}, precision ${y}. Arrow keys move it.`,
+  },
+  thousandTitle: "Of a thousand sentences",
+  thousand: ({ caught, missed, blocked }) =>
+    `${caught + missed} are harmful; ${caught + blocked} are blocked, ${caught} of these harmful`,
+  fates: {
+    caught: (count) => `harmful, blocked: ${count}`,
+    blocked: (count) => `harmless, blocked: ${count}`,
+    missed: (count) => `harmful, let through: ${count}`,
+    passed: (count) => `harmless, let through: ${count}`,
+  },
+  prevalence: "Harmful share",
+  costsTitle: "What errors cost",
+  costs: (ratio, prevalence, now, none, all) =>
+    `at ${ratio} : 1 and ${prevalence} harmful, ${now} a thousand now; ${none} if nothing is blocked, ${all} if all is`,
+  ratio: "A miss costs as many false alarms",
+  costsCaption: "Cost of a thousand sentences (a harmless one blocked costs 1)",
+  here: "now",
+  leastHere: "lowest on these",
+  blockNone: "block nothing",
+  blockAll: "block everything",
+  verdict: (better, crossed, trivial, none) =>
+    `Chosen on one half of the sentences and judged on the other, the threshold costs ${crossed} a thousand: ` +
+    `${better ? "less than" : "no less than"} the ${trivial} of blocking ${none ? "nothing" : "everything"}.`,
+  costHere: (now, level) => `At the threshold now, ${level}: ${now}`,
+  costFormula: (level, value) =>
+    `Costs alone, 1/(1+ratio), give the threshold ${level}: ${value}. The formula takes calibrated ` +
+    `probabilities, and as many harmful sentences as they were calibrated on.`,
+  costLeast: (level, value) =>
+    `Lowest on these sentences, picked with hindsight at ${level}: ${value}. The same sentences choose and ` +
+    `judge, so this is too low.`,
+  labelsTitle: "A threshold for each label",
+  labels: {
+    toxic: "toxic",
+    insult: "insult",
+    threat: "threat",
+    obscene: "obscene",
+    identity_attack: "attack on a group",
+  },
+  oneThreshold: (level, most) => `all at ${level}${most}`,
+  worst: (label, missed, of) => `; alone, “${label}” misses most: ${missed} of ${of}`,
+  ownThresholds: (counts) => `they differ; together they have ${counts}`,
+  labelsNote:
+    "A sentence is blocked when any label reaches its threshold. The counts beside a slider are those of the " +
+    "label alone, on the lower sentences of the picture.",
+  never: "never",
+  sameForAll: "All alike",
+  calibrated: "Calibrate first",
+  calibratedNote:
+    "Calibration: one sigmoid for each label, fitted on 600 sentences of unseen templates, none of them shown. " +
+    "It holds for sentences like those, and need not help on others.",
+  groupsTitle: "Another group's name",
+  groupsFound: (frames, attacked, a, never, b) =>
+    `of the same ${frames} harmless sentences, ${a} are blocked for each of ${attacked} groups that training ` +
+    `attacks, ${b} for each of ${never} that it never names`,
+  groupsNote:
+    "Training attacks the groups above the dashed line and never names those below. Only the name differs " +
+    "between rows, but names differ in themselves, so this alone does not say why; the text has an experiment " +
+    "that exchanges them. Intervals are over the 16 and 8 sentences of a row.",
+  groups: {},
+  forestKey:
+    "● harmless sentences that are blocked; ■ harmful ones that are caught; lines are Wilson 95% intervals.",
+  ofHarmless: (share) => `${share} of harmless blocked`,
+  ofHarmful: (share) => `${share} of harmful caught`,
+  kindsTitle: "Written one by one, by kind",
+  kindsFound: (hard, hardOf, plain, plainOf) =>
+    `${hard} of ${hardOf} harmless sentences in harmful-looking words are blocked, ${plain} of ${plainOf} plain ones`,
+  kindsNote:
+    "One author wrote these 160, mildly, and knew the templates: they are no sample of what people write.",
+  kinds: {
+    plain: "plain",
+    hard: "only looks harmful",
+    insult: "insult",
+    threat: "threat",
+    obscene: "obscene",
+    identity_attack: "attack on a group",
+  },
+  reset: "Reset",
+  source: (count) =>
+    `Two filters of this book, each trained once; their scores of ${count} sentences come with the figure, a byte ` +
+    `each. Neither the sentences nor the models do.`,
+  bad: {
+    kinds: (names) => `kind_labels: got none for ${names}.`,
+    filter: (name) => `filters: got none named ${name}.`,
+    bytes: (name, found, wanted) => `${name}: got ${found} bytes, wanted ${wanted}.`,
+  },
+  tables: {
+    parts: (level) => `Both filters on all sentences (threshold ${level})`,
+    labels: (part) => `Each label alone, on ${part}`,
+    rows: "Kinds and groups",
+    curve: (part) => `Points of the curve, on ${part}`,
+    filter: "Filter and sentences",
+    label: "Label",
+    row: "Sentences",
+    threshold: "Threshold",
+    harmful: "Harmful",
+    missed: "Missed",
+    harmless: "Harmless",
+    blocked: "Blocked",
+    missedShare: "Share missed",
+    blockedShare: "Share blocked",
+    precision: (prevalence) => `Precision (${prevalence} harmful)`,
+  },
+  stories: [
+    "Above, sentences from templates of the training; below, sentences written one by one. Filter and threshold " +
+      "are the same. Above nothing is wrong, below nearly everything is blocked.",
+    "Is the threshold to blame? The curve has what every threshold gives: on the sentences below it stays near " +
+      "the coin, and no threshold mends that.",
+    "The second filter has an encoder trained elsewhere, MiniLM, and five small heads. It ranks the sentences " +
+      "below much better, and yet at one half it misses half of the harmful ones.",
+    "Move the threshold to the left: fewer are missed, more are blocked. A threshold chooses between errors; it " +
+      "does not make the filter know more.",
+    "Half of these sentences are harmful. Elsewhere it may be one in a hundred: with the same two rates, most of " +
+      "what is blocked is harmless.",
+    "Other costs ask for another threshold, and so does another share of harmful sentences. At 1% and 5 : 1, " +
+      "blocking nothing is no worse.",
+    "And groups: the same harmless sentences with another name are blocked, or not.",
+  ],
+};
+
+export const STRINGS: Record<Language, Strings> = { zh, en };
