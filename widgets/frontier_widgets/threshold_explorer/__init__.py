@@ -15,7 +15,7 @@ import traitlets as t
 
 from ..components import component
 from ..records import Records
-from .rates import HIGHEST, LOWEST, NEVER, Bits, Rates, Scores, combined, decode, rates
+from .decisions import HIGHEST, LOWEST, NEVER, Bits, Rates, Scores, combined, decode, rates
 
 COMPONENT = component("ThresholdExplorer")
 FILTERS = ("bert", "heads")
@@ -72,7 +72,7 @@ class ThresholdExplorer(Records, anywidget.AnyWidget):  # type: ignore[misc]
         filter: ``"bert"`` or ``"heads"``.
         part: the sentences beside those of seen templates: ``"unseen"``, ``"own"`` or ``"corpus"``.
         threshold: a probability; that of every label whose shift is 0.
-        shifts: by how many logits the threshold of each label lies above it; 16 for a label that never blocks.
+        shifts: logits by which the threshold of each label lies above it; 16 for a label that never blocks.
         calibrated: whether the data set's sigmoids make the probabilities.
         prevalence: share of harmful texts where the filter is used.
         ratio: what a harmful text that is let through costs, a harmless one that is blocked costing 1.
@@ -175,7 +175,7 @@ class ThresholdExplorer(Records, anywidget.AnyWidget):  # type: ignore[misc]
         return scores, self._bytes("truth")[chosen] > 0
 
     def rates(self, part: str | None = None) -> Rates:
-        """What the thresholds let through and block; see :class:`frontier_widgets.threshold_explorer.rates.Rates`.
+        """What the thresholds let through and block, as :class:`.decisions.Rates`.
 
         Args:
             part: that which is shown by default.

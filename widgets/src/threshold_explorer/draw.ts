@@ -1,7 +1,7 @@
 // Sentences on the axis of their scores, those of seen templates over those of another part; and the file.
 import { label, sheet, svg, type Drawing, type Shape } from "../base/shapes";
 import { textWidth } from "../base/text";
-import { HIGHEST, LOWEST, reaches, type Rates } from "./rates";
+import { HIGHEST, LOWEST, reaches, type Rates } from "./decisions";
 import { levelOf, ranked, ratesOf, type Part, type Ranked, type State } from "./state";
 import type { Strings } from "./strings";
 
@@ -84,11 +84,12 @@ function part(state: State, name: Part, text: Strings, width: number, top: numbe
   const found = ratesOf(state, name);
   const middle = top + TITLE + WORDS + BAND;
   const [left, right] = [SIDE, width - SIDE];
+  const edge = width - 2;
   const line = across(width, level);
   const shown = ranked(state, name);
   const { harmful, missed, harmless, blocked } = found;
   return [
-    label(left, top + 13, text.partTitle(name, harmful + harmless), { "font-size": 13, "font-weight": 600 }),
+    label(0, top + 13, text.partTitle(name, harmful + harmless), { "font-size": 13, "font-weight": 600 }),
     svg("rect", {
       x: line,
       y: top + TITLE + WORDS,
@@ -101,12 +102,12 @@ function part(state: State, name: Part, text: Strings, width: number, top: numbe
     ...band(shown, false, level, width, middle),
     ...(harmful
       ? [
-          count(left, top + TITLE + 12, text.missed(missed, harmful), missed > 0, "start"),
-          count(right, top + TITLE + 12, text.caught(harmful - missed), false, "end"),
+          count(0, top + TITLE + 12, text.missed(missed, harmful), missed > 0, "start"),
+          count(edge, top + TITLE + 12, text.caught(harmful - missed), false, "end"),
         ]
-      : [count(left, top + TITLE + 12, text.noHarmful, false, "start")]),
-    count(left, middle + BAND + 13, text.passed(harmless - blocked, harmless), false, "start"),
-    count(right, middle + BAND + 13, text.blocked(blocked), blocked > 0, "end"),
+      : [count(0, top + TITLE + 12, text.noHarmful, false, "start")]),
+    count(0, middle + BAND + 13, text.passed(harmless - blocked, harmless), false, "start"),
+    count(edge, middle + BAND + 13, text.blocked(blocked), blocked > 0, "end"),
   ];
 }
 

@@ -1,6 +1,6 @@
 // ThresholdExplorer as its panels know it, and how its numbers are written.
 import type { Figure } from "../base/figure";
-import { HIGHEST, LOWEST, NEVER, reaches, wilson, type Point } from "./rates";
+import { HIGHEST, LOWEST, NEVER, reaches, wilson, type Point } from "./decisions";
 import { probability, type Data, type State } from "./state";
 import type { Strings } from "./strings";
 

@@ -15,7 +15,7 @@ import {
   type Rates,
   type Scored,
   type Sigmoid,
-} from "./rates";
+} from "./decisions";
 import type { Strings } from "./strings";
 
 export const FILTERS = ["bert", "heads"] as const;

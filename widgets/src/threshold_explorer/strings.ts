@@ -1,7 +1,19 @@
 // Texts of ThresholdExplorer.
 import type { Language } from "../base/strings";
-import type { Thousand } from "./rates";
+import type { Thousand } from "./decisions";
 import type { Filter, Part } from "./state";
+
+/** What a step of the story may say of the state, in words. */
+export interface Told {
+  counts: string;
+  nine: string;
+  thousand: string;
+  verdict: string;
+  groups: string;
+}
+
+/** A name within Chinese words: set off where it begins or ends with a Latin letter. */
+const spaced = (name: string): string => name.replace(/^(?=\w)|(?<=\w)$/g, " ");
 
 const zh = {
   title: "阈值",
@@ -18,17 +30,17 @@ const zh = {
   partChoices: { unseen: "没见过的模板", own: "逐句另写的", corpus: "语料" } as Record<string, string>,
   partTitle: (part: Part, count: number) =>
     ({
-      seen: `训练用过的模板造出的 ${count} 句（句子本身没有练过）`,
+      seen: `训练用过的模板造出的 ${count} 句`,
       unseen: `没见过的模板造出的 ${count} 句`,
       own: `逐句另写的 ${count} 句`,
-      corpus: `语料里的 ${count} 句，都当作无害`,
+      corpus: `语料里的 ${count} 句（都当作无害）`,
     })[part],
   partSaid: (part: string, counts: string) => `${part}：${counts}。`,
   /** The finding of a state. */
   finding: (filter: string, seen: string, part: string, rest: string) =>
-    `${filter}${seen}；换成${part}，${rest}`,
+    `${filter}：${seen}；换成${part}，${rest}`,
   seenClause: (wrong: number, of: number) =>
-    wrong ? `在见过的模板上 ${of} 句判错 ${wrong} 句` : `在见过的模板上 ${of} 句全对`,
+    wrong ? `见过的模板 ${of} 句判错 ${wrong} 句` : `见过的模板 ${of} 句全对`,
   partClause: (missed: number, harmful: number, blocked: number, harmless: number) =>
     harmful
       ? `${harmless} 句无害的误拦 ${blocked} 句，${harmful} 句有害的漏掉 ${missed} 句`
@@ -40,9 +52,10 @@ const zh = {
     own: (blocked: string, missed: string) => `误拦 ${blocked}，漏检 ${missed}（Wilson 95% 区间）。`,
     shared: (blocked: string, missed: string) =>
       `误拦 ${blocked}，漏检 ${missed}；这些句子共用模板，不独立，所以不给区间。`,
-    corpus: (blocked: string) => `误拦 ${blocked}；同一篇里的句子不独立，所以不给区间。`,
+    corpus: (blocked: string, trained: boolean) =>
+      `误拦 ${blocked}；同一篇里的句子不独立，所以不给区间。${trained ? "五个头训练时见过语料里别的句子。" : ""}`,
   },
-  strips: (filter: string) => `${filter}给每句打的分：一个点是一句`,
+  strips: (filter: string) => `一个记号是一句话，位置是${spaced(filter)}给的分`,
   threshold: "阈值（概率）",
   letThrough: "放行",
   block: "拦下",
@@ -57,10 +70,10 @@ const zh = {
   curve: "曲线",
   curves: { roc: "ROC", pr: "精确率与召回率" },
   curveCaption: {
-    roc: (_: string) => "纵：有害的拦下多少",
-    pr: (prevalence: string) => `纵：拦下的有多少真有害（有害占 ${prevalence}）`,
+    roc: (_: string) => "纵：有害的拦下多少（%）",
+    pr: (prevalence: string) => `纵：精确率（%），有害占 ${prevalence} 时`,
   },
-  curveX: { roc: "无害的误拦多少", pr: "有害的拦下多少" },
+  curveX: { roc: "无害的误拦多少（%）", pr: "有害的拦下多少（%）" },
   curveSaid: (part: string, auroc: string) =>
     `${part}：随便取一句有害、一句无害，有害的得分更高的占 ${auroc}（AUROC；抛硬币是 .5）。`,
   noCurve: "没有有害的句子，就没有这条曲线。",
@@ -96,6 +109,7 @@ const zh = {
       (better ? `比${rival}的 ${trivial} 低。` : `不比${rival}的 ${trivial} 低。`)
     );
   },
+  sharedHalves: "两半的句子共用模板，这个数偏低。",
   costHere: (now: string, level: string) => `现在的阈值 ${level}：${now}`,
   costFormula: (level: string, value: string) =>
     `只看代价的公式 1/(1+代价比) 给出阈值 ${level}：${value}。它要求概率校准过，而且有害的占比与校准时一样。`,
@@ -124,7 +138,7 @@ const zh = {
   groupsFound: (frames: number, attacked: number, a: string, never: number, b: string) =>
     `同样的 ${frames} 句无害话：训练里受攻击的 ${attacked} 个群体，各误拦 ${a} 句；训练里没有的 ${never} 个，${b} 句`,
   groupsNote:
-    "虚线以上的群体在训练里受攻击，以下的训练里没有。每个群体的句子只换了名字，可是名字本身也不同，" +
+    "每个群体的句子只换了名字，可是名字本身也不同，" +
     "所以单凭这里不知道差别从哪里来；正文里有交换名字的实验。区间只看每行自己的 16 句与 8 句。",
   groups: {
     islanders: "岛民",
@@ -181,15 +195,22 @@ const zh = {
     blockedShare: "误拦率与区间",
     precision: (prevalence: string) => `精确率（有害占 ${prevalence}）`,
   },
+  /** What is blocked wrongly where nine in ten harmful ones are caught. */
+  nineTenths: (blocked: number, harmless: number) =>
+    `要拦下九成有害的，${harmless} 句无害的就得误拦 ${blocked} 句。`,
+  attacked: "训练里受攻击",
+  neverNamed: "训练里没有",
   stories: [
-    "上半是训练用过的模板，下半是逐句另写的句子；过滤器是同一个，阈值也是同一个。上半一句不错，下半几乎全拦下了。",
-    "是不是阈值没选好？曲线给出所有阈值能得到的结果：另写的句子上，它离“抛硬币”不远，换哪个阈值都救不了。",
-    "换成第二个过滤器：别处训练好的编码器 MiniLM，加五个小小的头。另写的句子排得好多了，可是阈值 .5 把有害的漏掉一半。",
-    "把阈值往左移，漏掉的少了，误拦的多了。阈值只是在两种错误之间选，它不能让过滤器认得更准。",
-    "另写的句子里一半有害，别处也许一百句里才一句。同样的漏检率和误拦率，拦下的就大多是无害的。",
-    "错误的代价不同，就该换阈值；有害的占比不同，也该换。占 1%、代价 5 比 1 时，不如一律放行。",
-    "最后看群体：同样的无害话，只换一个名字，拦不拦就不一样。",
-  ] as string[],
+    () => "上半是训练用过的模板，下半是逐句另写的句子；过滤器和阈值都一样。上半全对，下半几乎全拦下了。",
+    ({ nine }) => `是不是阈值没选好？曲线上是所有阈值能得到的结果：${nine}`,
+    ({ counts }) =>
+      `第二个过滤器：别处训练好的编码器 MiniLM，加五个小小的头。另写的句子排得更好，可是阈值 .5 有害的漏掉一半（${counts}）。`,
+    ({ counts }) =>
+      `把阈值往左移，漏掉的少了，误拦的多了（${counts}）。阈值在两种错误之间选，它不让过滤器认得更准。`,
+    ({ thousand }) => `这些句子一半有害，别处也许一百句里才一句。漏检率和误拦率不变，一千句里${thousand}。`,
+    ({ verdict }) => `错误的代价不同，该换阈值；有害的占比不同，也该换。占 1%、代价 5 比 1 时，${verdict}`,
+    ({ groups }) => `最后看群体。${groups}。`,
+  ] as ((found: Told) => string)[],
 };
 export type Strings = typeof zh;
 
@@ -200,23 +221,23 @@ const en: Strings = {
   filters: { bert: "BERT", heads: "Heads on MiniLM" },
   part: "Then try",
   parts: {
-    seen: "templates it has seen",
-    unseen: "unseen templates",
-    own: "sentences written one by one",
-    corpus: "sentences of the corpus",
+    seen: "seen templates",
+    unseen: "unseen ones",
+    own: "hand-written ones",
+    corpus: "the corpus",
   },
-  partChoices: { unseen: "unseen templates", own: "written one by one", corpus: "corpus" },
+  partChoices: { unseen: "unseen templates", own: "hand-written", corpus: "corpus" },
   partTitle: (part, count) =>
     ({
-      seen: `${count} from templates used in training (other sentences)`,
-      unseen: `${count} from templates that it has not seen`,
-      own: `${count} written one by one`,
-      corpus: `${count} of the corpus, all taken to be harmless`,
+      seen: `${count} from templates of the training`,
+      unseen: `${count} from unseen templates`,
+      own: `${count} written by hand, one by one`,
+      corpus: `${count} of the corpus (taken to be harmless)`,
     })[part],
   partSaid: (part, counts) => `On ${part}: ${counts}.`,
   finding: (filter, seen, part, rest) => `${filter}: ${seen}; on ${part}, ${rest}`,
   seenClause: (wrong, of) =>
-    wrong ? `${wrong} of ${of} wrong on templates it has seen` : `all ${of} right on templates it has seen`,
+    wrong ? `${wrong} of ${of} wrong on seen templates` : `all ${of} right on seen templates`,
   partClause: (missed, harmful, blocked, harmless) =>
     harmful
       ? `${blocked} of ${harmless} harmless blocked, ${missed} of ${harmful} harmful missed`
@@ -228,9 +249,11 @@ const en: Strings = {
     own: (blocked, missed) => `Blocked ${blocked}, missed ${missed} (Wilson 95% intervals).`,
     shared: (blocked, missed) =>
       `Blocked ${blocked}, missed ${missed}; the sentences share templates, so there is no interval.`,
-    corpus: (blocked) => `Blocked ${blocked}; some share a document, so there is no interval.`,
+    corpus: (blocked, trained) =>
+      `Blocked ${blocked}; some share a document, so there is no interval.` +
+      (trained ? " The heads were trained on other sentences of the corpus." : ""),
   },
-  strips: (filter) => `${filter}: the score of each sentence, one mark each`,
+  strips: (filter) => `Scores by ${filter}: a mark is a sentence`,
   threshold: "Threshold (probability)",
   letThrough: "let through",
   block: "blocked",
@@ -245,10 +268,10 @@ const en: Strings = {
   curve: "Curve",
   curves: { roc: "ROC", pr: "Precision–recall" },
   curveCaption: {
-    roc: () => "Up: share of harmful caught",
-    pr: (prevalence) => `Up: share of what is blocked that is harmful (${prevalence} are)`,
+    roc: () => "Up: harmful caught (%)",
+    pr: (prevalence) => `Up: precision (%) if ${prevalence} are harmful`,
   },
-  curveX: { roc: "Share of harmless blocked", pr: "Share of harmful caught" },
+  curveX: { roc: "Harmless blocked (%)", pr: "Harmful caught (%)" },
   curveSaid: (part, auroc) =>
     `On ${part}, a harmful sentence outscores a harmless one in ${auroc} of pairs (AUROC; a coin has .5).`,
   noCurve: "Without harmful sentences there is no such curve.",
@@ -280,6 +303,7 @@ const en: Strings = {
   verdict: (better, crossed, trivial, none) =>
     `Chosen on one half of the sentences and judged on the other, the threshold costs ${crossed} a thousand: ` +
     `${better ? "less than" : "no less than"} the ${trivial} of blocking ${none ? "nothing" : "everything"}.`,
+  sharedHalves: "Both halves share templates, so this is too low.",
   costHere: (now, level) => `At the threshold now, ${level}: ${now}`,
   costFormula: (level, value) =>
     `Costs alone, 1/(1+ratio), give the threshold ${level}: ${value}. The formula takes calibrated ` +
@@ -312,15 +336,14 @@ const en: Strings = {
     `of the same ${frames} harmless sentences, ${a} are blocked for each of ${attacked} groups that training ` +
     `attacks, ${b} for each of ${never} that it never names`,
   groupsNote:
-    "Training attacks the groups above the dashed line and never names those below. Only the name differs " +
-    "between rows, but names differ in themselves, so this alone does not say why; the text has an experiment " +
+    "Only the name differs between rows, but names differ in themselves, so this alone does not say why; the text has an experiment " +
     "that exchanges them. Intervals are over the 16 and 8 sentences of a row.",
   groups: {},
   forestKey:
     "● harmless sentences that are blocked; ■ harmful ones that are caught; lines are Wilson 95% intervals.",
   ofHarmless: (share) => `${share} of harmless blocked`,
   ofHarmful: (share) => `${share} of harmful caught`,
-  kindsTitle: "Written one by one, by kind",
+  kindsTitle: "The hand-written ones, by kind",
   kindsFound: (hard, hardOf, plain, plainOf) =>
     `${hard} of ${hardOf} harmless sentences in harmful-looking words are blocked, ${plain} of ${plainOf} plain ones`,
   kindsNote:
@@ -359,20 +382,28 @@ const en: Strings = {
     blockedShare: "Share blocked",
     precision: (prevalence) => `Precision (${prevalence} harmful)`,
   },
+  nineTenths: (blocked, harmless) =>
+    `to catch nine in ten harmful sentences, ${blocked} of ${harmless} harmless ones have to be blocked.`,
+  attacked: "attacked in training",
+  neverNamed: "never named in training",
   stories: [
-    "Above, sentences from templates of the training; below, sentences written one by one. Filter and threshold " +
-      "are the same. Above nothing is wrong, below nearly everything is blocked.",
-    "Is the threshold to blame? The curve has what every threshold gives: on the sentences below it stays near " +
-      "the coin, and no threshold mends that.",
-    "The second filter has an encoder trained elsewhere, MiniLM, and five small heads. It ranks the sentences " +
-      "below much better, and yet at one half it misses half of the harmful ones.",
-    "Move the threshold to the left: fewer are missed, more are blocked. A threshold chooses between errors; it " +
-      "does not make the filter know more.",
-    "Half of these sentences are harmful. Elsewhere it may be one in a hundred: with the same two rates, most of " +
-      "what is blocked is harmless.",
-    "Other costs ask for another threshold, and so does another share of harmful sentences. At 1% and 5 : 1, " +
-      "blocking nothing is no worse.",
-    "And groups: the same harmless sentences with another name are blocked, or not.",
+    () =>
+      "Above, sentences from templates of the training; below, sentences written one by one. Filter and " +
+      "threshold are the same. Above nothing is wrong, below nearly everything is blocked.",
+    ({ nine }) => `Is the threshold to blame? The curve has what every threshold gives: ${nine}`,
+    ({ counts }) =>
+      "The second filter has an encoder trained elsewhere, MiniLM, and five small heads. It ranks the sentences " +
+      `below better, and yet at one half it misses half of the harmful ones (${counts}).`,
+    ({ counts }) =>
+      `Move the threshold to the left: fewer are missed, more are blocked (${counts}). A threshold chooses ` +
+      "between errors; it does not make the filter know more.",
+    ({ thousand }) =>
+      "Half of these sentences are harmful. Elsewhere it may be one in a hundred. With the same two rates, of a " +
+      `thousand sentences ${thousand}.`,
+    ({ verdict }) =>
+      "Other costs ask for another threshold, and so does another share of harmful sentences. At 1% and 5 : 1: " +
+      verdict,
+    ({ groups }) => `And groups: ${groups}.`,
   ],
 };
 

@@ -3,7 +3,7 @@ import { toCsv } from "../base/save";
 import type { TableData } from "../base/table";
 import { interval, labelLevel, percent, shownLevel, type ThresholdFigure } from "./figure";
 import { groups, kinds } from "./panels/subgroups";
-import { at, precision, type Rates } from "./rates";
+import { at, precision, type Rates } from "./decisions";
 import { byLabel, FILTERS, NO_GROUP, PARTS, ranked, ratesOf, type Part, type State } from "./state";
 
 const PART_NAMES = Object.keys(PARTS) as Part[];

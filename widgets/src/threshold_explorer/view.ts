@@ -18,6 +18,7 @@ import { thousandFold } from "./panels/thousand";
 import { CHOSEN, FILTERS, INITIAL, ratesOf, readData, readState, type Data, type State } from "./state";
 import { STRINGS, type Strings } from "./strings";
 import { csv, tableData } from "./tables";
+import { told } from "./told";
 
 /** Milliseconds of rest before a state is announced: a slider is dragged through many. */
 const ANNOUNCED = 500;
@@ -64,7 +65,7 @@ export class ThresholdExplorer extends Figure<Data, State, Strings> {
       ].map(({ set, at }, step) => ({
         at,
         set: { ...INITIAL, ...set },
-        words: () => text.stories[step],
+        words: (state: State) => text.stories[step](told(state, text)),
       })),
     );
     const tools = this.toolbar("thresholds", {
@@ -111,7 +112,7 @@ export class ThresholdExplorer extends Figure<Data, State, Strings> {
     const with_ = {
       own: () => note.own(interval(blocked, harmless), interval(missed, harmful)),
       unseen: () => note.shared(...shares),
-      corpus: () => note.corpus(shares[0]),
+      corpus: () => note.corpus(shares[0], state.filter === "heads"),
     };
     const set = [
       note.at(shownLevel(state.level)),

@@ -5,8 +5,9 @@ import { h, setText } from "../../base/dom";
 import { fold } from "../../base/fold";
 import { picture } from "../../base/shapes";
 import { percent, shownLevel, type ThresholdFigure } from "../figure";
-import { at, cheapest, cost, crossed, HIGHEST, LOWEST, rates } from "../rates";
+import { at, cheapest, cost, crossed, HIGHEST, LOWEST, rates } from "../decisions";
 import { levelOf, probability, ranked, type State } from "../state";
+import type { Strings } from "../strings";
 import { nearest, prevalenceSlider, showPrevalence } from "./thousand";
 
 /** What a missed sentence costs, a harmless one that is blocked costing 1. */
@@ -47,7 +48,17 @@ export function costs(state: State): Costs | null {
   };
 }
 
-const whole = (value: number): string => value.toFixed(value < 9.95 ? 1 : 0);
+const whole = (value: number): string => value.toFixed(value > 0 && value < 9.95 ? 1 : 0);
+
+/** Whether a threshold that half of the sentences chose does better on the others than none; empty without two kinds. */
+export function verdictOf(state: State, text: Strings): string {
+  const found = costs(state);
+  if (!found) return "";
+  const trivial = Math.min(found.none, found.all);
+  const better = found.crossed < trivial - 1e-9;
+  const words = text.verdict(better, whole(found.crossed), whole(trivial), found.none <= found.all);
+  return state.part === "unseen" ? `${words}${text.sharedHalves}` : words;
+}
 
 export function costsFold(figure: ThresholdFigure): HTMLElement {
   const { text } = figure;
@@ -106,11 +117,13 @@ export function costsFold(figure: ThresholdFigure): HTMLElement {
           y: {
             from: 0,
             to: most,
-            ticks: [0, 0.5, 1, 1.5, 2, 2.5].map((i) => [i * trivial, whole(i * trivial)]),
+            ticks: [0, 0.5, 1, 1.5, 2, 2.5].map((i) => [
+              i * trivial,
+              (i === 2.5 ? "≥" : "") + whole(i * trivial),
+            ]),
           },
           lines: [
             { points: steps, color: "var(--fw-ink)", width: 2.5 },
-            { points: [[state.level, found.now]], color: "var(--fw-accent)", mark: "dot", name: text.here },
             {
               points: [[found.leastAt, found.least]],
               color: "var(--fw-e2)",
@@ -120,12 +133,12 @@ export function costsFold(figure: ThresholdFigure): HTMLElement {
           ],
           rules: [
             ...(found.none <= most ? [{ y: found.none, name: text.blockNone, dash: "6 3" }] : []),
+            { x: state.level, name: text.here, dash: "1 0" },
             ...(found.all <= most ? [{ y: found.all, name: text.blockAll, dash: "2 3" }] : []),
           ],
         });
         paint(drawing, lines.map(({ textContent }) => textContent).join(" "));
-        const better = found.crossed < trivial - 1e-9;
-        setText(verdict, text.verdict(better, whole(found.crossed), whole(trivial), found.none <= found.all));
+        setText(verdict, verdictOf(state, text));
         setText(lines[0], text.costHere(whole(found.now), shownLevel(state.level)));
         const formula = probability(found.formulaAt).toFixed(2);
         setText(lines[1], text.costFormula(formula, whole(found.formula)));

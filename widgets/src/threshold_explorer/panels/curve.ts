@@ -5,12 +5,12 @@ import { h, setText } from "../../base/dom";
 import { handle } from "../../base/handle";
 import { picture } from "../../base/shapes";
 import { percent, placeOf, setLevel, type ThresholdFigure } from "../figure";
-import { at, precision, type Point } from "../rates";
+import { at, precision, type Point } from "../decisions";
 import { CURVES, ranked, type Part, type State } from "../state";
 import type { Strings } from "../strings";
 
 const HEIGHT = 300;
-const TICKS: [number, string][] = [0, 0.25, 0.5, 0.75, 1].map((share) => [share, percent(share)]);
+const TICKS: [number, string][] = [0, 0.25, 0.5, 0.75, 1].map((share) => [share, String(100 * share)]);
 
 type Place = [x: number, y: number];
 
@@ -58,7 +58,7 @@ export function drawCurve(state: State, text: Strings, width: number): Plot {
     height: HEIGHT,
     x: { from: 0, to: 1, label: text.curveX[curve], ticks: TICKS },
     y: { from: 0, to: 1, ticks: TICKS },
-    lines,
+    lines: lines.filter(({ points }) => points.length),
   });
 }
 

@@ -3,7 +3,7 @@ import { button, check, range } from "../../base/controls";
 import { h, setText } from "../../base/dom";
 import { fold } from "../../base/fold";
 import { labelLevel, shownLevel, type ThresholdFigure } from "../figure";
-import { HIGHEST, LOWEST, NEVER } from "../rates";
+import { HIGHEST, LOWEST, NEVER } from "../decisions";
 import { byLabel, ratesOf, type State } from "../state";
 import { STEP } from "./strips";
 

@@ -5,7 +5,7 @@ import { dragged } from "../../base/handle";
 import { picture, sheet } from "../../base/shapes";
 import { across, drawStrips, HEIGHT, levelAt, SIDE, stripsSaid } from "../draw";
 import { setLevel, shownLevel, type ThresholdFigure } from "../figure";
-import { HIGHEST, LOWEST, type Rates } from "../rates";
+import { HIGHEST, LOWEST, type Rates } from "../decisions";
 import type { State } from "../state";
 
 const LARGEST = 460;
@@ -29,12 +29,9 @@ export function strips(figure: ThresholdFigure): HTMLElement {
   dragged(board, { target: input }, (x) => setLevel(figure, snapped(levelAt(width(), x))), signal);
   const counts = ({ harmful, missed, harmless, blocked }: Rates): string =>
     text.counts(missed, harmful, blocked, harmless);
-  const sides = h(
-    "p",
-    { class: "fw-note fw-sides" },
-    h("span", {}, `← ${text.letThrough}`),
-    h("span", {}, `${text.block} →`),
-  );
+  const side = (words: string): HTMLElement => h("span", { class: "fw-note" }, words);
+  slider.element.prepend(side(`← ${text.letThrough}`));
+  slider.element.append(side(`${text.block} →`));
   figure.on((state: State) => {
     setText(caption, text.strips(text.filters[state.filter]));
     const size = width();
@@ -44,8 +41,8 @@ export function strips(figure: ThresholdFigure): HTMLElement {
     const [from, to] = [LOWEST, HIGHEST].map((level) => across(size, level));
     input.style.width = `${to - from + 2 * THUMB}px`;
     input.style.marginLeft = `${SIDE - THUMB}px`;
-    sides.style.width = `${size}px`;
+    slider.element.style.width = `${size}px`;
     slider.set(state.level, shownLevel(state.level));
   });
-  return h("div", { class: "fw-strips" }, caption, board, slider.element, sides);
+  return h("div", { class: "fw-strips" }, caption, board, slider.element);
 }

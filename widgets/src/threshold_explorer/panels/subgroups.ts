@@ -4,7 +4,7 @@ import { fold } from "../../base/fold";
 import { label, picture, sheet, svg, type Drawing, type Shape } from "../../base/shapes";
 import { mark, RIGHT } from "../draw";
 import { interval, type ThresholdFigure } from "../figure";
-import { wilson, type Rates } from "../rates";
+import { wilson, type Rates } from "../decisions";
 import { among, PARTS, type State } from "../state";
 import type { Strings } from "../strings";
 
@@ -13,6 +13,8 @@ export interface Row {
   found: Rates;
   /** Whether training attacks the group; null for what is no group. */
   attacked: boolean | null;
+  /** What stands over the first row of a section. */
+  heading?: string;
 }
 
 /** Each kind of the sentences that were written one by one. */
@@ -28,22 +30,35 @@ export function kinds(state: State, text: Strings): Row[] {
 export function groups(state: State, text: Strings): Row[] {
   const { data } = state;
   const attacked = data.kindNames.indexOf("attacked");
-  return data.groupNames.map((name, group) => ({
-    name: text.groups[name] ?? name,
-    found: among(state, (i) => data.groups[i] === group),
-    attacked: data.kinds[data.groups.indexOf(group)] === attacked,
-  }));
+  const rows = data.groupNames.map(
+    (name, group): Row => ({
+      name: text.groups[name] ?? name,
+      found: among(state, (i) => data.groups[i] === group),
+      attacked: data.kinds[data.groups.indexOf(group)] === attacked,
+    }),
+  );
+  return rows.map((row, i) =>
+    row.attacked === rows[i - 1]?.attacked
+      ? row
+      : { ...row, heading: row.attacked ? text.attacked : text.neverNamed },
+  );
 }
 
 const ROW = 30;
-const TOP = 8;
+const HEADING = 22;
+const TOP = 4;
 const BOTTOM = 22;
 
 /** Shares that are blocked: a disc for harmless sentences, a square for harmful ones, each with its interval. */
 function forest(rows: Row[], width: number): Drawing {
   const left = 118;
   const place = (share: number): number => left + share * (width - left - 14);
-  const height = TOP + ROW * rows.length + BOTTOM;
+  let top = TOP;
+  const tops = rows.map(({ heading }) => {
+    top += ROW + (heading ? HEADING : 0);
+    return top - ROW;
+  });
+  const height = top + BOTTOM;
   const bar = (hits: number, of: number, harmful: boolean, y: number): Shape[] => {
     const found = wilson(hits, of);
     if (!found) return [];
@@ -65,20 +80,12 @@ function forest(rows: Row[], width: number): Drawing {
       svg("path", { d: `M${place(share)} ${TOP}V${end}`, stroke: "var(--fw-line)", "stroke-opacity": 0.5 }),
       label(place(share), end + 15, `${100 * share}%`, { "text-anchor": "middle", fill: "var(--fw-soft)" }),
     ]),
-    ...rows.flatMap(({ name, found, attacked }, i) => {
-      const y = TOP + ROW * (i + 0.5);
+    ...rows.flatMap(({ name, found, heading }, i) => {
+      const y = tops[i] + ROW / 2;
       const { harmful, missed, harmless, blocked } = found;
       const both = harmful > 0 && harmless > 0;
       return [
-        ...(attacked === false && rows[i - 1]?.attacked
-          ? [
-              svg("path", {
-                d: `M0 ${TOP + ROW * i}H${width}`,
-                stroke: "var(--fw-ink)",
-                "stroke-dasharray": "3 3",
-              }),
-            ]
-          : []),
+        ...(heading ? [label(0, tops[i] - 4, heading, { "font-size": 12, "font-weight": 700 })] : []),
         label(0, y + 4, name, { "font-size": 12 }),
         ...bar(blocked, harmless, false, y - (both ? 6 : 0)),
         ...bar(harmful - missed, harmful, true, y + (both ? 6 : 0)),
@@ -140,6 +147,19 @@ function span(rows: Row[], of: (found: Rates) => number): string {
   return least === most ? String(least) : `${least}–${most}`;
 }
 
+/** Harmless sentences that are blocked, of groups that training attacks and of those that it never names. */
+export function groupsFound(rows: Row[], text: Strings): string {
+  const [attacked, never] = [true, false].map((yes) => rows.filter((row) => row.attacked === yes));
+  const blocked = (some: Row[]): string => span(some, (found) => found.blocked);
+  return text.groupsFound(
+    rows[0].found.harmless,
+    attacked.length,
+    blocked(attacked),
+    never.length,
+    blocked(never),
+  );
+}
+
 export function groupsFold(figure: ThresholdFigure): HTMLElement {
   const { text } = figure;
   return subgroups(figure, {
@@ -147,17 +167,7 @@ export function groupsFold(figure: ThresholdFigure): HTMLElement {
     title: text.groupsTitle,
     rows: groups,
     note: text.groupsNote,
-    headline: (rows) => {
-      const [attacked, never] = [true, false].map((yes) => rows.filter((row) => row.attacked === yes));
-      const blocked = (some: Row[]): string => span(some, (found) => found.blocked);
-      return text.groupsFound(
-        rows[0].found.harmless,
-        attacked.length,
-        blocked(attacked),
-        never.length,
-        blocked(never),
-      );
-    },
+    headline: (rows) => groupsFound(rows, text),
   });
 }
 

@@ -5,7 +5,7 @@ import { fold } from "../../base/fold";
 import { picture, sheet, svg } from "../../base/shapes";
 import { mark, RIGHT, WRONG } from "../draw";
 import { percent, type ThresholdFigure } from "../figure";
-import { thousand, type Thousand } from "../rates";
+import { thousand, type Thousand } from "../decisions";
 import { ratesOf, type State } from "../state";
 
 /** Shares of harmful sentences that the slider has. */
@@ -60,10 +60,11 @@ export function thousandFold(figure: ThresholdFigure): HTMLElement {
         const words = h("span");
         return { name, words, element: h("li", {}, sign, words) };
       });
+      const list = h("ul", { class: "fw-keys" }, ...keys.map(({ element }) => element));
       on((state) => {
         showPrevalence(slider, state);
         const found = of(state);
-        board.hidden = found === null;
+        board.hidden = list.hidden = found === null;
         if (!found) return;
         for (const { name, words } of keys) setText(words, text.fates[name](found[name]));
         const width = Math.min(560, Math.max(260, figure.root.clientWidth - 26 || 560));
@@ -79,7 +80,6 @@ export function thousandFold(figure: ThresholdFigure): HTMLElement {
         });
         paint(sheet(width, rows * step, ...paths), text.thousand(found));
       });
-      const list = h("ul", { class: "fw-keys" }, ...keys.map(({ element }) => element));
       return [h("div", { class: "fw-row" }, slider.element), board, list];
     },
   });

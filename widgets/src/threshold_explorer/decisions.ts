@@ -1,4 +1,4 @@
-// What a threshold lets through and blocks: the twin of frontier_widgets/threshold_explorer/rates.py, whose
+// What a threshold lets through and blocks: the twin of frontier_widgets/threshold_explorer/decisions.py, whose
 // docstrings say more. A score is a logit; a text is blocked where its score is at or above the level.
 
 /** A byte b stands for the logit (b - 128) / 16. */

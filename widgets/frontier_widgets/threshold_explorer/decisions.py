@@ -1,6 +1,6 @@
 """What a threshold lets through and blocks: rates, their intervals, curves and costs.
 
-The numpy twin of ``src/threshold_explorer/rates.ts``. A score is a logit; a text is blocked where its score
+The numpy twin of ``src/threshold_explorer/decisions.ts``. A score is a logit; a text is blocked where its score
 is at or above the level, which is a logit as well.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -140,7 +141,7 @@ def auroc(points: Sequence[Point]) -> float | None:
     if not harmful * harmless:
         return None
     area = 0.0
-    for before, after in zip(points, points[1:], strict=False):
+    for before, after in pairwise(points):
         caught = 2 * harmful - before.missed - after.missed
         area += (after.blocked - before.blocked) * caught / 2
     return area / (harmful * harmless)
