@@ -1,7 +1,7 @@
 """What a threshold lets through and blocks: rates, their intervals, curves and costs.
 
-The numpy twin of ``src/threshold_explorer/decisions.ts``. A score is a logit; a text is blocked where its score
-is at or above the level, which is a logit as well.
+The numpy twin of ``src/threshold_explorer/decisions.ts``. A score is a logit; a text is blocked where its
+score is at or above the level, which is a logit as well.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ export interface Handle {
   set(x: number, y: number, said: string): void;
 }
 
-/** The point itself, a ring over the board's drawing; `step` gets the steps of an arrow key, to the right and up. */
+/** The point itself, a ring over the drawing; `step` gets the steps of an arrow key, to the right and up. */
 export function handle(
   board: HTMLElement,
   role: string,

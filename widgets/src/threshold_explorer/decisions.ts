@@ -1,5 +1,5 @@
-// What a threshold lets through and blocks: the twin of frontier_widgets/threshold_explorer/decisions.py, whose
-// docstrings say more. A score is a logit; a text is blocked where its score is at or above the level.
+// What a threshold lets through and blocks: the twin of frontier_widgets/threshold_explorer/decisions.py,
+// whose docstrings say more. A score is a logit; a text is blocked where its score is at or above the level.
 
 /** A byte b stands for the logit (b - 128) / 16. */
 const STEPS = 16;
@@ -154,7 +154,7 @@ export function cheapest(points: readonly Point[], ratio: number, prevalence: nu
   return best;
 }
 
-/** Mean cost of a text whose threshold was chosen on every other text; null where a half has one kind only. */
+/** Mean cost where the threshold was chosen on every other text; null where a half has one kind only. */
 export function crossed(scored: Scored, ratio: number, prevalence: number): number | null {
   const halves = [0, 1].map(
     (half): Scored => ({

@@ -5,7 +5,7 @@ import { HIGHEST, LOWEST, reaches, type Rates } from "./decisions";
 import { levelOf, ranked, ratesOf, type Part, type Ranked, type State } from "./state";
 import type { Strings } from "./strings";
 
-/** Room beside the axis; heights of a part's title, of a row of counts, of a band of sentences, of the axis. */
+/** Room beside the axis; heights of a part's title, a row of counts, a band of sentences, and the axis. */
 export const SIDE = 14;
 const TITLE = 20;
 const WORDS = 17;

@@ -50,7 +50,7 @@ export function costs(state: State): Costs | null {
 
 const whole = (value: number): string => value.toFixed(value > 0 && value < 9.95 ? 1 : 0);
 
-/** Whether a threshold that half of the sentences chose does better on the others than none; empty without two kinds. */
+/** Whether a threshold that half of the sentences chose is of use on the others; empty without two kinds. */
 export function verdictOf(state: State, text: Strings): string {
   const found = costs(state);
   if (!found) return "";

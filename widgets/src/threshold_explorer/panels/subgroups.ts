@@ -49,7 +49,7 @@ const HEADING = 22;
 const TOP = 4;
 const BOTTOM = 22;
 
-/** Shares that are blocked: a disc for harmless sentences, a square for harmful ones, each with its interval. */
+/** Shares that are blocked: a disc for harmless sentences, a square for harmful ones, with intervals. */
 function forest(rows: Row[], width: number): Drawing {
   const left = 118;
   const place = (share: number): number => left + share * (width - left - 14);
