@@ -4,6 +4,9 @@ import { HIGHEST, LOWEST, NEVER, reaches, wilson, type Point } from "./decisions
 import { probability, type Data, type State } from "./state";
 import type { Strings } from "./strings";
 
+/** Logits of a step of the sliders: those of a byte. */
+export const STEP = 1 / 16;
+
 export type ThresholdFigure = Figure<Data, State, Strings>;
 
 /** A share in whole percent, those that are not quite none or all with a digit more. */
@@ -12,12 +15,12 @@ export function percent(share: number): string {
   return `${value.toFixed((value > 0 && value < 1) || (value > 99 && value < 100) ? 1 : 0)}%`;
 }
 
-/** A level as the probability that it is; near the ends with more digits, and at them 0 and 1. */
+/** A level as the probability that it is, so exact that a step of the slider shows; at the ends 0 and 1. */
 export function shownLevel(level: number): string {
   if (level <= LOWEST) return "0";
   if (level >= HIGHEST) return "1";
   const share = probability(level);
-  return share < 0.0095 || share > 0.9905 ? share.toFixed(4) : share.toFixed(2);
+  return share.toFixed(Math.ceil(Math.log10(1 / (STEP * share * (1 - share)))));
 }
 
 /** A count with its share and interval. */

@@ -9,8 +9,32 @@ import { ThresholdExplorer } from "./view";
 
 /** What the figure takes with its folds closed, measured; a test measures again. */
 const HEIGHTS: Record<Language, Heights> = {
-  zh: [[0, 900]],
-  en: [[0, 900]],
+  zh: [
+    [950, 780],
+    [780, 795],
+    [690, 816],
+    [644, 834],
+    [600, 1225],
+    [560, 1294],
+    [520, 1333],
+    [460, 1365],
+    [420, 1386],
+    [372, 1415],
+    [342, 1460],
+    [0, 1560],
+  ],
+  en: [
+    [950, 840],
+    [850, 879],
+    [644, 905],
+    [600, 1370],
+    [500, 1456],
+    [440, 1500],
+    [400, 1530],
+    [372, 1600],
+    [342, 1675],
+    [0, 1800],
+  ],
 };
 
 const KIND: Kind = {

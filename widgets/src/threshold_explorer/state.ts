@@ -42,6 +42,10 @@ export interface Data {
   truth: number[];
   groupNames: string[];
   groups: number[];
+  /** Places of the sentences of each kind, group and part. */
+  byKind: number[][];
+  byGroup: number[][];
+  byPart: Record<Part, number[]>;
   filters: Record<Filter, { logits: number[]; sigmoids: Sigmoid[] }>;
 }
 
@@ -108,6 +112,10 @@ export const probability = (level: number): number => 1 / (1 + Math.exp(-level))
 export const levelOf = (share: number): number =>
   Math.min(HIGHEST, Math.max(LOWEST, Math.log(share / (1 - share))));
 
+/** Where a value is in a list. */
+const placesOf = (list: readonly number[], value: number): number[] =>
+  list.flatMap((one, i) => (one === value ? [i] : []));
+
 type Given = { scores?: unknown; sigmoids?: unknown };
 
 export function readData(model: AnyModel, text: Strings): Data {
@@ -135,13 +143,26 @@ export function readData(model: AnyModel, text: Strings): Data {
     if (logits.length !== wanted) throw new Error(text.bad.bytes(name, logits.length, wanted));
     return { logits, sigmoids: given[name].sigmoids as Sigmoid[] };
   };
+  const groupNames = (model.get("group_labels") ?? []) as string[];
+  const groups = of("groups");
+  const byKind = kindNames.map((_, kind) => placesOf(kinds, kind));
+  const inPart = (part: Part): number[] =>
+    PARTS[part].flatMap((kind) => byKind[kindNames.indexOf(kind)]).sort((a, b) => a - b);
   return {
     labels,
     kindNames,
     kinds,
     truth: of("truth"),
-    groupNames: (model.get("group_labels") ?? []) as string[],
-    groups: of("groups"),
+    groupNames,
+    groups,
+    byKind,
+    byGroup: groupNames.map((_, group) => placesOf(groups, group)),
+    byPart: {
+      seen: inPart("seen"),
+      unseen: inPart("unseen"),
+      own: inPart("own"),
+      corpus: inPart("corpus"),
+    },
     filters: { bert: read("bert"), heads: read("heads") },
   };
 }
@@ -185,17 +206,13 @@ function scoresBy({ data, shifts, calibrated }: State, filter: Filter): Known {
   return all[filter]!;
 }
 
-/** The score of every sentence. */
-export const scores = (state: State): number[] => scoresBy(state, state.filter).scores;
-
-/** A part as a filter ranks it; that of the state without one. */
+/** A part as a filter ranks it; as that of the state where none is named. */
 export function ranked(state: State, part: Part, filter: Filter = state.filter): Ranked {
   const { data } = state;
   const found = scoresBy(state, filter);
   const before = found.parts[part];
   if (before) return before;
-  const names: readonly string[] = PARTS[part];
-  const chosen = data.kinds.flatMap((kind, i) => (names.includes(data.kindNames[kind]) ? [i] : []));
+  const chosen = data.byPart[part];
   const scored = {
     scores: chosen.map((i) => found.scores[i]),
     harmful: chosen.map((i) => data.truth[i] > 0),
@@ -211,28 +228,24 @@ export const ratesOf = (state: State, part: Part, filter: Filter = state.filter)
 
 /** How many sentences, of those that are asked for, a label alone misses and blocks. */
 export function byLabel(state: State, label: number): Rates {
-  const { data, filter, shifts, calibrated } = state;
+  const { data, filter, shifts, calibrated, part, level } = state;
   const { logits, sigmoids } = data.filters[filter];
-  const only = data.labels.map((_, i) => (i === label ? shifts[label] : NEVER));
-  const names: readonly string[] = PARTS[state.part];
-  const chosen = data.kinds.flatMap((kind, i) => (names.includes(data.kindNames[kind]) ? [i] : []));
-  const width = data.labels.length;
-  const own = chosen.flatMap((i) => logits.slice(i * width, (i + 1) * width));
+  const chosen = data.byPart[part];
+  const own = chosen.map((i) => logits[i * data.labels.length + label]);
   return rates(
     {
-      scores: combined(own, only, calibrated ? sigmoids : null),
+      scores: combined(own, [shifts[label]], calibrated ? [sigmoids[label]] : null),
       harmful: chosen.map((i) => Boolean((data.truth[i] >> label) & 1)),
     },
-    state.level,
+    level,
   );
 }
 
-/** Counts among the sentences that a rule chooses, at the state's thresholds. */
-export function among(state: State, chosen: (sentence: number) => boolean): Rates {
-  const all = scores(state);
-  const places = all.flatMap((_, i) => (chosen(i) ? [i] : []));
+/** Counts among some sentences, at the state's thresholds. */
+export function among(state: State, places: readonly number[]): Rates {
+  const { scores } = scoresBy(state, state.filter);
   return rates(
-    { scores: places.map((i) => all[i]), harmful: places.map((i) => state.data.truth[i] > 0) },
+    { scores: places.map((i) => scores[i]), harmful: places.map((i) => state.data.truth[i] > 0) },
     state.level,
   );
 }

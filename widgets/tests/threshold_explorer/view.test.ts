@@ -277,7 +277,7 @@ describe("ThresholdExplorer", () => {
       "99.6%",
       "100%",
     ]);
-    expect([-8, -6, 0, 1.5, 6, 8].map(shownLevel)).toEqual(["0", "0.0025", "0.50", "0.82", "0.9975", "1"]);
+    expect([-8, -6, 0, 1.5, 6, 8].map(shownLevel)).toEqual(["0", "0.0025", "0.50", "0.818", "0.9975", "1"]);
   });
 
   it("takes any choice for what it is, and refuses data of another shape", () => {

@@ -6,7 +6,7 @@ import { fold } from "../../base/fold";
 import { picture } from "../../base/shapes";
 import { percent, shownLevel, type ThresholdFigure } from "../figure";
 import { at, cheapest, cost, crossed, HIGHEST, LOWEST, rates } from "../decisions";
-import { levelOf, probability, ranked, type State } from "../state";
+import { levelOf, probability, ranked, type Ranked, type State } from "../state";
 import type { Strings } from "../strings";
 import { nearest, prevalenceSlider, showPrevalence } from "./thousand";
 
@@ -14,10 +14,14 @@ import { nearest, prevalenceSlider, showPrevalence } from "./thousand";
 const RATIOS = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
 const TICKS = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999];
 
-export interface Costs {
+/** Of a thousand sentences, what is spent now, where nothing is blocked, and where everything is. */
+export interface Plain {
   now: number;
   none: number;
   all: number;
+}
+
+export interface Costs extends Plain {
   /** Of the threshold that costs alone would give, one over one and the ratio. */
   formula: number;
   formulaAt: number;
@@ -27,22 +31,31 @@ export interface Costs {
   crossed: number;
 }
 
-/** Costs of a thousand sentences; null where a kind is missing. */
+/** What a level spends; null where a kind is missing. */
+function spent({ ratio, prevalence }: State, shown: Ranked, level: number): number | null {
+  const found = cost(rates(shown, level), ratio, prevalence);
+  return found === null ? null : 1000 * found;
+}
+
+function plain(state: State): Plain | null {
+  const shown = ranked(state, state.part);
+  const [now, none, all] = [state.level, HIGHEST, LOWEST].map((level) => spent(state, shown, level));
+  return now === null || none === null || all === null ? null : { now, none, all };
+}
+
 export function costs(state: State): Costs | null {
-  const { level, ratio, prevalence, part } = state;
+  const { ratio, prevalence, part } = state;
   const shown = ranked(state, part);
-  const of = (where: number): number => 1000 * (cost(rates(shown, where), ratio, prevalence) ?? 0);
+  const found = plain(state);
   const other = crossed(shown, ratio, prevalence);
-  if (other === null) return null;
+  if (found === null || other === null) return null;
   const best = cheapest(shown.points, ratio, prevalence);
   const formulaAt = Math.log(1 / ratio);
   return {
-    now: of(level),
-    none: of(HIGHEST),
-    all: of(LOWEST),
-    formula: of(formulaAt),
+    ...found,
+    formula: spent(state, shown, formulaAt) ?? 0,
     formulaAt,
-    least: 1000 * (cost(at(shown.points, best), ratio, prevalence) ?? 0),
+    least: spent(state, shown, best.level) ?? 0,
     leastAt: best.level,
     crossed: 1000 * other,
   };
@@ -66,7 +79,7 @@ export function costsFold(figure: ThresholdFigure): HTMLElement {
     name: "costs",
     title: text.costsTitle,
     headline: (state: State) => {
-      const found = costs(state);
+      const found = plain(state);
       if (!found) return text.noHarmful;
       const { ratio, prevalence } = state;
       return text.costs(

@@ -2,10 +2,9 @@
 import { button, check, range } from "../../base/controls";
 import { h, setText } from "../../base/dom";
 import { fold } from "../../base/fold";
-import { labelLevel, shownLevel, type ThresholdFigure } from "../figure";
+import { labelLevel, shownLevel, STEP, type ThresholdFigure } from "../figure";
 import { HIGHEST, LOWEST, NEVER } from "../decisions";
 import { byLabel, ratesOf, type State } from "../state";
-import { STEP } from "./strips";
 
 /** The label that alone misses the largest share of its own sentences; null where none has any. */
 export function worst(state: State): { label: number; missed: number; of: number } | null {

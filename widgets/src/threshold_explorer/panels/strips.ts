@@ -4,13 +4,11 @@ import { h, setText } from "../../base/dom";
 import { dragged } from "../../base/handle";
 import { picture, sheet } from "../../base/shapes";
 import { across, drawStrips, HEIGHT, levelAt, SIDE, stripsSaid } from "../draw";
-import { setLevel, shownLevel, type ThresholdFigure } from "../figure";
+import { setLevel, shownLevel, STEP, type ThresholdFigure } from "../figure";
 import { HIGHEST, LOWEST, type Rates } from "../decisions";
 import type { State } from "../state";
 
 const LARGEST = 460;
-/** Logits of a step of the slider: those of a byte. */
-export const STEP = 1 / 16;
 /** Half of the slider's thumb, by which it is longer than the axis. */
 const THUMB = 8;
 

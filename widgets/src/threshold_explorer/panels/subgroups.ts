@@ -21,8 +21,7 @@ export interface Row {
 export function kinds(state: State, text: Strings): Row[] {
   return PARTS.own.map((kind) => {
     const at = state.data.kindNames.indexOf(kind);
-    const found = among(state, (i) => state.data.kinds[i] === at);
-    return { name: text.kinds[kind], found, attacked: null };
+    return { name: text.kinds[kind], found: among(state, state.data.byKind[at]), attacked: null };
   });
 }
 
@@ -33,8 +32,8 @@ export function groups(state: State, text: Strings): Row[] {
   const rows = data.groupNames.map(
     (name, group): Row => ({
       name: text.groups[name] ?? name,
-      found: among(state, (i) => data.groups[i] === group),
-      attacked: data.kinds[data.groups.indexOf(group)] === attacked,
+      found: among(state, data.byGroup[group]),
+      attacked: data.kinds[data.byGroup[group][0]] === attacked,
     }),
   );
   return rows.map((row, i) =>
@@ -52,7 +51,7 @@ const BOTTOM = 22;
 /** Shares that are blocked: a disc for harmless sentences, a square for harmful ones, with intervals. */
 function forest(rows: Row[], width: number): Drawing {
   const left = 118;
-  const place = (share: number): number => left + share * (width - left - 14);
+  const place = (share: number): number => left + share * (width - left - 20);
   let top = TOP;
   const tops = rows.map(({ heading }) => {
     top += ROW + (heading ? HEADING : 0);

@@ -16,10 +16,10 @@ export const en: Strings = {
   partChoices: { unseen: "unseen templates", own: "hand-written", corpus: "corpus" },
   partTitle: (part, count) =>
     ({
-      seen: `${count} new ones from the training's templates`,
+      seen: `${count} new ones from seen templates`,
       unseen: `${count} from unseen templates`,
       own: `${count} written by hand, one by one`,
-      corpus: `${count} of the corpus (taken to be harmless)`,
+      corpus: `${count} of the corpus, taken as harmless`,
     })[part],
   partSaid: (part, counts) => `On ${part}: ${counts}.`,
   finding: (filter, seen, part, rest) => `${filter}: ${seen}; on ${part}, ${rest}`,
