@@ -202,8 +202,18 @@ def test_the_point_is_dragged_along_its_curve(open_page: Open, pages: str) -> No
     assert (missed, blocked) in [(one.missed, one.blocked) for one in points]
     assert blocked > 7
     assert missed < 41
-    assert page.evaluate("getComputedStyle(document.querySelector('.fw-handle')).touchAction") == "none"
-    assert page.evaluate("getComputedStyle(document.querySelector('.fw-board')).touchAction") == "auto"
+
+
+def test_on_glass_a_tap_moves_the_threshold_and_a_thumb_still_scrolls(open_page: Open, pages: str) -> None:
+    page = open_page(pages, "zh.html", viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+    board = page.locator(".fw-strips .fw-board")
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] - 16, box["y"] + 60)
+    assert float(page.locator(".fw-axis input").input_value()) > 7
+    touch = "(one) => getComputedStyle(document.querySelector(one)).touchAction"
+    assert page.evaluate(touch, ".fw-board") == "auto"
+    assert page.evaluate(touch, ".fw-handle") == "none"
 
 
 def test_room_is_kept_and_filled_when_the_figure_comes_near(open_page: Open, pages: str) -> None:

@@ -118,15 +118,16 @@ export const en: Strings = {
   sameForAll: "All alike",
   calibrated: "Calibrate first",
   calibratedNote:
-    "Calibration: one sigmoid for each label, fitted on 600 sentences of unseen templates, drawn apart from " +
-    "those shown (the templates make some twice). It holds for sentences like those, and need not help on others.",
+    "Calibration: one sigmoid for each label, fitted on 600 sentences of unseen templates, drawn apart " +
+    "from those shown (the templates make some twice). It holds for sentences like those, and need not help " +
+    "on others.",
   groupsTitle: "Another group's name",
   groupsFound: (frames, attacked, a, never, b) =>
     `of the same ${frames} harmless sentences, ${a} are blocked for each of ${attacked} groups ` +
     `that training attacks, ${b} for each of ${never} that it never names`,
   groupsNote:
-    "Only the name differs between rows, but names differ in themselves, so this alone does not say why; the " +
-    "text has an experiment that exchanges them. Intervals are over the 16 and 8 sentences of a row.",
+    "Only the name differs between rows, but names differ in themselves, so this alone does not say why; " +
+    "the text has an experiment that exchanges them. Intervals are over the 16 and 8 sentences of a row.",
   groups: {},
   forestKey:
     "● harmless sentences that are blocked; ■ harmful ones that are caught; lines are Wilson 95% intervals.",
@@ -173,13 +174,13 @@ export const en: Strings = {
     precision: (prevalence) => `Precision (${prevalence} harmful)`,
   },
   nineTenths: (blocked, harmless) =>
-    `to catch nine in ten harmful sentences here, ${blocked} of ${harmless} harmless ones have to be blocked.`,
+    `catching nine in ten harmful sentences here means blocking ${blocked} of ${harmless} harmless ones.`,
   attacked: "attacked in training",
   neverNamed: "never named in training",
   stories: [
     () =>
-      "Above, new sentences from the templates of the training; below, sentences written one by one. Filter and " +
-      "threshold are the same. Above nothing is wrong, below nearly everything is blocked.",
+      "Above, new sentences from the templates of the training; below, sentences written one by one. Filter " +
+      "and threshold are the same. Above nothing is wrong, below nearly everything is blocked.",
     ({ nine }) => `Is the threshold to blame? The curve has what every threshold gives: ${nine}`,
     ({ counts }) =>
       "The second filter has an encoder trained elsewhere, MiniLM, and five small heads. It ranks the " +
