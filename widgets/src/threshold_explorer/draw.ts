@@ -145,23 +145,24 @@ export function stripsSaid(text: Strings, state: State, shown: (rates: Rates) =>
 export function drawFile(
   state: State,
   text: Strings,
-  words: { finding: string; note: string },
+  words: { finding: string; note: string; up: string },
   curve: Drawing,
 ): Drawing {
   const strips = 440;
   const wide = Number(curve.attributes.width);
   const width = Math.max(
-    strips + wide + 16,
+    strips + wide + 24,
     Math.ceil(Math.max(textWidth(words.finding, 13), textWidth(words.note, 12))) + 16,
   );
-  const height = 56 + Math.max(HEIGHT, Number(curve.attributes.height));
+  const height = 76 + Math.max(HEIGHT, Number(curve.attributes.height));
   return sheet(
     width,
     height,
     svg("rect", { width, height, fill: "var(--fw-surface)" }),
     label(8, 20, words.finding, { "font-size": 13, "font-weight": 600 }),
     label(8, 40, words.note, { "font-size": 12 }),
-    svg("g", { transform: "translate(0 52)" }, ...drawStrips(state, text, strips)),
-    svg("g", { transform: `translate(${strips + 8} 64)` }, ...(curve.children as Shape[])),
+    label(strips + 24, 65, words.up, { "font-size": 13, "font-weight": 600 }),
+    svg("g", { transform: "translate(8 52)" }, ...drawStrips(state, text, strips)),
+    svg("g", { transform: `translate(${strips + 16} 72)` }, ...(curve.children as Shape[])),
   );
 }

@@ -12,7 +12,8 @@ export type ThresholdFigure = Figure<Data, State, Strings>;
 /** A share in whole percent, those that are not quite none or all with a digit more. */
 export function percent(share: number): string {
   const value = 100 * share;
-  return `${value.toFixed((value > 0 && value < 1) || (value > 99 && value < 100) ? 1 : 0)}%`;
+  const near = Math.min(value, 100 - value);
+  return `${value.toFixed(near >= 0.05 && near < 1 ? 1 : 0)}%`;
 }
 
 /** A level as the probability that it is, so exact that a step of the slider shows; at the ends 0 and 1. */

@@ -69,8 +69,7 @@ export class ThresholdExplorer extends Figure<Data, State, Strings> {
       })),
     );
     const tools = this.toolbar("thresholds", {
-      draw: () =>
-        drawFile(this.state, text, this.#headline(this.state), drawCurve(this.state, text, 320).drawing),
+      draw: () => drawFile(this.state, text, this.#words(), drawCurve(this.state, text, 320).drawing),
       csv: () => csv(this),
     });
     tools.append(button(text.reset, () => this.set({ ...INITIAL, view: this.model.get("view") })));
@@ -120,6 +119,12 @@ export class ThresholdExplorer extends Figure<Data, State, Strings> {
       state.calibrated ? note.calibrated : "",
     ];
     return { finding, note: set.join("") + with_[state.part]() };
+  }
+
+  /** What stands in the file beside the drawings. */
+  #words(): Headline & { up: string } {
+    const { state, text } = this;
+    return { ...this.#headline(state), up: text.curveCaption[state.curve](percent(state.prevalence)) };
   }
 
   #tables(): HTMLElement {

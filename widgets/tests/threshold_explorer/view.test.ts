@@ -269,7 +269,8 @@ describe("ThresholdExplorer", () => {
   });
 
   it("writes shares and levels as they are read", () => {
-    expect([0, 0.004, 0.5, 0.975, 0.996, 1].map(percent)).toEqual([
+    expect([0, 1e-17, 0.004, 0.5, 0.975, 0.996, 1].map(percent)).toEqual([
+      "0%",
       "0%",
       "0.4%",
       "50%",

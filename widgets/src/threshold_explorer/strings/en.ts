@@ -159,7 +159,7 @@ export const en: Strings = {
   tables: {
     parts: (level) => `Both filters on all sentences (threshold ${level})`,
     labels: (part) => `Each label alone, on ${part}`,
-    rows: "Kinds and groups",
+    rows: "Kinds and groups (Wilson 95% intervals)",
     curve: (part) => `Points of the curve, on ${part}`,
     filter: "Filter and sentences",
     label: "Label",

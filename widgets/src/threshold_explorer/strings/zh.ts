@@ -181,7 +181,7 @@ export const zh = {
   tables: {
     parts: (level: string) => `两个过滤器在各批句子上（阈值 ${level}）`,
     labels: (part: string) => `每个标签单独看：${part}`,
-    rows: "分类和群体",
+    rows: "分类和群体（Wilson 95% 区间）",
     curve: (part: string) => `曲线上的点：${part}`,
     filter: "过滤器和句子",
     label: "标签",
@@ -191,8 +191,8 @@ export const zh = {
     missed: "漏掉",
     harmless: "无害",
     blocked: "误拦",
-    missedShare: "漏检率与区间",
-    blockedShare: "误拦率与区间",
+    missedShare: "漏检率",
+    blockedShare: "误拦率",
     precision: (prevalence: string) => `精确率（有害占 ${prevalence}）`,
   },
   /** What is blocked wrongly where nine in ten harmful ones are caught. */
