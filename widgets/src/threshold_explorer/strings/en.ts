@@ -150,7 +150,7 @@ export const en: Strings = {
   reset: "Reset",
   source: (count) =>
     `Two filters of this book, each trained once; their scores of ${count} sentences come with the figure, ` +
-    `a byte each. Neither the sentences nor the models do.`,
+    `a byte each, log-odds beyond ±8 as ±8. Neither the sentences nor the models do.`,
   bad: {
     kinds: (names) => `kind_labels: got none for ${names}.`,
     filter: (name) => `filters: got none named ${name}.`,

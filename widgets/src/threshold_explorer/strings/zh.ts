@@ -171,7 +171,7 @@ export const zh = {
   } as Record<string, string>,
   reset: "复位",
   source: (count: number) =>
-    `本书的两个过滤器各训练了一次，对 ${count} 句话的打分都在这张图里（每个分数一个字节），句子和模型不在。`,
+    `本书的两个过滤器各训练了一次，对 ${count} 句话的打分都在这张图里（每个分数一个字节，超出 ±8 的对数几率算作 ±8），句子和模型不在。`,
   bad: {
     kinds: (names: string) => `kind_labels 缺少 ${names}。`,
     filter: (name: string) => `filters 里没有 ${name}。`,
