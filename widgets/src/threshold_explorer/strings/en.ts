@@ -119,8 +119,8 @@ export const en: Strings = {
   calibrated: "Calibrate first",
   calibratedNote:
     "Calibration: one sigmoid for each label, fitted on 600 sentences of unseen templates, drawn apart " +
-    "from those shown (the templates make some twice). It holds for sentences like those, and need not help " +
-    "on others.",
+    "from those shown (the templates make some twice). It holds for sentences like those, and need not " +
+    "help on others.",
   groupsTitle: "Another group's name",
   groupsFound: (frames, attacked, a, never, b) =>
     `of the same ${frames} harmless sentences, ${a} are blocked for each of ${attacked} groups ` +
@@ -179,8 +179,8 @@ export const en: Strings = {
   neverNamed: "never named in training",
   stories: [
     () =>
-      "Above, new sentences from the templates of the training; below, sentences written one by one. Filter " +
-      "and threshold are the same. Above nothing is wrong, below nearly everything is blocked.",
+      "Above, new sentences from the templates of the training; below, sentences written one by one. " +
+      "Filter and threshold are the same. Above nothing is wrong, below nearly everything is blocked.",
     ({ nine }) => `Is the threshold to blame? The curve has what every threshold gives: ${nine}`,
     ({ counts }) =>
       "The second filter has an encoder trained elsewhere, MiniLM, and five small heads. It ranks the " +
