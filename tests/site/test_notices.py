@@ -49,7 +49,15 @@ CARRIED: dict[str, tuple[tuple[str, ...], str]] = {
         "ByteFallback",
     ),
     "d3-scale": (
-        ("frontier-component-LongContextStrategies.js", "frontier-component-AttentionPatternAnalyzer.js"),
+        tuple(
+            f"frontier-component-{name}.js"
+            for name in (
+                "LongContextStrategies",
+                "AttentionPatternAnalyzer",
+                "ModelMerging",
+                "ThresholdExplorer",
+            )
+        ),
         "invalid format: ",
     ),
 }

@@ -32,6 +32,7 @@ from frontier_widgets.attention_pattern_analyzer import packing
 from frontier_widgets.draws import drawn
 from frontier_widgets.model_merging.landscape import decode, estimate
 from frontier_widgets.model_merging.rules import RULES, Merge, merge
+from golden_thresholds import thresholds
 
 FOLDER = Path(__file__).parents[2] / "widgets" / "tests" / "golden"
 
@@ -429,6 +430,7 @@ GOLDEN: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "moe_sizes": mixtures,
     "token_path": paths,
     "rotary": rotations,
+    "threshold_decisions": thresholds,
 }
 """Name of the file, and what belongs into it."""
 

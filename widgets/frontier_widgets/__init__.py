@@ -17,6 +17,7 @@ from .moe_routing.math import (
 )
 from .moe_routing.routers import Routed, compare_routers
 from .moe_routing.sizes import MIXTURES, Mixture, Sizes, sizes
+from .threshold_explorer import ThresholdExplorer
 
 __all__ = [
     "CLAIMS",
@@ -33,6 +34,7 @@ __all__ = [
     "Routed",
     "Routing",
     "Sizes",
+    "ThresholdExplorer",
     "TokenPath",
     "compare_routers",
     "components",

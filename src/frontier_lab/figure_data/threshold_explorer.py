@@ -32,7 +32,11 @@ COUNTS = {"seen": 200, "unseen": 200, "corpus": 100}
 """Sentences of each part, beside all of those that were written one by one, and the groups."""
 
 CALIBRATION = 600
-"""Sentences of unseen templates, none of them shown, that the sigmoids were fitted on."""
+"""Sentences of unseen templates that the sigmoids were fitted on, drawn apart from those that are shown.
+
+The templates make some sentences twice, so that 61 of those shown are among them. Leaving these out would
+leave out what is frequent, and the rest would be another population.
+"""
 
 KINDS = {
     "seen": {"zh": "见过的模板", "en": "seen templates"},

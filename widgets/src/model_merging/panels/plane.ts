@@ -1,6 +1,7 @@
 // The plane under the pointer: press or drag to a place, or move the point with the arrow keys.
 import { choice } from "../../base/controls";
-import { h, setAttribute, setText } from "../../base/dom";
+import { h, setText } from "../../base/dom";
+import { handle } from "../../base/handle";
 import { picture, sheet } from "../../base/shapes";
 import { colour, drawPlane, place, range, surface } from "../draw";
 import { setWeights, shownWeight, type MergingFigure } from "../figure";
@@ -8,15 +9,6 @@ import { PLANES, STEP, type State } from "../state";
 
 /** Largest plane, in pixels. */
 const LARGEST = 400;
-/** Steps of an arrow key with Shift. */
-const FAR = 5;
-
-const MOVES: Record<string, [x: number, y: number]> = {
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowDown: [0, -1],
-  ArrowUp: [0, 1],
-};
 
 function sizeOf(figure: MergingFigure): number {
   return Math.min(LARGEST, Math.max(260, figure.width || LARGEST));
@@ -34,11 +26,6 @@ export function planePanel(figure: MergingFigure): HTMLElement {
   const name = (task: number): string => text.tasks[data.tasks[task]];
   const board = h("div", { class: "fw-board" });
   const paint = picture(board);
-  const handle = h("button", {
-    type: "button",
-    class: "fw-handle",
-    "aria-roledescription": text.handleRole,
-  });
   const caption = h("p", { class: "fw-caption" });
   const fixed = h("p", { class: "fw-note" });
   const [least, most] = [h("span"), h("span")];
@@ -51,56 +38,24 @@ export function planePanel(figure: MergingFigure): HTMLElement {
     (i) => figure.set({ plane: i }),
   );
 
-  const moveTo = (event: PointerEvent): void => {
-    const box = board.getBoundingClientRect();
-    const [x, y] = place(sizeOf(figure)).weightAt(event.clientX - box.left, event.clientY - box.top);
-    const { plane } = figure.state;
-    setWeights(figure, { [plane.x]: x, [plane.y]: y });
-  };
-  // On glass a tap moves the point and its handle drags it; elsewhere a thumb scrolls the page.
-  let dragging = false;
-  const end = (): void => {
-    dragging = false;
-  };
-  board.addEventListener(
-    "pointerdown",
-    (event) => {
-      const onHandle = event.target === handle;
-      if (event.button !== 0 || (event.pointerType === "touch" && !onHandle)) return;
-      dragging = true;
-      board.setPointerCapture?.(event.pointerId);
-      if (!onHandle) moveTo(event);
-      handle.focus({ preventScroll: true });
-      event.preventDefault();
+  const point = handle(
+    board,
+    text.handleRole,
+    {
+      to: (left, top) => {
+        const [x, y] = place(sizeOf(figure)).weightAt(left, top);
+        const { plane } = figure.state;
+        setWeights(figure, { [plane.x]: x, [plane.y]: y });
+      },
+      step: (x, y) => {
+        const { plane, how } = figure.state;
+        setWeights(figure, {
+          [plane.x]: how.weights[plane.x] + STEP * x,
+          [plane.y]: how.weights[plane.y] + STEP * y,
+        });
+      },
     },
-    { signal },
-  );
-  board.addEventListener("pointermove", (event) => dragging && moveTo(event), { signal });
-  board.addEventListener("pointerup", end, { signal });
-  board.addEventListener("pointercancel", end, { signal });
-  board.addEventListener(
-    "click",
-    (event) => {
-      if (event.target !== handle && (event as PointerEvent).pointerType === "touch")
-        moveTo(event as PointerEvent);
-    },
-    { signal },
-  );
-  handle.addEventListener(
-    "keydown",
-    (event) => {
-      const move = MOVES[event.key];
-      if (!move || event.altKey || event.ctrlKey || event.metaKey) return;
-      const { plane, how } = figure.state;
-      const step = STEP * (event.shiftKey ? FAR : 1);
-      setWeights(figure, {
-        [plane.x]: how.weights[plane.x] + step * move[0],
-        [plane.y]: how.weights[plane.y] + step * move[1],
-      });
-      event.preventDefault();
-      event.stopPropagation(); // notebooks have shortcuts of their own on these keys
-    },
-    { signal },
+    signal,
   );
 
   let drawn = "";
@@ -131,11 +86,9 @@ export function planePanel(figure: MergingFigure): HTMLElement {
       board.style.height = `${size}px`;
     }
     const at = place(size);
-    handle.style.left = `${at.x(how.weights[plane.x])}px`;
-    handle.style.top = `${at.y(how.weights[plane.y])}px`;
     const weight = (task: number): string => shownWeight(how.weights[task]);
-    setAttribute(handle, "aria-label", text.handle(x, weight(plane.x), y, weight(plane.y)));
+    const said = text.handle(x, weight(plane.x), y, weight(plane.y));
+    point.set(at.x(how.weights[plane.x]), at.y(how.weights[plane.y]), said);
   });
-  board.append(handle);
   return h("div", { class: "fw-plane" }, caption, board, fixed, legend, axes.element);
 }
