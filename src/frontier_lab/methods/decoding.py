@@ -322,9 +322,17 @@ def fudge(
 
 
 def experts(
-    reading: Reading, *, expert: PreTrainedModel, anti_expert: PreTrainedModel, strength: float = 1.0
+    reading: Reading,
+    *,
+    expert: PreTrainedModel,
+    anti_expert: PreTrainedModel,
+    strength: float = 1.0,
+    candidates: int | None = 20,
 ) -> Iterator[Tensor]:
     """The model's logits, moved by the difference between an expert's and an anti-expert's.
+
+    Tokens that are not among the model's own likeliest ``candidates`` are out, as in the paper; with ``None``
+    all stay.
 
     Source: Liu et al., "DExperts: Decoding-time controlled text generation with experts and anti-experts"
         (2021).
@@ -336,7 +344,7 @@ def experts(
             side.ids = reading.ids
         plus, minus = (side.read() for side in sides)
         reading.passes += len(sides)
-        yield logits + strength * (plus - minus)
+        yield _among(logits, candidates, logits + strength * (plus - minus))
 
 
 def pplm(
@@ -349,6 +357,7 @@ def pplm(
     gamma: float = 1.0,
     divergence: float = 0.01,
     mixed: float = 0.9,
+    candidates: int | None = None,
     shortcut: bool = False,
 ) -> Iterator[Tensor]:
     """Keys and values that were moved up the discriminator's gradient give the logits of the next token.
@@ -361,6 +370,7 @@ def pplm(
         gamma: power of the gradient's norm that it is divided by; at 1 all steps have the same length.
         divergence: weight of the KL divergence from the unchanged model.
         mixed: share of the changed model in the geometric mean with the unchanged one.
+        candidates: leave out all but the unchanged model's likeliest; the authors' program does not.
         shortcut: let the gradient also move the hidden state that the discriminator reads, not only the
             distribution of the next token. The authors' program does not.
 
@@ -391,7 +401,15 @@ def pplm(
         past = _cache(moved)
         logits = run(reading.model, past, last).logits.log_softmax(-1)
         reading.passes += 1
-        yield mixed * logits + (1 - mixed) * unchanged
+        yield _among(unchanged, candidates, mixed * logits + (1 - mixed) * unchanged)
+
+
+def _among(own: Tensor, candidates: int | None, logits: Tensor) -> Tensor:
+    """The logits with all tokens left out that are not the likeliest by the model's own, ``[B, V]`` each."""
+    if candidates is None:
+        return logits
+    least = own.topk(candidates).values[:, -1:]
+    return logits.masked_fill(own < least, -torch.inf)
 
 
 def _cache(layers: Sequence[Tensor]) -> DynamicCache:

@@ -89,8 +89,12 @@ def test_a_control_at_rest_is_the_plain_model(model: LlamaForCausalLM, discrimin
         "fudge": partial(
             decoding.fudge, discriminator=discriminator, target=1, strength=0, candidates=VOCABULARY
         ),
-        "experts": partial(decoding.experts, expert=others[0], anti_expert=others[1], strength=0),
-        "equal experts": partial(decoding.experts, expert=others[0], anti_expert=others[0], strength=3),
+        "experts": partial(
+            decoding.experts, expert=others[0], anti_expert=others[1], strength=0, candidates=None
+        ),
+        "equal experts": partial(
+            decoding.experts, expert=others[0], anti_expert=others[0], strength=3, candidates=VOCABULARY
+        ),
         "pplm": partial(decoding.pplm, discriminator=discriminator, target=1, size=0),
     }
     wanted = sample(model, PROMPT, 10, seed=4)
@@ -126,20 +130,25 @@ def test_fudge_is_bayes_rule_on_whole_texts(model: LlamaForCausalLM, discriminat
     assert found == pytest.approx(wanted, abs=1e-4)
 
 
-def test_fudge_leaves_out_all_but_the_likeliest(
-    model: LlamaForCausalLM, discriminator: Discriminator
-) -> None:
+def test_all_but_the_likeliest_are_left_out(model: LlamaForCausalLM, discriminator: Discriminator) -> None:
     control = partial(decoding.fudge, discriminator=discriminator, target=1, candidates=5)
-    kept = first(control, model).isfinite()
-    assert kept.sum(1).tolist() == [5, 5, 5]
+    other = LlamaForCausalLM(model.config).eval()
     likeliest = first(decoding.plain, model).topk(5).indices
-    assert kept.gather(1, likeliest).all()
+    controls: list[Control] = [
+        control,
+        partial(decoding.experts, expert=other, anti_expert=model, strength=3, candidates=5),
+        partial(decoding.pplm, discriminator=discriminator, target=1, size=2.0, candidates=5),
+    ]
+    for each in controls:
+        kept = first(each, model).isfinite()
+        assert kept.sum(1).tolist() == [5, 5, 5]
+        assert kept.gather(1, likeliest).all()
 
 
 def test_experts_are_added_on_the_whole_text(model: LlamaForCausalLM) -> None:
     torch.manual_seed(3)
     plus, minus = (LlamaForCausalLM(model.config).eval() for _ in range(2))
-    control = partial(decoding.experts, expert=plus, anti_expert=minus, strength=0.7)
+    control = partial(decoding.experts, expert=plus, anti_expert=minus, strength=0.7, candidates=None)
     found = sample(model, PROMPT, 6, seed=0, control=control)
     with torch.no_grad():
         logits, more, less = (each(found.ids).logits for each in (model, plus, minus))
