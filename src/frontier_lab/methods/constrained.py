@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import regex
@@ -75,7 +76,7 @@ class Matching(LogitsProcessor):  # type: ignore[misc]
 
 
 class Match(NamedTuple):
-    """A match, and the logarithms of its probability: the model's own, and with tokens left out."""
+    """A match and its probabilities: the model's own, and with tokens left out."""
 
     text: str
     own: float
@@ -83,37 +84,43 @@ class Match(NamedTuple):
 
 
 @torch.no_grad()
-def matches(model: PreTrainedModel, prompt: Tensor, matching: Matching) -> list[Match]:
-    """Every match of a pattern of which no match begins another, all ways to write it in tokens together.
+def matches(
+    model: PreTrainedModel, prompt: Tensor, matching: Matching, *, least: float = 1e-6
+) -> list[Match]:
+    """Every match of a pattern of which no match begins another, ways to write it in tokens added up.
 
-    What ``masked`` says is what leaving out tokens gives; ``own``, less its logarithmic sum, is what drawing
-    until a match comes would give. The two differ: a beginning is chosen without regard to how it can go on.
+    What ``masked`` says is what leaving out tokens gives; ``own``, divided by its sum, is what drawing until
+    a match comes would give. The two differ: a beginning is chosen without regard to how it can go on.
 
     Args:
         model: in evaluation mode.
         prompt: ``[T]``, ``matching.start`` tokens.
         matching: of a pattern with few matches.
+        least: a beginning less likely than this in both ways is not followed: a word can be written letter
+            by letter, and in too many ways to try. How much is lost is what ``masked`` lacks to a sum of 1.
 
     Source: Park et al., "Grammar-aligned decoding" (2024).
     """
     found: dict[str, list[tuple[float, float]]] = {}
     rows = [(prompt.tolist(), "", 0.0, 0.0)]
     while rows:
-        ids, text, own, masked = rows.pop()
-        if matching.is_complete(text):
-            found.setdefault(text, []).append((own, masked))
-            continue
-        log_probs = model(input_ids=torch.tensor([ids])).logits[0, -1].log_softmax(-1)  # [V]
-        allowed = matching.after(text)
-        kept = log_probs.masked_fill(~allowed, -torch.inf).log_softmax(-1)
-        for token in allowed.nonzero()[:, 0].tolist():
-            rows.append(
-                (
-                    [*ids, token],
-                    text + matching.pieces[token],
-                    own + log_probs[token].item(),
-                    masked + kept[token].item(),
-                )
-            )
-    sums = {text: torch.tensor(ways).logsumexp(0).tolist() for text, ways in found.items()}
-    return [Match(text, *sums[text]) for text in sorted(sums)]
+        ids = torch.tensor([row[0] for row in rows])
+        logits = torch.cat(
+            [model(input_ids=ids[at : at + 64]).logits[:, -1] for at in range(0, len(ids), 64)]
+        )
+        longer = []
+        for (before, text, own, masked), log_probs in zip(rows, logits.log_softmax(-1), strict=True):
+            allowed = matching.after(text)
+            kept = log_probs.masked_fill(~allowed, -torch.inf).log_softmax(-1)
+            for token in allowed.nonzero()[:, 0].tolist():
+                whole = text + matching.pieces[token]
+                sums = own + log_probs[token].item(), masked + kept[token].item()
+                if max(sums) < math.log(least):
+                    continue
+                if matching.is_complete(whole):
+                    found.setdefault(whole, []).append(sums)
+                else:
+                    longer.append(([*before, token], whole, *sums))
+        rows = longer
+    added = {text: torch.tensor(ways).exp().sum(0).tolist() for text, ways in found.items()}
+    return [Match(text, *added[text]) for text in sorted(added)]
