@@ -331,8 +331,8 @@ def experts(
 ) -> Iterator[Tensor]:
     """The model's logits, moved by the difference between an expert's and an anti-expert's.
 
-    Tokens that are not among the model's own likeliest ``candidates`` are out, as in the paper; with ``None``
-    all stay.
+    Tokens that are not among the model's own likeliest ``candidates`` are out, with ``None`` none; the
+    authors' program leaves out as much by probability.
 
     Source: Liu et al., "DExperts: Decoding-time controlled text generation with experts and anti-experts"
         (2021).
