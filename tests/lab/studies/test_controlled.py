@@ -90,14 +90,14 @@ def test_committed_experts_are_the_trained_ones() -> None:
     committed, trained = study.committed_experts(target), study.experts(target, 0)
     assert list(committed) == ["expert", "anti-expert"]
     for side, expert in committed.items():
-        one, other = (decoding.log_probs(each, ids, 2).mean() for each in (expert, trained[side]))
+        one, other = (decoding.log_probs(each, ids, 2).mean().item() for each in (expert, trained[side]))
         assert one == pytest.approx(other, abs=0.01)
     assert study.FILE.stat().st_size < 100_000
 
 
 def test_a_turned_discriminator_and_a_random_direction_are_as_long_as_the_real_ones() -> None:
     steers = study.discriminator(0)
-    assert steers.turned(0).weights.norm() == pytest.approx(steers.weights.norm(), rel=1e-5)
+    assert steers.turned(0).weights.norm() == pytest.approx(steers.weights.norm().item(), rel=1e-5)
     states, layer = [], study.model().model.model.layers[0]
     vector = study.direction(GROUPS.index("poetry"), 0)
     hook = (
@@ -110,7 +110,7 @@ def test_a_turned_discriminator_and_a_random_direction_are_as_long_as_the_real_o
         with decoding.steered(layer, vector):
             study.model().model(study.prompts(1))
     hook.remove()
-    assert (states[1] - states[0]).norm(dim=-1).mean() == pytest.approx(vector.norm(), rel=1e-3)
+    assert (states[1] - states[0]).norm(dim=-1).mean().item() == pytest.approx(vector.norm().item(), rel=1e-3)
 
 
 def test_the_distortion_of_a_constraint_is_measured_again() -> None:
