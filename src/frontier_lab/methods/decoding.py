@@ -20,10 +20,10 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from transformers import DynamicCache, LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase
 
-BACKWARD = 2
-"""Forward passes that a backward pass counts for: it multiplies twice as often, where weights get gradients.
+BACKWARD = 1
+"""Forward passes that a backward pass counts for which gives no weight a gradient, only what stands before.
 
-Source: Kaplan et al., "Scaling laws for neural language models" (2020), section 2.1.
+With gradients of the weights it would be two: each multiplies as often as the forward pass.
 """
 
 
@@ -177,7 +177,7 @@ def best_of_weights(scores: Tensor, n: int) -> Tensor:
     Raises:
         ValueError: ``n`` is not between 1 and N.
 
-    Source: Nakano et al., "WebGPT" (2021), appendix I, has the same mean for one value.
+    Source: Nakano et al., "WebGPT" (2021), has the same mean for one value.
     """
     if not 1 <= n <= len(scores):
         raise ValueError(f"n: got {n}, wanted 1 to {len(scores)}")
@@ -195,7 +195,7 @@ def best_of_weights(scores: Tensor, n: int) -> Tensor:
 def best_of_kl(n: int) -> float:
     """The most that best of ``n`` can differ from the model, KL in nats; exact where no texts are equal.
 
-    Source: of the formula, Stiennon et al., "Learning to summarize from human feedback" (2020), appendix G;
+    Source: of the formula, Stiennon et al., "Learning to summarize from human feedback" (2020);
         that it is an upper bound, Beirami et al., "Theoretical guarantees on the best-of-n alignment policy"
         (2024).
     """

@@ -415,6 +415,13 @@ def choosing(target: int, seed: int) -> Iterator[Drawn]:
             yield name, n, decoding.Sample(best, many.log_probs[: len(best)], n * many.passes)
 
 
+def passes(method: str, setting: float) -> float:
+    """Forward passes for a token of a method, a control's those of what it controls."""
+    moved = 3 * (2 + 2 * decoding.BACKWARD)  # of each of three steps, two passes and their gradients
+    counts = {"DExperts": 3, "random expert": 3, "FUDGE": 1 + CANDIDATES, "PPLM": 2 + moved}
+    return setting if method.startswith("best of n") else counts.get(method.partition(",")[0], 1)
+
+
 METHODS = (choosing, steering, expert_controls, discriminating)
 
 
@@ -423,7 +430,7 @@ def compared(family: Callable[[int, int], Iterator[Drawn]], name: str, seed: int
     target, found = GROUPS.index(name), []
     for method, setting, drawn in family(target, seed):
         row = measured(drawn.ids, target, seed)
-        found.append({"method": method, "setting": setting, "passes": drawn.passes, **row})
+        found.append({"method": method, "setting": setting, **row})
         print(seed, name, method, setting, np.mean(row["judge"]).round(3), flush=True)
     return found
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from frontier_lab.methods import constrained, decoding
+from frontier_lab.methods.decoding import Control, Discriminator
 from frontier_lab.methods.watermark import Watermark
 from frontier_lab.studies import controlled as study
 from frontier_lab.texts import bible_books
@@ -48,18 +51,22 @@ def test_a_prompt_is_two_tokens_and_begins_sentences_of_the_text() -> None:
         assert sum(text.startswith(prompt + " ") for text in texts) >= 10
 
 
-def test_budgets_are_forward_passes_for_a_token() -> None:
-    passes = {entry["method"]: entry for entry in STORED["compared"][0]["letters"]}
-    inner = 3 * (2 + 2 * decoding.BACKWARD)
-    wanted = {
-        "plain": 1,
-        "steering vector": 1,
-        "DExperts": 3,
-        "FUDGE": 1 + study.CANDIDATES,
-        "PPLM": 2 + inner,
-        "best of n": 20,
+def test_budgets_are_the_forward_passes_that_are_counted() -> None:
+    llama, steers = (
+        study.model().model,
+        Discriminator(torch.ones(112), torch.ones(112), torch.ones(6, 112), torch.ones(6)),
+    )
+    controls: dict[str, Control] = {
+        "plain": decoding.plain,
+        "DExperts": partial(decoding.experts, expert=llama, anti_expert=llama),
+        "FUDGE": partial(decoding.fudge, discriminator=steers, target=1, candidates=study.CANDIDATES),
+        "PPLM": partial(decoding.pplm, discriminator=steers, target=1),
     }
-    assert {name: passes[name]["passes"] for name in wanted} == wanted
+    for name, control in controls.items():
+        found = decoding.sample(llama, study.prompts(1)[:1], 2, seed=0, control=control)
+        assert found.passes == study.passes(name, 1), name
+        assert found.passes == study.passes(f"{name}, turned", 1), name
+    assert study.passes("best of n, random score", 20) == 20
 
 
 @pytest.mark.parametrize("target", study.TARGETS)
