@@ -108,7 +108,9 @@ def build() -> dict[str, Any]:
                 "options": {str(at): list(options) for at, options in of.options.items()},
                 "answer": [float(f"{p:.7g}") for p in answer.tolist()],
                 "logits": [float(f"{value:.12g}") for value in logits.tolist()],
-                "attacks": {kind: followed(search, score) for kind, search in searches(of, label, seed).items()},
+                "attacks": {
+                    kind: followed(search, score) for kind, search in searches(of, label, seed).items()
+                },
                 "linear": followed(attacks.greedy(of, own), linear.probabilities),
                 "margins": [float(f"{margin:.12g}") for margin, _ in worst],
                 "worst": [{str(at): word for at, word in swaps.items()} for _, swaps in worst],

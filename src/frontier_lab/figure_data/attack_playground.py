@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -24,7 +23,7 @@ from frontier_lab.methods.attacks import Attack, Moves, Score, Search
 from frontier_lab.storage.results import write
 from frontier_lab.studies import attacks as study
 from frontier_lab.texts import bible_books
-from frontier_lab.texts.synonyms import candidates
+from frontier_lab.texts.synonyms import candidates, judged_swaps
 from frontier_lab.zoo import classifiers
 
 LIVE = "classifier-bert"
@@ -38,6 +37,9 @@ LEVELS = 65535
 
 ORDERS = ("greedy", "shuffled")
 """Greedy search by importance and in a random order, as ``studies.attacks`` names them."""
+
+FEW = (1, 2, 3)
+"""Words that may change where the order of the words is looked at."""
 
 ORDER, TEXTS = 0, 1
 """Rows of a seed's draws: of the order of the words, and of the random texts."""
@@ -145,19 +147,31 @@ def example(at: int) -> dict[str, Any]:
     }
 
 
+def by_chapter(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Means of each chapter of the ``test`` part, over models too: ``[…, N] -> [chapters]``."""
+    _, labels, chapters = classifiers.examples("test")
+    flat = values.reshape(-1, len(labels)).astype(np.float64)
+    means: NDArray[np.float64] = np.mean(
+        [voting.by_group(torch.from_numpy(row), chapters).numpy() for row in flat], axis=0
+    )
+    return means
+
+
+def interval(values: NDArray[np.float64]) -> list[float]:
+    """Mean over chapters, low and high."""
+    found = estimates.resampled(values, "text")
+    return [round(value, 4) for value in (found.value, found.low, found.high)]
+
+
 def curves() -> dict[str, Any]:
     """Accuracy of the nine networks after so many queries, and differences with their intervals.
 
     Means over models, then over chapters, which are what is resampled. ``left`` has the three attacks for 0 to
-    ``LONG`` queries; ``greedy`` and ``shuffled`` have value, low and high of the accuracy that random texts
-    leave minus the one that these leave.
+    ``LONG`` queries; ``difference`` value, low and high of the accuracy that random texts leave minus the one
+    that greedy search leaves in either order; ``order`` the same of a random order minus that by importance,
+    without limit of queries.
     """
     _, labels, chapters = classifiers.examples("test")
-
-    def by_chapter(values: NDArray[Any]) -> NDArray[np.float64]:
-        flat = values.reshape(-1, len(labels)).astype(np.float64)
-        return np.mean([voting.by_group(torch.from_numpy(row), chapters).numpy() for row in flat], axis=0)
-
     right, long = study.array("strict right"), study.array("strict long")
     left: dict[str, list[float]] = {name: [] for name in (*ORDERS, "random")}
     differences: dict[str, list[list[float]]] = {name: [] for name in ORDERS}
@@ -168,32 +182,65 @@ def curves() -> dict[str, Any]:
             succeeded, took = study.array(f"strict {name} succeeded"), study.array(f"strict {name} queries")
             after = by_chapter(right & ~(succeeded & (took <= queries)))
             left[name].append(round(float(after.mean()), 4))
-            if queries:
-                found = estimates.resampled(random - after, "text")
-                differences[name].append([round(v, 4) for v in (found.value, found.low, found.high)])
-            else:
-                differences[name].append([0.0, 0.0, 0.0])
+            differences[name].append(interval(random - after) if queries else [0.0, 0.0, 0.0])
+    ends = [by_chapter(right & ~study.array(f"strict {name} succeeded")) for name in ORDERS]
     return {
         "left": left,
         "difference": differences,
+        "order": interval(ends[1] - ends[0]),
         "sentences": len(labels),
         "chapters": len(np.unique(chapters.numpy())),
         "models": int(np.prod(right.shape[:2])),
     }
 
 
-def certified() -> dict[str, Any]:
-    """Accuracy of the linear model when so many words may change, at most three in ten: exact, with intervals."""
-    _, _, chapters = classifiers.examples("test")
-    strength = study.stored()["best strength"]
-    right = study.array(f"linear strict C {strength} right")
-    least = study.array(f"linear strict C {strength} least")
-    found = []
-    for changed in range(int(least.max()) + 1):
-        left = right & ((least == 0) | (least > changed))
-        of = estimates.resampled(voting.by_group(torch.from_numpy(left), chapters).numpy(), "text")
-        found.append([round(value, 4) for value in (of.value, of.low, of.high)])
-    return {"left": found}
+def few() -> list[list[Any]]:
+    """What the order of the words is worth to greedy search where few may change, on the classifier of the page.
+
+    For each number of words that may change: it, the accuracy that search by importance leaves, and in a random
+    order, and the difference with its interval over chapters.
+    """
+    texts, labels, _ = classifiers.examples("test")
+    of = study.threat("test", "strict")
+    score = study.victim(study.CLOSER, study.SEEDS[0]).remembering()
+    right = (score(texts).argmax(-1) == labels).numpy()
+    chosen = np.flatnonzero(right).tolist()
+    found: list[list[Any]] = []
+    for most in FEW:
+        left = []
+        for order in ORDERS:
+            searches = [
+                attacks.greedy(
+                    Moves(of[at].words, of[at].options, most),
+                    int(labels[at]),
+                    order="deletion" if order == "greedy" else generator(at, ORDER),
+                )
+                for at in chosen
+            ]
+            still = right.copy()
+            still[chosen] = [not each.succeeded for each in attacks.run(searches, score)]
+            left.append(by_chapter(still))
+        found.append([most, *(round(float(each.mean()), 4) for each in left), interval(left[1] - left[0])])
+    return found
+
+
+def certified() -> list[list[float]]:
+    """Accuracy of the linear model when 0, 1, … words may change, at most three in ten: exact, with interval."""
+    name = f"linear strict C {study.stored()['best strength']}"
+    right, least = study.array(f"{name} right"), study.array(f"{name} least")
+    return [interval(by_chapter(right & ((least == 0) | (least > k)))) for k in range(int(least.max()) + 1)]
+
+
+def judged() -> dict[str, list[int]]:
+    """By table of synonyms: successful attacks that a reader found to keep the meaning, and how many were read."""
+    pairs = judged_swaps()
+    return {
+        table: [
+            sum(p.meaning == "same" for p in pairs if p.table == table),
+            sum(p.table == table for p in pairs),
+        ]
+        for table in study.TABLES
+    }
 
 
 @functools.cache
@@ -209,7 +256,7 @@ def build() -> dict[str, Any]:
         "format": 1,
         "labels": list(bible_books.GROUPS),
         "examples": [example(at) for at in EXAMPLES],
-        "curves": {**curves(), "certified": certified()["left"]},
+        "curves": {**curves(), "few": few(), "certified": certified(), "judged": judged()},
         "live": LIVE,
         "tables": attack_tables.NAME,
     }

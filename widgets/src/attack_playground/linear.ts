@@ -1,7 +1,7 @@
 // A linear classifier whose logits are sums over words, and the worst that any attack can do to it: the twin
 // of `frontier_lab.methods.bag_of_words` and of `attacks.worst_case`.
+import { largest, softmax } from "../reader/arithmetic";
 import { greedy, lead, textOf, type Moves, type Swaps } from "./attack";
-import { softmax } from "../reader/arithmetic";
 
 export interface BagOfWords {
   /** By word, what one occurrence adds to the logits, [C]. */
@@ -76,3 +76,35 @@ export function greedyMargin(of: Moves, label: number, model: BagOfWords): numbe
     next = search.next(next.value.asked.map((asked) => softmax(logits(model, textOf(of, asked)))));
   return lead(logits(model, textOf(of, { swaps: next.value.swaps })), label);
 }
+
+/** What attacks can do to the linear model, by number of words that may change from 0 on. */
+export interface Bound {
+  /** The class that it gives the text. */
+  label: number;
+  worst: Worst[];
+  /** What greedy search leaves. */
+  greedy: number[];
+}
+
+/** The bound of a text wherever a word has synonyms. */
+export function boundOf(of: Moves, model: BagOfWords): Bound {
+  const own = logits(model, of.words.join(" "));
+  const [label] = largest(own, 1);
+  const worst = worstCase({ ...of, most: Math.max(1, of.options.size) }, label, model);
+  const left = worst.map(({ margin }, most) => (most ? greedyMargin({ ...of, most }, label, model) : margin));
+  return { label, worst, greedy: left };
+}
+
+/** The fewest changes that deceive; 0 if none do: a certificate. */
+export const fewest = ({ worst }: Bound): number =>
+  Math.max(
+    0,
+    worst.findIndex(({ margin }) => margin <= 0),
+  );
+
+/** The fewest with which greedy search succeeds; 0 if it never does. */
+export const fewestGreedy = ({ greedy: left }: Bound): number =>
+  Math.max(
+    0,
+    left.findIndex((margin) => margin <= 0),
+  );

@@ -56,7 +56,8 @@ export interface Race {
 export const everywhere = (of: Moves): Moves => ({ ...of, most: Math.max(1, of.options.size) });
 
 function* answerTo(text: string, known: Known): Asking<Answer> {
-  const found = known(text) ?? ((yield text), known(text));
+  if (!known(text)) yield text;
+  const found = known(text);
   if (!found) throw new Error(`no answer to “${text}”`);
   return found;
 }

@@ -146,15 +146,16 @@ describe("the linear model's bound", () => {
       expect(margin).toBeCloseTo(least, 9);
       expect(lead(logits(linear, textOf(of, { swaps })), label)).toBeCloseTo(margin, 9);
       expect(swaps.size).toBeLessThanOrEqual(changes);
-      if (changes) expect(greedyMargin({ ...of, most: changes }, label, linear)).toBeGreaterThan(margin - 1e-9);
+      if (changes)
+        expect(greedyMargin({ ...of, most: changes }, label, linear)).toBeGreaterThan(margin - 1e-9);
     });
   });
 
   it("counts a word with its apostrophe, and no word that it does not know", () => {
     expect([...contribution(linear, "zebra! 7")]).toEqual([0, 0, 0, 0, 0, 0]);
-    expect([...contribution(linear, "LORD lord")]).toEqual([...contribution(linear, "Lord, the-lord")].map(
-      (value, c) => value - contribution(linear, "the")[c],
-    ));
+    expect([...contribution(linear, "LORD lord")]).toEqual(
+      [...contribution(linear, "Lord, the-lord")].map((value, c) => value - contribution(linear, "the")[c]),
+    );
   });
 });
 
