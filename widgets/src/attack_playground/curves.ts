@@ -1,4 +1,5 @@
 // What was measured on all held-out sentences, with 95 % intervals over chapters.
+import type { Order } from "./race";
 import type { Strings } from "./strings/index";
 
 /** A value with its interval. */
@@ -33,15 +34,15 @@ export function readCurves(given: unknown, text: Strings): Curves {
   return curves;
 }
 
-/** The curves at a number of queries, or at their end. */
-export function at({ left, difference }: Curves, queries: number): Record<Name, number> & { by: Estimate } {
+/** What greedy search and random texts leave after so many queries, or at the curves' end. */
+export function at(
+  { left, difference }: Curves,
+  queries: number,
+  order: Order,
+): { greedy: number; random: number; by: Estimate } {
+  const name = order === "random" ? "shuffled" : "greedy";
   const place = Math.min(queries, left.random.length - 1);
-  return {
-    greedy: left.greedy[place],
-    shuffled: left.shuffled[place],
-    random: left.random[place],
-    by: difference.greedy[place],
-  };
+  return { greedy: left[name][place], random: left.random[place], by: difference[name][place] };
 }
 
 /** Differences smaller than this are called so, whatever their interval. */

@@ -32,6 +32,9 @@ const cross = (x: number, y: number, color: string): Shape =>
     fill: "none",
   });
 
+const hollow = (x: number, y: number, color: string): Shape =>
+  svg("rect", { x: x - 3, y: y - 3, width: 6, height: 6, stroke: color, fill: "var(--fw-surface)" });
+
 /** Where the right class's lead goes as the attacks ask: what they hold, and every text that they ask about. */
 export function drawRace({ text }: PlaygroundFigure, state: State, race: Race, width: number): Drawing {
   const { queries, last } = state;
@@ -45,7 +48,9 @@ export function drawRace({ text }: PlaygroundFigure, state: State, race: Race, w
   const high = Math.max(0.1, race.start, ...leads);
   const lines = attacks.flatMap(({ trace, name, color, mark }): Line[] => [
     {
-      points: visible(trace).map(({ lead }, i): [number, number] => [i + 1, lead]),
+      points: visible(trace).flatMap(({ lead, asked }, i): [number, number][] =>
+        asked.without === undefined ? [[i + 1, lead]] : [],
+      ),
       color,
       mark,
       width: 0,
@@ -65,7 +70,13 @@ export function drawRace({ text }: PlaygroundFigure, state: State, race: Race, w
     const now = seen(trace, race.start, queries);
     return now.won ? [cross(px(now.won), py(now.ahead), color)] : [];
   });
-  return { ...drawing, children: [...drawing.children, ...won] };
+  // Texts with a word left out are no attack: hollow.
+  const deleted = attacks.flatMap(({ trace, color }) =>
+    visible(trace).flatMap(({ lead, asked }, i) =>
+      asked.without === undefined ? [] : [hollow(px(i + 1), py(lead), color)],
+    ),
+  );
+  return { ...drawing, children: [...drawing.children, ...deleted, ...won] };
 }
 
 /** The least lead of the linear model by words that may change, exact and as greedy search leaves it. */

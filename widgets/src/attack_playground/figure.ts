@@ -1,7 +1,7 @@
 // AttackPlayground as its panels know it, and what several of them need.
 import type { Figure } from "../base/figure";
 import { className } from "../reader/class_names";
-import { ahead, at, type Curves, type Estimate } from "./curves";
+import { ahead, at, type Estimate } from "./curves";
 import { classOf, textOf, type Swaps } from "./attack";
 import { resultsOf } from "./results";
 import { seen, type Data, type Seen, type State } from "./state";
@@ -49,13 +49,17 @@ export function bothSeen({ race, queries }: State): { greedy: Seen; random: Seen
 }
 
 /** What holds for all sentences after so many queries, as a sentence. */
-export function general({ text }: PlaygroundFigure, curves: Curves, queries: number): string {
-  const { greedy, random, by } = at(curves, queries);
+export function general(
+  { text, data: { curves } }: PlaygroundFigure,
+  { queries, order, other }: State,
+): string {
+  const { greedy, random, by } = at(curves, queries, order);
   if (!queries) return text.general.none(curves.sentences, curves.models, shown(greedy, 3));
-  const verdict = text.general[ahead(by)](signed(by[0]), range(by));
-  const shownQueries = Math.min(queries, curves.left.random.length - 1);
+  const asked = Math.min(queries, curves.left.random.length - 1);
+  const name = order === "random" ? text.shuffled : text.greedy;
   return (
-    text.general.all(curves.sentences, curves.models, shownQueries, shown(greedy, 3), shown(random, 3)) +
-    verdict
+    text.general.all(curves.sentences, curves.models, asked, other) +
+    text.general.left(name, shown(greedy, 3), shown(random, 3)) +
+    text.general[ahead(by)](signed(by[0]), range(by))
   );
 }

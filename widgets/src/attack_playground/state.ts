@@ -49,6 +49,8 @@ export interface State {
   /** Null while the table of synonyms is not there. */
   of: Moves | null;
   senses: Senses;
+  /** Whether the threat is another one than that of the curves. */
+  other: boolean;
   order: Order;
   seed: number;
   words: Word[] | null;
@@ -149,6 +151,12 @@ function threat(results: Results, verse: string, example: Example | undefined, s
   return tables && moves(verse, (word) => tables.candidates(word, senses));
 }
 
+/** The same for so many words, 0 for as many as the rule has; more places than there are change nothing. */
+const limited = (rule: Moves, changes: number): Moves => ({
+  ...rule,
+  most: Math.min(changes || rule.most, Math.max(1, rule.options.size)),
+});
+
 const without = (of: Moves | null, given: unknown): Swaps =>
   new Map(
     [...byPlace((given ?? {}) as Record<string, unknown>)].filter((one): one is [number, string] =>
@@ -169,8 +177,7 @@ export function readState(model: AnyModel, data: Data): State {
   const seed = Math.round(clamp(model.get("seed"), 0, 99, 0));
   const rule = threat(results, verse, own, senses);
   const changes = Math.round(clamp(model.get("changes"), 0, 99, 0));
-  // More places than there are change nothing.
-  const of = rule && { ...rule, most: Math.min(changes || rule.most, Math.max(1, rule.options.size)) };
+  const of = rule && limited(rule, changes);
   if (own) results.take(own, data);
   const key = [verse, senses, of?.most, order, seed].join("|");
   const swaps = without(of, model.get("swaps"));
@@ -185,6 +192,7 @@ export function readState(model: AnyModel, data: Data): State {
     example,
     of,
     senses,
+    other: senses !== "common" || Boolean(rule && of?.most !== limited(rule, 0).most),
     order,
     seed,
     words: found?.words ?? null,

@@ -6,20 +6,25 @@ import { NAMES } from "./curves";
 import { shown, type PlaygroundFigure } from "./figure";
 import { seen, type State } from "./state";
 
-/** Every word: what its deletion does, and the best swap of it; none while nothing is known. */
-export function wordTable({ text }: PlaygroundFigure, { words, of }: State): TableData[] {
+/** What the deletion of each word does, and the best swap of it; of words with synonyms alone, or of all. */
+export function wordTable(
+  { text }: PlaygroundFigure,
+  { words, of }: State,
+  withSynonyms = false,
+): TableData[] {
   if (!words || !of) return [];
   const { tables } = text;
+  const rows = words.map(({ importance, swap, option }, i) => [
+    of.words[i],
+    shown(importance, 3),
+    swap === null ? "–" : shown(swap, 3),
+    option || "–",
+  ]);
   return [
     {
       caption: tables.words,
       columns: [tables.word, tables.deleted, tables.swapped, tables.option],
-      rows: words.map(({ importance, swap, option }, i) => [
-        of.words[i],
-        shown(importance, 3),
-        swap === null ? "–" : shown(swap, 3),
-        option || "–",
-      ]),
+      rows: withSynonyms ? rows.filter((_, i) => of.options.has(i)) : rows,
     },
   ];
 }

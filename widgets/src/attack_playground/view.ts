@@ -83,8 +83,7 @@ export class AttackPlayground extends Figure<Data, State, Strings> {
   }
 
   #headline(state: State): Headline {
-    const { text, data } = this;
-    return { finding: this.#finding(state), note: general(this, data.curves, state.queries) || text.waiting };
+    return { finding: this.#finding(state), note: general(this, state) };
   }
 
   #finding(state: State): string {

@@ -3,6 +3,7 @@ import { range } from "../../base/controls";
 import { h, setAttribute, setText } from "../../base/dom";
 import { player } from "../../base/player";
 import { picture } from "../../base/shapes";
+import { sizeOf } from "../attack";
 import { drawBound, drawRace, saidBound, saidRace } from "../draw";
 import { bothSeen, classAt, nameOf, type PlaygroundFigure } from "../figure";
 import { fewest, fewestGreedy } from "../linear";
@@ -10,12 +11,13 @@ import type { Seen, State } from "../state";
 
 /** Milliseconds of a query where they are played. */
 const EVERY = 260;
-/** Widest drawing of one of the two charts. */
+/** Widest drawing of one of the two charts, and the width above which the style sheet puts both in a row. */
 const WIDEST = 460;
+const BESIDE = 660;
 
 /** How wide the two charts are: beside each other where there is room. */
 export const chartWidth = (room: number): number =>
-  Math.min(WIDEST, Math.max(280, room >= 640 ? Math.floor((room - 24) / 2) : room));
+  Math.min(WIDEST, Math.max(280, room > BESIDE ? Math.floor((room - 24) / 2) : room));
 
 export function controls(figure: PlaygroundFigure): HTMLElement {
   const { text, signal } = figure;
@@ -47,7 +49,7 @@ export function charts(figure: PlaygroundFigure): {
   const { text } = figure;
   const places = [0, 1].map(() => h("div", { class: "fw-drawing" }));
   const [paintRace, paintBound] = places.map(picture);
-  const caption = h("p", { class: "fw-caption" });
+  const caption = h("div", { class: "fw-caption" });
   const line = h("p", { class: "fw-note fw-bound-line" });
   figure.on((state) => {
     const width = chartWidth(figure.width);
@@ -60,7 +62,7 @@ export function charts(figure: PlaygroundFigure): {
     setText(caption, text.boundCaption(nameOf(figure, bound.label)));
     setText(line, boundLine(figure, state));
   });
-  const race = h("div", { class: "fw-half" }, h("p", { class: "fw-caption" }, text.raceCaption), places[0]);
+  const race = h("div", { class: "fw-half" }, h("div", { class: "fw-caption" }, text.raceCaption), places[0]);
   const bound = h("div", { class: "fw-half" }, caption, places[1], line);
   return { element: h("div", { class: "fw-halves" }, race, bound), race, bound };
 }
@@ -84,7 +86,7 @@ function marked(words: readonly string[], swaps: ReadonlyMap<number, string>): (
 /** What an attack holds after the queries that are shown. */
 function card(figure: PlaygroundFigure, kind: "greedy" | "random"): HTMLElement {
   const { text } = figure;
-  const title = h("p", { class: "fw-caption" });
+  const title = h("div", { class: "fw-caption" });
   const verse = h("p", { class: "fw-verse-now", lang: "en" });
   const verdict = h("span", { class: "fw-verdict" });
   const reads = h("span");
@@ -108,7 +110,9 @@ function card(figure: PlaygroundFigure, kind: "greedy" | "random"): HTMLElement 
       verse.replaceChildren(...marked(state.of.words, now.swaps));
     }
     const outcome = now.won ? "won" : now.over ? "over" : "open";
-    setText(verdict, `${now.won ? "✗" : "○"} ${text.verdict[outcome]}`);
+    const whole = kind === "random" && now.over && now.used === sizeOf(state.of) - 1;
+    const words = whole ? text.exhausted(now.used) : text.verdict[outcome];
+    setText(verdict, `${now.won ? "✗" : "○"} ${words}`);
     setAttribute(verdict, "data-outcome", outcome);
     setText(reads, text.reads(classAt(figure, state, now.swaps)));
   });

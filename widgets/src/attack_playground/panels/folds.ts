@@ -24,9 +24,9 @@ export function everySentence(figure: PlaygroundFigure): HTMLElement {
   return fold(figure, {
     name: "all",
     title: text.folds.all,
-    headline: ({ queries }) => {
+    headline: ({ queries, order }) => {
       const asked = Math.min(queries, last);
-      const { by, greedy } = at(curves, asked);
+      const { by, greedy } = at(curves, asked, order);
       if (!asked) return text.general.none(curves.sentences, curves.models, shown(greedy, 3));
       return text.folds.allFinding(asked, text.general[ahead(by)](signed(by[0]), range(by)));
     },
@@ -76,7 +76,7 @@ export function importance(figure: PlaygroundFigure): HTMLElement {
     },
     build: (on) => {
       const place = h("div");
-      on((state) => place.replaceChildren(...wordTable(figure, state).map(dataTable)));
+      on((state) => place.replaceChildren(...wordTable(figure, state, true).map(dataTable)));
       const [caption, columns] = [text.folds.few.caption, text.folds.few.columns];
       const rows = few.map(([changes, greedy, shuffled, by]) => [
         String(changes),
@@ -87,7 +87,11 @@ export function importance(figure: PlaygroundFigure): HTMLElement {
       ]);
       return [
         place,
-        h("p", { class: "fw-note" }, text.folds.wordsNote(shown(order[0], 3), range(order))),
+        h(
+          "p",
+          { class: "fw-note" },
+          text.folds.wordsNote(shown(order[0], 3), range(order), shown(few[0][3][0], 3), range(few[0][3])),
+        ),
         dataTable({ caption, columns, rows }),
       ];
     },

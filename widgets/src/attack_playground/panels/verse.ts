@@ -152,13 +152,13 @@ export function menu(figure: PlaygroundFigure): HTMLElement {
     options?.set(others.indexOf(mine.swaps.get(word) ?? "") + 1);
     undo.hidden = !mine.swaps.size;
   });
-  return h("div", { class: "fw-menu" }, line, place, undo);
+  return h("div", { class: "fw-menu" }, line, h("div", { class: "fw-row" }, place, undo));
 }
 
 /** What the classifier says of the reader's text. */
 export function reading(figure: PlaygroundFigure): HTMLElement {
   const { text, data } = figure;
-  const caption = h("p", { class: "fw-caption" });
+  const caption = h("div", { class: "fw-caption" });
   const place = h("div", { class: "fw-next" });
   const line = h("p", { class: "fw-note fw-mine", role: "status" });
   let last: unknown = null;

@@ -34,9 +34,10 @@ export const en: Strings = {
   general: {
     none: (sentences, models, accuracy) =>
       `${sentences} sentences, ${models} models: accuracy ${accuracy} without an attack.`,
-    all: (sentences, models, queries, greedy, random) =>
-      `One sentence proves nothing. Over ${sentences} sentences and ${models} models, ${times(queries)} each ` +
-      `leave an accuracy of ${greedy} after greedy search and ${random} after random swaps: `,
+    all: (sentences, models, queries, other) =>
+      `One sentence proves nothing. Over ${sentences} sentences and ${models} models` +
+      `${other ? " (common senses, three words in ten at most)" : ""}, ${times(queries)} each leave an accuracy of `,
+    left: (name, greedy, random) => `${greedy} after ${name} and ${random} after random swaps: `,
     random: (by, range) => `random breaks more (${by}, 95% interval ${range}).`,
     greedy: (by, range) => `greedy breaks more (${by}, 95% interval ${range}).`,
     small: (by, range) => `less than a point apart (${by}, 95% interval ${range}).`,
@@ -50,14 +51,14 @@ export const en: Strings = {
   strip:
     "Words of the sentence: dotted ones have synonyms; the bar below is how much the right class's probability " +
     "falls without the word",
-  stripNote:
-    "Dotted words can be swapped; the longer the bar, the more the class loses when the word is deleted.",
   wordSaid: (importance, options, swapped) =>
     `, deleted: ${importance}${options ? `, ${count(options, "synonym")}` : ", no synonym"}` +
     (swapped ? `, was ${swapped}` : ""),
   falls: (p) => `falls by ${p}`,
   rises: (p) => `rises by ${p}`,
-  pick: "Press a dotted word to swap it by hand.",
+  pick:
+    "Press a dotted word to swap it by hand. The longer the bar below a word, the more the right class's " +
+    "probability falls without it (pale: it rises).",
   wordLine: (word, importance) => `Without “${word}” the class's probability ${importance}.`,
   noOptions: "The table has nothing that may stand for it.",
   swapTo: (word) => `“${word}” becomes`,
@@ -71,7 +72,7 @@ export const en: Strings = {
   pause: "Pause",
   changes: "Words that may change",
   changesSaid: (most, of) => `${most} of ${of}`,
-  raceCaption: "Classifier: the right class's lead as the attacks ask",
+  raceCaption: "Classifier: the right class's lead as attacks ask (□: a word deleted)",
   raceX: "Queries",
   raceY: "Lead in probability",
   boundCaption: (name) => `Linear model (reads “${name}”): the least lead that any swaps can leave`,
@@ -85,8 +86,8 @@ export const en: Strings = {
   certified: (words) =>
     `Swap all ${count(words, "word")} as you like: the linear model does not err. That is proved, not just not found.`,
   broken: (safe, least, how, greedy) =>
-    (safe ? `Up to ${count(safe, "word")} the linear model cannot err; ` : "") +
-    `${safe ? count(least, "word") : capital(`${count(least, "word")}`)} can do it (${how}); ` +
+    (safe ? `With ${count(safe, "word")} changed at most, the linear model cannot err; ` : "") +
+    `${safe ? least : capital(count(least, "word"))} can do it (${how}); ` +
     (greedy
       ? greedy === least
         ? "greedy search needs as many."
@@ -96,6 +97,7 @@ export const en: Strings = {
   card: (name, used, changed) => `${capital(name)}: ${times(used)}, ${count(changed, "word")} changed`,
   reads: (name) => `read as “${name}”`,
   verdict: { won: "deceived", over: "gave up", open: "not yet deceived" },
+  exhausted: (texts) => `all ${texts} ways tried, none deceives`,
   folds: {
     all: "All sentences",
     allFinding: (queries, verdict) => `${times(queries)} each: ${verdict}`,
@@ -104,7 +106,7 @@ export const en: Strings = {
     difference: "Accuracy after random swaps minus after greedy search (bars: 95% intervals)",
     allLabel: (words) => `Accuracy that each attack leaves, by queries. ${words}`,
     allNote: (chapters) =>
-      `Intervals are over ${chapters} chapters. Random swaps start afresh from the verse each time; greedy search ` +
+      `Common senses, three words in ten at most; intervals are over ${chapters} chapters. Random swaps start afresh from the verse each time; greedy search ` +
       "spends its first queries on the order of the words.",
     words: "Are important words the ones to swap?",
     wordsFinding: (important, useful) =>
@@ -112,11 +114,13 @@ export const en: Strings = {
         ? `here ${important} matters most both deleted and swapped`
         : `here deleting ${important} matters most, and swapping ${useful}`,
     wordsNone: "no word of this sentence can be swapped",
-    wordsNote: (by, range) =>
+    wordsNote: (by, range, one, of) =>
       `Over all sentences, with three words in ten: in a random order greedy search leaves only ${by} more accuracy ` +
-      `than by importance (95% interval ${range}). Where very few words may change the order matters more:`,
+      `than by importance (95% interval ${range}). With a single word, on the classifier of this page, it leaves ` +
+      `${one} more (${of}):`,
     few: {
-      caption: "The classifier of this page: what the order of the words is worth, by words that may change",
+      caption:
+        "The classifier of this page: what the order of the words changes, by words that may be swapped",
       columns: ["Words", "By importance", "At random", "Difference", "95% interval"],
     },
     rules: "Another attack",

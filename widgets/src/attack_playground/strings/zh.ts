@@ -30,10 +30,11 @@ export const zh = {
   },
   general: {
     none: (sentences: number, models: number, accuracy: string) =>
-      `${sentences} 句、${models} 个模型，不受攻击时正确率 ${accuracy}。`,
-    all: (sentences: number, models: number, queries: number, greedy: string, random: string) =>
-      `一句话不算数。${sentences} 句、${models} 个模型，各查询 ${queries} 次后，` +
-      `贪心剩下的正确率是 ${greedy}，随机乱换是 ${random}：`,
+      `${sentences} 句、${models} 个模型，不受攻击时正确率是 ${accuracy}。`,
+    all: (sentences: number, models: number, queries: number, other: boolean) =>
+      `一句话说明不了什么。${sentences} 句、${models} 个模型${other ? "（常用词义，最多换三成的词）" : ""}，各查询 ${queries} 次后`,
+    left: (name: string, greedy: string, random: string) =>
+      `${name}剩下的正确率是 ${greedy}，随机乱换是 ${random}：`,
     random: (by: string, range: string) => `随机破坏得更多（差 ${by}，95% 区间 ${range}）。`,
     greedy: (by: string, range: string) => `贪心破坏得更多（差 ${by}，95% 区间 ${range}）。`,
     small: (by: string, range: string) => `相差不到一个百分点（${by}，95% 区间 ${range}）。`,
@@ -45,12 +46,11 @@ export const zh = {
   sentence: "改写这句",
   hint: "写一句英文，分类器就在这个页面里读它",
   strip: "这句话的词：带虚线的有同义词，下面的条是删掉它时正确类的概率降多少",
-  stripNote: "带虚线的词可以换；词下的条越长，删掉它时正确类的概率降得越多。",
   wordSaid: (importance: string, options: number, swapped: string) =>
     `，删掉它${importance}${options ? `，有 ${options} 个同义词` : "，没有同义词"}${swapped ? `，原来是 ${swapped}` : ""}`,
   falls: (p: string) => `降${spaced(p)}`,
   rises: (p: string) => `升${spaced(p)}`,
-  pick: "点一个带虚线的词，亲手换它。",
+  pick: "点一个带虚线的词，亲手换它。词下的条越长，删掉它时正确类的概率降得越多（浅色是反而升了）。",
   wordLine: (word: string, importance: string) => `删掉“${word}”，正确类的概率${importance}。`,
   noOptions: "同义词表里没有它能换成的词。",
   swapTo: (word: string) => `“${word}”换成`,
@@ -64,7 +64,7 @@ export const zh = {
   pause: "停",
   changes: "最多换几个词",
   changesSaid: (most: number, of: number) => `${most} / ${of}`,
-  raceCaption: "分类器：查询得越多，正确类还领先多少",
+  raceCaption: "分类器：查询之后，正确类还领先多少（□ 是删词）",
   raceX: "查询次数",
   raceY: "领先的概率",
   boundCaption: (name: string) => `线性模型（读作“${name}”）：能换的词越多，最坏剩下多少领先`,
@@ -84,6 +84,7 @@ export const zh = {
   card: (name: string, used: number, changed: number) => `${name}：查询 ${used} 次，换了 ${changed} 个词`,
   reads: (name: string) => `读作“${name}”`,
   verdict: { won: "骗过了", over: "停了，没有骗过", open: "还没有骗过" },
+  exhausted: (texts: number) => `${texts} 种换法全试过，骗不了`,
   folds: {
     all: "所有句子",
     allFinding: (queries: number, verdict: string) => `各查询 ${queries} 次：${verdict}`,
@@ -92,18 +93,18 @@ export const zh = {
     difference: "随机剩下的正确率减贪心剩下的（竖线是 95% 区间）",
     allLabel: (words: string) => `各种攻击剩下的正确率随查询次数的变化。${words}`,
     allNote: (chapters: number) =>
-      `区间按 ${chapters} 章重抽；随机乱换每次都从头抽一句，贪心先花几次查询给词排次序。`,
+      `都取常用词义，最多换三成的词；区间按 ${chapters} 章重抽。随机乱换每次都从原句重新换起；贪心头几次查询只用来给词排次序。`,
     words: "重要的词，换掉就管用吗",
     wordsFinding: (important: string, useful: string) =>
       important === useful
         ? `这一句里，删掉降得最多和换掉降得最多的都是 ${important}`
         : `这一句里，删掉降得最多的是 ${important}，换掉降得最多的是 ${useful}`,
     wordsNone: "这句话没有可换的词",
-    wordsNote: (by: string, range: string) =>
+    wordsNote: (by: string, range: string, one: string, of: string) =>
       `所有句子、最多换三成的词：不按重要性、随便定次序，贪心剩下的正确率只高 ${by}（95% 区间 ${range}）。` +
-      "只许换很少几个词时，次序更要紧：",
+      `只许换一个词时，在页面里这个分类器上高 ${one}（${of}）：`,
     few: {
-      caption: "页面里这个分类器：最多换几个词时，次序值多少正确率",
+      caption: "页面里这个分类器：最多换几个词时，次序影响多少正确率",
       columns: ["最多换", "按重要性", "次序随机", "差", "95% 区间"],
     },
     rules: "换一种攻击",
