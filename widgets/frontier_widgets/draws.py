@@ -31,7 +31,7 @@ def drawn(seed: int, row: int, count: int) -> NDArray[np.float64]:
 
 
 class Chance:
-    """The choices that an attack leaves to chance, as a numpy generator gives them, of a row of :func:`draws`.
+    """What an attack leaves to chance, as a numpy generator gives it, from a row of :func:`draws`.
 
     The browser's are ``whole`` and ``chosen`` of ``draws.ts``.
     """

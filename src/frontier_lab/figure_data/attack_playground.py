@@ -1,7 +1,7 @@
-"""The data set of the ``AttackPlayground`` figure: held-out verses, what a classifier says of them, and curves.
+"""The data set of the ``AttackPlayground`` figure: held-out verses, a classifier's answers, and curves.
 
-``python -m frontier_lab.figure_data.attack_playground FILE`` writes it, for ``frontier_widgets``' ``data``, and
-the linear model's weights for ``attack_tables``: a minute on one idle core. A test computes both again.
+``python -m frontier_lab.figure_data.attack_playground FILE`` writes it, for ``frontier_widgets``' ``data``,
+and the linear model's weights for ``attack_tables``: a minute on one idle core. A test computes both again.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def everywhere(of: Moves) -> Moves:
 
 
 def bound(of: Moves, label: int) -> dict[str, Any]:
-    """What the linear model has left for each number of words that may change: exactly, and after greedy search.
+    """What the linear model has left by number of words that may change: exactly, and after greedy search.
 
     Logits of the label over the highest other one, and the swaps of the worst case.
     """
@@ -114,7 +114,7 @@ def example(at: int) -> dict[str, Any]:
     greedy search in a random order.
 
     Raises:
-        ValueError: the victim or the linear model misreads it, rounding changes an attack, or one is too long.
+        ValueError: a model misreads it, rounding changes an attack, or one is too long.
     """
     sentence = bible_books.balanced("test")[at]
     text, label = sentence.text, sentence.label
@@ -166,10 +166,10 @@ def interval(values: NDArray[np.float64]) -> list[float]:
 def curves() -> dict[str, Any]:
     """Accuracy of the nine networks after so many queries, and differences with their intervals.
 
-    Means over models, then over chapters, which are what is resampled. ``left`` has the three attacks for 0 to
-    ``LONG`` queries; ``difference`` value, low and high of the accuracy that random texts leave minus the one
-    that greedy search leaves in either order; ``order`` the same of a random order minus that by importance,
-    without limit of queries.
+    Means over models, then over chapters, which are what is resampled. ``left`` has the three attacks for 0
+    to ``LONG`` queries; ``difference`` value, low and high of the accuracy that random texts leave minus the
+    one that greedy search leaves in either order; ``order`` the same of a random order minus that by
+    importance, without limit of queries.
     """
     _, labels, chapters = classifiers.examples("test")
     right, long = study.array("strict right"), study.array("strict long")
@@ -195,10 +195,10 @@ def curves() -> dict[str, Any]:
 
 
 def few() -> list[list[Any]]:
-    """What the order of the words is worth to greedy search where few may change, on the classifier of the page.
+    """What the order of the words does for greedy search where few may change, on the page's classifier.
 
-    For each number of words that may change: it, the accuracy that search by importance leaves, and in a random
-    order, and the difference with its interval over chapters.
+    For each number of words that may change: it, the accuracy that search by importance leaves, and in a
+    random order, and the difference with its interval over chapters.
     """
     texts, labels, _ = classifiers.examples("test")
     of = study.threat("test", "strict")
@@ -225,14 +225,14 @@ def few() -> list[list[Any]]:
 
 
 def certified() -> list[list[float]]:
-    """Accuracy of the linear model when 0, 1, … words may change, at most three in ten: exact, with interval."""
+    """Accuracy of the linear model when 0, 1, … words may change, at most three in ten: exact."""
     name = f"linear strict C {study.stored()['best strength']}"
     right, least = study.array(f"{name} right"), study.array(f"{name} least")
     return [interval(by_chapter(right & ((least == 0) | (least > k)))) for k in range(int(least.max()) + 1)]
 
 
 def judged() -> dict[str, list[int]]:
-    """By table of synonyms: successful attacks that a reader found to keep the meaning, and how many were read."""
+    """By table of synonyms: successful attacks that keep the meaning for a reader, and how many were read."""
     pairs = judged_swaps()
     return {
         table: [

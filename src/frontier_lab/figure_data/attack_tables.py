@@ -1,8 +1,8 @@
-"""What ``AttackPlayground`` needs beside a classifier: the table of synonyms, and a linear model's weights.
+"""What ``AttackPlayground`` needs beside a classifier: the table of synonyms, a linear model's weights.
 
-One script for both, which a page adds when its reader first touches the figure. The linear model is the one of
-``studies.attacks`` with the penalty that is best on ``stack``, in half precision; ``attack_playground`` fits it
-and writes it to ``LINEAR``.
+One script for both, which a page adds when its reader first asks for more than came with it. The linear model
+is the one of ``studies.attacks`` with the penalty that is best on ``stack``, in half precision;
+``attack_playground`` fits it and writes it to ``LINEAR``.
 """
 
 from __future__ import annotations
