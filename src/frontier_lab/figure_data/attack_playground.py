@@ -246,7 +246,7 @@ def judged() -> dict[str, list[int]]:
 @functools.cache
 def fitted() -> bag_of_words.BagOfWords:
     """The linear model of the study, not rounded."""
-    return study.linear_model(study.best_strength())
+    return study.linear_model(study.stored()["best strength"])
 
 
 def build() -> dict[str, Any]:

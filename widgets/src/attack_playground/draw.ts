@@ -35,7 +35,7 @@ const cross = (x: number, y: number, color: string): Shape =>
 const hollow = (x: number, y: number, color: string): Shape =>
   svg("rect", { x: x - 3, y: y - 3, width: 6, height: 6, stroke: color, fill: "var(--fw-surface)" });
 
-/** Where the right class's lead goes as the attacks ask: what they hold, and every text that they ask about. */
+/** Where the right class's lead goes as the attacks ask: what they hold, and every text asked about. */
 export function drawRace({ text }: PlaygroundFigure, state: State, race: Race, width: number): Drawing {
   const { queries, last } = state;
   const attacks = [
@@ -153,7 +153,6 @@ export function drawDifference(text: Strings, curves: Curves, queries: number, w
         points: of.map(([value], k): [number, number] => [k, value]),
         range: of.map(([, from, to]): [number, number] => [from, to]),
         color: "var(--fw-ink)",
-        name: text.folds.difference,
         width: 1.5,
       },
     ],

@@ -1,4 +1,4 @@
-// The table of synonyms and the linear model's weights, as `frontier_lab.figure_data.attack_tables` packs them.
+// The table of synonyms and the linear model's weights, as the lab's `attack_tables` packs them.
 import type { Tensors } from "../reader/safetensors";
 import type { BagOfWords } from "./linear";
 

@@ -136,7 +136,7 @@ describe("AttackPlayground", () => {
     },
   );
 
-  it("never says that greedy search finds more: where few are asked random does, later they are a point apart", () => {
+  it("never says that greedy search finds more: at first random does, then they are a point apart", () => {
     const { model } = mount();
     const { curves } = readData(model, STRINGS.en);
     const last = curves.left.random.length - 1;

@@ -46,7 +46,13 @@ export function everySentence(figure: PlaygroundFigure): HTMLElement {
           `${text.folds.difference}: ${rows.join("; ")}`,
         );
       });
-      return [places[0], places[1], h("p", { class: "fw-note" }, text.folds.allNote(curves.chapters))];
+      const caption = h("div", { class: "fw-caption" }, text.folds.difference);
+      return [
+        places[0],
+        caption,
+        places[1],
+        h("p", { class: "fw-note" }, text.folds.allNote(curves.chapters)),
+      ];
     },
   });
 }

@@ -19,7 +19,8 @@ export const en: Strings = {
     nothing: (name) => `Read as “${name}”; no word of this sentence has a synonym in the table`,
     start: (name) => `The classifier reads this as “${name}”; neither attack has asked anything yet`,
     turned: (from, to, words) =>
-      `With ${count(words, "word")} swapped for ${words === 1 ? "a synonym" : "synonyms"}, “${from}” is read as “${to}”`,
+      `With ${count(words, "word")} swapped for ${words === 1 ? "a synonym" : "synonyms"}, ` +
+      `“${from}” is read as “${to}”`,
     same: (query) => `: both attacks succeed at query ${query}`,
     both: (first, one, second, other) => `: ${first} at query ${one}, ${second} at query ${other}`,
     one: (first, one, second, used, over) =>
@@ -36,7 +37,8 @@ export const en: Strings = {
       `${sentences} sentences, ${models} models: accuracy ${accuracy} without an attack.`,
     all: (sentences, models, queries, other) =>
       `One sentence proves nothing. Over ${sentences} sentences and ${models} models` +
-      `${other ? " (common senses, three words in ten at most)" : ""}, ${times(queries)} each leave an accuracy of `,
+      `${other ? " (common senses, three words in ten at most)" : ""}, ${times(queries)} each ` +
+      "leave an accuracy of ",
     left: (name, greedy, random) => `${greedy} after ${name} and ${random} after random swaps: `,
     random: (by, range) => `random breaks more (${by}, 95% interval ${range}).`,
     greedy: (by, range) => `greedy breaks more (${by}, 95% interval ${range}).`,
@@ -49,8 +51,8 @@ export const en: Strings = {
   sentence: "Rewrite it",
   hint: "Write a sentence, and the classifier reads it in this page",
   strip:
-    "Words of the sentence: dotted ones have synonyms; the bar below is how much the right class's probability " +
-    "falls without the word",
+    "Words of the sentence: dotted ones have synonyms; the bar below is how much the right class's " +
+    "probability falls without the word",
   wordSaid: (importance, options, swapped) =>
     `, deleted: ${importance}${options ? `, ${count(options, "synonym")}` : ", no synonym"}` +
     (swapped ? `, was ${swapped}` : ""),
@@ -84,7 +86,8 @@ export const en: Strings = {
   raceLabel: (words) => `Lead of the right class by queries. ${words}`,
   boundLabel: (words) => `Least lead of the linear model by words that may change. ${words}`,
   certified: (words) =>
-    `Swap all ${count(words, "word")} as you like: the linear model does not err. That is proved, not just not found.`,
+    `Swap ${words === 1 ? "the one dotted word" : `all ${words} dotted words`} as you like: the linear ` +
+    "model does not err. That is proved, not just not found.",
   broken: (safe, least, how, greedy) =>
     (safe ? `With ${count(safe, "word")} changed at most, the linear model cannot err; ` : "") +
     `${safe ? least : capital(count(least, "word"))} can do it (${how}); ` +
@@ -106,8 +109,8 @@ export const en: Strings = {
     difference: "Accuracy after random swaps minus after greedy search (bars: 95% intervals)",
     allLabel: (words) => `Accuracy that each attack leaves, by queries. ${words}`,
     allNote: (chapters) =>
-      `Common senses, three words in ten at most; intervals are over ${chapters} chapters. Random swaps start afresh from the verse each time; greedy search ` +
-      "spends its first queries on the order of the words.",
+      `Common senses, three words in ten at most; intervals are over ${chapters} chapters. Random swaps ` +
+      "start afresh from the verse each time; greedy search spends its first queries on the order of the words.",
     words: "Are important words the ones to swap?",
     wordsFinding: (important, useful) =>
       important === useful
@@ -115,9 +118,9 @@ export const en: Strings = {
         : `here deleting ${important} matters most, and swapping ${useful}`,
     wordsNone: "no word of this sentence can be swapped",
     wordsNote: (by, range, one, of) =>
-      `Over all sentences, with three words in ten: in a random order greedy search leaves only ${by} more accuracy ` +
-      `than by importance (95% interval ${range}). With a single word, on the classifier of this page, it leaves ` +
-      `${one} more (${of}):`,
+      `Over all sentences, with three words in ten: in a random order greedy search leaves only ${by} more ` +
+      `accuracy than by importance (95% interval ${range}). With a single word, on the classifier of this ` +
+      `page, it leaves ${one} more (${of}):`,
     few: {
       caption:
         "The classifier of this page: what the order of the words changes, by words that may be swapped",
@@ -126,16 +129,17 @@ export const en: Strings = {
     rules: "Another attack",
     rulesFinding: (order, senses) => `greedy order: ${order}; synonyms: ${senses}`,
     rulesNote: (strict, loose) =>
-      `One reader judged ${strict[1] + loose[1]} successful attacks without knowing their table: the meaning was kept ` +
-      `in ${strict[0]} of ${strict[1]} with common senses, in ${loose[0]} of ${loose[1]} with any. A wider table ` +
-      "turns more sentences and keeps the meaning of fewer.",
+      `One reader judged ${strict[1] + loose[1]} successful attacks without knowing their table: the ` +
+      `meaning was kept in ${strict[0]} of ${strict[1]} with common senses, in ${loose[0]} of ${loose[1]} ` +
+      "with any. A wider table turns more sentences and keeps the meaning of fewer.",
     linear: "Linear model, all sentences",
     linearFinding: (none, one, two) =>
       `surely right with no word, one and two that may change: ${none}, ${one}, ${two}`,
-    linearX: "Words that may change (three in ten at most)",
+    linearX: "Words that may change",
     linearLabel: (words) =>
       `Sentences that the linear model surely reads right, by words that may change. ${words}`,
-    linearNote: "Exact: no attack can push it lower. Bars are 95% intervals over chapters.",
+    linearNote:
+      "Exact: no attack can push it lower. Of no sentence may more than three words in ten change. Bars are 95% intervals over chapters.",
   },
   order: "Order",
   orders: { deletion: "by importance", random: "random" },
@@ -145,8 +149,8 @@ export const en: Strings = {
   seed: (seed) => `seed ${seed}`,
   reset: "Reset",
   source: (sentences, chapters) =>
-    `Classifier: a small BERT trained for this book, run in the page; verses: ${chapters} chapters of the King James ` +
-    `Bible that it was not trained on (${sentences} sentences). Synonyms: WordNet 3.1.`,
+    `Classifier: a small BERT trained for this book, run in the page; verses: ${chapters} chapters of the ` +
+    `King James Bible that it was not trained on (${sentences} sentences). Synonyms: WordNet 3.1.`,
   noScript: (file) => `The file ${file} cannot be loaded.`,
   noKernel: "Python has to send the weights, and no kernel answers: run the cell again.",
   bad: {
@@ -169,17 +173,17 @@ export const en: Strings = {
     option: "For",
   },
   stories: [
-    "This verse is from a chapter that no training has seen. The classifier has to say which group of books it " +
-      "is from, and is right.",
-    "Dotted words have synonyms. The bar below a word is its importance: how much the right class's probability " +
-      "falls when the word is deleted.",
+    "This verse is from a chapter that no training has seen. The classifier has to say which group of " +
+      "books it is from, and is right.",
+    "Dotted words have synonyms. The bar below a word is its importance: how much the right class's " +
+      "probability falls when the word is deleted.",
     "Random swaps: change a few words as they come, ask the classifier, start again.",
-    "Greedy search first deletes the words one by one to order them, which swaps nothing; then it takes the " +
-      "most harmful synonym of each in turn.",
-    "One sentence does not say which is stronger. Over all of them, random swaps break more while queries are " +
-      "few; from 20 on the two are less than a point apart.",
-    "The linear model is different: the worst swap of each word can be computed. Where the curve is above zero, " +
-      "that is a proof.",
+    "Greedy search first deletes the words one by one to order them, which swaps nothing; then it takes " +
+      "the most harmful synonym of each in turn.",
+    "One sentence does not say which is stronger. Over all of them, random swaps break more while queries " +
+      "are few; from 20 on the two are less than a point apart.",
+    "The linear model is different: the worst swap of each word can be computed. Where the curve is above " +
+      "zero, that is a proof.",
     "Your turn: press a dotted word and swap it, or rewrite the verse.",
   ],
 };

@@ -115,9 +115,9 @@ export const zh = {
     linear: "线性模型，所有句子",
     linearFinding: (none: string, one: string, two: string) =>
       `不换词、最多换一个、两个：肯定读对的占 ${none}、${one}、${two}`,
-    linearX: "最多换几个词（不超过三成）",
+    linearX: "最多换几个词",
     linearLabel: (words: string) => `线性模型肯定读对的句子随换词数的变化。${words}`,
-    linearNote: "这是精确值：任何攻击都不会让它更低。竖线是 95% 区间，按章重抽。",
+    linearNote: "这是精确值：任何攻击都不会让它更低。每句最多换三成的词。竖线是 95% 区间，按章重抽。",
   },
   order: "次序",
   orders: { deletion: "按删词的重要性", random: "随机" },
