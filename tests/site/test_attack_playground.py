@@ -18,7 +18,6 @@ from timing import step_within_a_frame
 from frontier_lab.figure_data import attack_playground, attack_tables, browser_models
 from frontier_lab.methods import attacks
 from frontier_lab.methods.attacks import Attack, Moves
-from frontier_lab.studies import attacks as study
 from frontier_lab.texts.synonyms import candidates
 
 Open = Callable[..., Any]
@@ -105,7 +104,7 @@ def wanted(
     """What the lab's attacks find on PyTorch's classifier."""
     of = attacks.moves(text, (lambda word: candidates(word, share=0.0)) if rare else candidates)
     of = Moves(of.words, of.options, min(most or of.most, len(of.options)))
-    score = study.victim(study.CLOSER, study.SEEDS[0]).score
+    score = attack_playground.victim().score
     label = int(score([text])[0].argmax())
     chance = attack_playground.generator(seed, attack_playground.ORDER)
     search = attacks.greedy(of, label, order=chance if shuffled else "deletion")
@@ -214,7 +213,7 @@ def test_a_swap_by_hand_is_read_by_the_classifier(open_page: Open, pages: str) -
     page.get_by_role("radio", name=options[0]).check()
     known(page)
     swapped = AttackPlayground(swaps={at: options[0]}).verse
-    score = study.victim(study.CLOSER, study.SEEDS[0]).score([swapped])[0].tolist()
+    score = attack_playground.victim().score([swapped])[0].tolist()
     shown = page.locator(".fw-reading data").evaluate_all("(all) => all.map((one) => Number(one.value))")
     assert shown == pytest.approx(score, abs=1e-5)
     assert "查询过 1 次" in page.locator(".fw-reading").text_content()

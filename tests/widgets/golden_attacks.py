@@ -19,7 +19,6 @@ from frontier_lab.figure_data import attack_playground as figure
 from frontier_lab.figure_data import attack_tables
 from frontier_lab.methods import attacks
 from frontier_lab.methods.attacks import Moves, Search
-from frontier_lab.studies import attacks as study
 from frontier_lab.texts import bible_books
 from frontier_lab.texts.synonyms import candidates
 
@@ -83,7 +82,7 @@ def lines(texts: list[str]) -> str:
 
 def build() -> dict[str, Any]:
     """A case for each text: what may be done to it, what the victims say, and the attacks on both."""
-    score = study.victim(study.CLOSER, study.SEEDS[0]).remembering()
+    score = figure.victim().remembering()
     linear = attack_tables.linear()
     verses = [sentence.text for sentence in bible_books.balanced("test")[::STRIDE]]
     cases = []

@@ -132,7 +132,7 @@ def test_what_is_drawn_for_an_attack_is_spread_evenly() -> None:
 def test_the_lab_takes_the_pages_draws_for_a_generator() -> None:
     """What the page draws differs from numpy's, and so do texts; how often they deceive does not."""
     texts, labels, _ = classifiers.examples("test")
-    score = study.victim(study.CLOSER, study.SEEDS[0]).remembering()
+    score = attack_playground.victim().remembering()
     chosen = (score(texts).argmax(-1) == labels).nonzero().flatten().tolist()[::4]
     of = study.threat("test", "strict")
     makers = (attack_playground.generator, lambda seed, row: np.random.default_rng((seed, row)))
@@ -148,7 +148,7 @@ def attacked(at: int) -> tuple[int, int]:
     """Queries of both attacks on a published verse, by the lab on the classifier as it is."""
     example = DATA["examples"][at]
     of = attacks.moves(example["text"], synonyms.candidates)
-    score = study.victim(study.CLOSER, study.SEEDS[0]).score
+    score = attack_playground.victim().score
     greedy = attack_playground.found_by(attacks.greedy(of, example["label"]), score)
     drawn = attack_playground.random_texts(of, example["label"], greedy.queries, 0)
     random = attack_playground.found_by(drawn, score)

@@ -25,6 +25,7 @@ from frontier_lab.studies import attacks as study
 from frontier_lab.texts import bible_books
 from frontier_lab.texts.synonyms import candidates, judged_swaps
 from frontier_lab.zoo import classifiers
+from frontier_lab.zoo.training.recipe import SEEDS
 
 LIVE = "classifier-bert"
 """The victim in the page: ``bert`` as it is committed."""
@@ -48,6 +49,11 @@ ORDER, TEXTS = 0, 1
 def generator(seed: int, row: int) -> np.random.Generator:
     """What an attack draws from, the same in the page."""
     return cast(np.random.Generator, Chance(seed, row))
+
+
+def victim() -> study.Victim:
+    """The classifier that the page attacks, in PyTorch."""
+    return study.victim(study.CLOSER, SEEDS[0])
 
 
 def random_texts(of: Moves, label: int, queries: int, seed: int) -> Search:
@@ -119,7 +125,7 @@ def example(at: int) -> dict[str, Any]:
     sentence = bible_books.balanced("test")[at]
     text, label = sentence.text, sentence.label
     of = attacks.moves(text, candidates)
-    exact = study.victim(study.CLOSER, study.SEEDS[0]).score
+    exact = victim().score
     ask, known = recorded(exact)
     ask([of.text({}), *(of.text({}, without=place) for place in range(len(of.words)))])
     ask([of.text(swaps) for swaps in single_swaps(of)])
@@ -202,7 +208,7 @@ def few() -> list[list[Any]]:
     """
     texts, labels, _ = classifiers.examples("test")
     of = study.threat("test", "strict")
-    score = study.victim(study.CLOSER, study.SEEDS[0]).remembering()
+    score = victim().remembering()
     right = (score(texts).argmax(-1) == labels).numpy()
     chosen = np.flatnonzero(right).tolist()
     found: list[list[Any]] = []

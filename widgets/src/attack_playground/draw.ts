@@ -10,7 +10,8 @@ import type { Strings } from "./strings/index";
 
 const HEIGHT = 210;
 
-const whole = (last: number): [number, string][] => ticks(0, last, 6).filter(([at]) => Number.isInteger(at));
+const whole = (last: number): [number, string][] =>
+  ticks(0, last, 6).flatMap(([at]) => (Number.isInteger(at) ? [[at, String(at)]] : []));
 const numbers = (from: number, to: number): [number, string][] =>
   ticks(from, to, 5).map(([at]) => [at, shown(at, to - from < 1 ? 2 : 1)]);
 

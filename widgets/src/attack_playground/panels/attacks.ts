@@ -12,7 +12,7 @@ import type { Seen, State } from "../state";
 /** Milliseconds of a query where they are played. */
 const EVERY = 260;
 /** Widest drawing of one of the two charts, and the width above which the style sheet puts both in a row. */
-const WIDEST = 460;
+const WIDEST = 520;
 const BESIDE = 660;
 
 /** How wide the two charts are: beside each other where there is room. */

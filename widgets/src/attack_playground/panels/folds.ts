@@ -77,7 +77,7 @@ export function importance(figure: PlaygroundFigure): HTMLElement {
       const swappable = words.map(({ importance: value }, i) => (of.options.has(i) ? value : null));
       const [deleted, swapped] = [top(swappable), top(words.map(({ swap }) => swap))];
       if (deleted < 0 || swapped < 0) return text.folds.wordsNone;
-      const word = (i: number): string => of.words[i].replace(/[^A-Za-z']/g, "");
+      const word = (i: number): string => `“${of.words[i].replace(/[^A-Za-z']/g, "")}”`;
       return text.folds.wordsFinding(word(deleted), word(swapped));
     },
     build: (on) => {

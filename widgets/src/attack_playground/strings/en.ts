@@ -110,7 +110,8 @@ export const en: Strings = {
     allLabel: (words) => `Accuracy that each attack leaves, by queries. ${words}`,
     allNote: (chapters) =>
       `Common senses, three words in ten at most; intervals are over ${chapters} chapters. Random swaps ` +
-      "start afresh from the verse each time; greedy search spends its first queries on the order of the words.",
+      "start afresh from the verse each time; greedy search spends its first queries on the order of " +
+      "the words.",
     words: "Are important words the ones to swap?",
     wordsFinding: (important, useful) =>
       important === useful
@@ -139,7 +140,8 @@ export const en: Strings = {
     linearLabel: (words) =>
       `Sentences that the linear model surely reads right, by words that may change. ${words}`,
     linearNote:
-      "Exact: no attack can push it lower. Of no sentence may more than three words in ten change. Bars are 95% intervals over chapters.",
+      "Exact: no attack can push it lower. Of no sentence may more than three words in ten change. " +
+      "Bars are 95% intervals over chapters.",
   },
   order: "Order",
   orders: { deletion: "by importance", random: "random" },

@@ -97,8 +97,8 @@ export const zh = {
     words: "重要的词，换掉就管用吗",
     wordsFinding: (important: string, useful: string) =>
       important === useful
-        ? `这一句里，删掉降得最多和换掉降得最多的都是 ${important}`
-        : `这一句里，删掉降得最多的是 ${important}，换掉降得最多的是 ${useful}`,
+        ? `这一句里，删掉降得最多和换掉降得最多的都是${important}`
+        : `这一句里，删掉降得最多的是${important}，换掉降得最多的是${useful}`,
     wordsNone: "这句话没有可换的词",
     wordsNote: (by: string, range: string, one: string, of: string) =>
       `所有句子、最多换三成的词：不按重要性、随便定次序，贪心剩下的正确率只高 ${by}（95% 区间 ${range}）。` +
