@@ -159,6 +159,20 @@ describe("the linear model's bound", () => {
   });
 });
 
+it("takes, of the swaps of a word, one that deceives before one that only lowers the label more", () => {
+  const of: Moves = { words: ["a", "b"], options: new Map([[1, ["x", "y", "z"]]]), most: 1 };
+  const search = greedy(of, 0);
+  expect(search.next().value).toMatchObject({ asked: [{}, { without: 1 }] });
+  const own = [0.6, 0.2, 0.2];
+  search.next([own, own]);
+  const { value } = search.next([
+    [0.34, 0.33, 0.33], // lowest, and read as before
+    [0.42, 0.44, 0.14],
+    [0.4, 0.45, 0.15],
+  ]);
+  expect(value).toEqual({ swaps: new Map([[1, "z"]]), queries: 5, succeeded: true });
+});
+
 it("draws as Python does", () => {
   const draw = draws(7, 3);
   expect(Array.from({ length: 8 }, () => whole(draw, 2, 9))).toEqual(golden.draws.integers);

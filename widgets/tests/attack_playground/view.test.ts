@@ -173,6 +173,15 @@ describe("AttackPlayground", () => {
     expect(text(el, ".fw-reading .fw-caption")).toBe("Your sentence, 1 query");
     expect(el.querySelectorAll("[data-swapped=true]")).toHaveLength(1);
     expect(now.race).toEqual(own.race);
+    // Each swap alone came with the page; two at once the classifier reads here.
+    const two = [...own.of!.options].slice(0, 2).map(([at, [option]]) => [at, option] as const);
+    model.set("swaps", Object.fromEntries(two));
+    await vi.waitFor(() => expect(state(model).mine.answer).not.toBeNull(), { timeout: 20_000 });
+    const both = state(model).mine;
+    expect(both.queries).toBe(2);
+    expect(both.text).toBe(textOf(own.of!, { swaps: new Map(two) }));
+    expect(Array.from(both.answer!)).toEqual(Array.from(bert().probabilities(both.text)));
+    await settle();
     [...el.querySelectorAll("button")].find((one) => one.textContent === "Back to the verse")!.click();
     await settle();
     expect(state(model).mine.text).toBe(own.verse);
