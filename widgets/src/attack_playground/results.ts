@@ -27,6 +27,8 @@ export function atOnce<Result>(work: Asking<Result>): Result | null {
 export class Results {
   tables: Tables | null = null;
   status = "";
+  /** By verse that is too long for the classifier, the tokens that it reads. */
+  readonly cut = new Map<string, number>();
   readonly #answers = new Map<string, Answer>();
   readonly #races = new Map<string, Found>();
   readonly #bounds = new Map<string, Bound>();

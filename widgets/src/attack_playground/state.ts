@@ -65,6 +65,8 @@ export interface State {
   /** By which what was computed here is found again. */
   key: string;
   status: string;
+  /** Tokens that the classifier reads of a verse that is too long for it; 0 where it reads all. */
+  cut: number;
   story: number;
   table: boolean;
 }
@@ -209,6 +211,7 @@ export function readState(model: AnyModel, data: Data): State {
     last,
     key,
     status: results.status,
+    cut: results.cut.get(verse) ?? 0,
     story: Math.round(clamp(model.get("story"), -1, 99, -1)),
     table: model.get("view") === "table",
   };

@@ -49,7 +49,7 @@ export class AttackPlayground extends Figure<Data, State, Strings> {
       csv: () => csv(this),
     });
     tools.append(button(text.reset, () => this.set({ ...INITIAL, view: this.model.get("view") })));
-    const status = this.source(({ status: now }) => now);
+    const status = this.source(({ status: now, cut }) => now || (cut ? text.cut(cut) : ""));
     status.setAttribute("role", "status");
     const panels = h(
       "div",

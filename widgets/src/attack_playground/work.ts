@@ -57,6 +57,8 @@ export function work(figure: PlaygroundFigure): void {
       ]);
       if (stopped.aborted) return;
       results.tables = tables;
+      const { verse } = figure.state;
+      if (victim.tokens(verse) > victim.longest) results.cut.set(verse, victim.longest);
       results.status = "";
       figure.update(); // what may be done to a new text is known with the tables
       await inSlices(all(victim, figure.state), stopped);

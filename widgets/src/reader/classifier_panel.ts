@@ -67,8 +67,7 @@ export function classifierPart<State extends { table: boolean }>(
       read: async (sentence, _more, stale) => {
         const engine = await loadEncoder(name, model, common);
         if (stale()) return null;
-        const { first, last } = engine.tokenizer;
-        const whole = engine.tokenizer.encode(sentence).length + first.length + last.length;
+        const whole = engine.tokens(sentence);
         const ids = engine.encode(sentence);
         const start = performance.now();
         const pass = engine.forward(ids);

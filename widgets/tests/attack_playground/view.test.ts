@@ -225,6 +225,17 @@ describe("AttackPlayground", () => {
     expect(el.textContent).not.toMatch(/NaN|undefined|Infinity/);
   });
 
+  it("says of a sentence that is too long how much of it is read", async () => {
+    inPage();
+    const { el, model } = mount({ sentence: "woe unto them ".repeat(30) });
+    await raced(model);
+    await settle();
+    expect(text(el, ".fw-root")).toContain("the classifier reads its first 64 tokens");
+    model.set("sentence", "");
+    await settle();
+    expect(text(el, ".fw-root")).not.toContain("the classifier reads its first");
+  });
+
   it("lets fewer words change, and says of all sentences under which threat they stand", async () => {
     inPage();
     const { el, model } = mount();

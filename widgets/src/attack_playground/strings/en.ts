@@ -13,6 +13,7 @@ export const en: Strings = {
   shuffled: "greedy, order at random",
   random: "random swaps",
   loading: "Loading classifier and synonyms…",
+  cut: (tokens) => `The sentence is long: the classifier reads its first ${tokens} tokens.`,
   waiting: "Asking, in this page…",
   finding: {
     waiting: "The page is reading this sentence and attacking it",

@@ -10,6 +10,7 @@ export const zh = {
   shuffled: "贪心，次序随机",
   random: "随机乱换",
   loading: "正在载入分类器和同义词表…",
+  cut: (tokens: number) => `这句话太长，分类器只读前 ${tokens} 个词元。`,
   waiting: "正在这个页面里逐句查询…",
   finding: {
     waiting: "正在这个页面里读这句话、攻击它",
