@@ -2,7 +2,7 @@
 import { chart, ROOM, ticks, type Chart, type Line } from "../base/chart";
 import { label, sheet, svg, type Drawing, type Shape } from "../base/shapes";
 import { NAMES, type Curves, type Estimate } from "./curves";
-import { COLOURS, shown, type PlaygroundFigure } from "./figure";
+import { COLOURS, nameOf, shown, type PlaygroundFigure } from "./figure";
 import { fewest, type Bound } from "./linear";
 import { seen, type State } from "./state";
 import type { Race, Step, Trace } from "./race";
@@ -195,15 +195,18 @@ export function saidBound({ text }: PlaygroundFigure, { worst, greedy }: Bound):
 export function drawFile(figure: PlaygroundFigure, state: State, finding: string): Drawing {
   const { race, bound } = state;
   const wide = 440;
-  const parts: Shape[] = [label(10, 22, finding, { "font-size": 14, "font-weight": 600 })];
+  const parts: Shape[] = [label(10, 22, finding, { "font-size": 12.5, "font-weight": 600 })];
   const put = (drawing: Drawing, x: number, y: number, caption: string): void => {
     parts.push(
-      label(x + 8, y - 6, caption, { "font-size": 12 }),
+      label(x + 8, y - 6, caption),
       svg("g", { transform: `translate(${x} ${y})` }, ...drawing.children),
     );
   };
   parts.push(label(10, 44, state.mine.text));
   if (race) put(drawRace(figure, state, race, wide), 0, 76, figure.text.raceCaption);
-  if (bound) put(drawBound(figure, state, bound, wide), wide + 20, 76, figure.text.exact);
+  if (bound) {
+    const caption = figure.text.boundCaption(nameOf(figure, bound.label));
+    put(drawBound(figure, state, bound, wide), wide + 20, 76, caption);
+  }
   return sheet(2 * wide + 30, 76 + HEIGHT + 10, ...parts);
 }
