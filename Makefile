@@ -118,6 +118,7 @@ zoo: setup  ## retrain the committed checkpoints (ZOO=mixtral for one, ZOO=mamba
 	@$(PY) -m frontier_lab.figure_data.long_context_strategies widgets/frontier_widgets/data/long_context_strategies.json
 	@$(PY) -m frontier_lab.figure_data.model_merging widgets/frontier_widgets/data/model_merging.json
 	@$(PY) -m frontier_lab.figure_data.threshold_explorer widgets/frontier_widgets/data/threshold_explorer.json
+	@$(PY) -m frontier_lab.figure_data.attack_playground widgets/frontier_widgets/data/attack_playground.json
 
 # Peers whose dependencies cannot be met beside the book's have an environment each, which sees the book's packages too. What they
 # found is committed, and a test holds our own to it.

@@ -31,7 +31,7 @@ from sphinx.locale import init
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.osutil import relative_uri
 
-from frontier_lab.figure_data import browser_models, task_vectors
+from frontier_lab.figure_data import attack_tables, browser_models, task_vectors
 
 COMPONENT = re.compile(r"data-component=|vnd\.jupyter\.widget-view\+json")
 CODE = r'<div class="highlight"'
@@ -247,6 +247,8 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         (static / f"frontier-checkpoint-{name}.js").write_text(browser_models.script(name), "utf8")
     for name in task_vectors.NAMES:
         (static / f"frontier-checkpoint-{name}.js").write_text(task_vectors.script(name), "utf8")
+    tables = attack_tables.script(attack_tables.NAME)
+    (static / f"frontier-checkpoint-{attack_tables.NAME}.js").write_text(tables, "utf8")
     for name in browser_models.TEXTS:
         (static / f"frontier-texts-{name}.js").write_text(browser_models.texts_script(name), "utf8")
     for name in UNUSED:

@@ -48,6 +48,7 @@ CARRIED: dict[str, tuple[tuple[str, ...], str]] = {
         ("frontier-component-MoERouting.js", "frontier-component-AttentionPatternAnalyzer.js"),
         "ByteFallback",
     ),
+    "WordNet": (("frontier-checkpoint-attack-tables.js",), "disciples adherents"),
     "d3-scale": (
         tuple(
             f"frontier-component-{name}.js"

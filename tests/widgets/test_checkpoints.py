@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from frontier_widgets import AttentionPatternAnalyzer, ModelMerging, MoERouting, checkpoints
 
-from frontier_lab.figure_data import browser_models, task_vectors
+from frontier_lab.figure_data import attack_tables, browser_models, task_vectors
 
 
 def test_the_lab_offers_the_models_that_pages_run() -> None:
     models = {*browser_models.MODELS, *browser_models.CLASSIFIERS}
-    assert entry_points(group=checkpoints.GROUP).names == {*models, *task_vectors.NAMES}
+    assert entry_points(group=checkpoints.GROUP).names == {
+        *models,
+        *task_vectors.NAMES,
+        attack_tables.NAME,
+    }
     for name in models:
         assert checkpoints.checkpoint_files(name) == browser_models.files(name)
 

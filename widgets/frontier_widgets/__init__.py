@@ -1,5 +1,6 @@
 """Live figures that run in Jupyter, Colab and VS Code, and without a kernel in a static page."""
 
+from .attack_playground import AttackPlayground
 from .attention_pattern_analyzer import AttentionPatternAnalyzer, example_of
 from .components import CLAIMS, HOST, MEASURES, Component, components, registry_script, slim_state
 from .long_context_strategies import LongContextStrategies
@@ -24,6 +25,7 @@ __all__ = [
     "HOST",
     "MEASURES",
     "MIXTURES",
+    "AttackPlayground",
     "AttentionPatternAnalyzer",
     "Component",
     "LongContextStrategies",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,3 +28,37 @@ def drawn(seed: int, row: int, count: int) -> NDArray[np.float64]:
     mixed ^= mixed + (mixed ^ (mixed >> np.uint32(7))) * (mixed | np.uint32(61))
     found: NDArray[np.float64] = (mixed ^ (mixed >> np.uint32(14))) / 4294967296
     return found
+
+
+class Chance:
+    """What an attack leaves to chance, as a numpy generator gives it, from a row of :func:`draws`.
+
+    The browser's are ``whole`` and ``chosen`` of ``draws.ts``.
+    """
+
+    def __init__(self, seed: int, row: int = 0) -> None:
+        self._draws = draws(seed, row)
+
+    def integers(self, low: int, high: int) -> int:
+        """A whole number from ``low`` to below ``high``."""
+        return low + int(next(self._draws) * (high - low))
+
+    def choice(self, of: Sequence[Any], size: int | None = None, replace: bool = False) -> Any:
+        """One of a sequence; of ``size``, an array of that many, no place twice.
+
+        Raises:
+            ValueError: places twice are wanted.
+        """
+        if size is None:
+            return of[self.integers(0, len(of))]
+        if replace:
+            raise ValueError("replace: got True, wanted False")
+        left = list(of)
+        for at in range(size):
+            other = self.integers(at, len(left))
+            left[at], left[other] = left[other], left[at]
+        return np.array(left[:size])
+
+    def permutation(self, of: Sequence[Any]) -> Any:
+        """All of a sequence in another order, as an array."""
+        return self.choice(of, len(of))

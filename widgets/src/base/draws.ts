@@ -10,3 +10,17 @@ export function draws(seed: number, row: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   };
 }
+
+/** A whole number from `low` to below `high`; the twin of `Chance.integers`. */
+export const whole = (draw: () => number, low: number, high: number): number =>
+  low + Math.floor(draw() * (high - low));
+
+/** So many of a list, no place twice, in the order in which they are drawn; the twin of `Chance.choice`. */
+export function chosen<Item>(draw: () => number, of: readonly Item[], count: number): Item[] {
+  const left = [...of];
+  for (let at = 0; at < count; at++) {
+    const other = whole(draw, at, left.length);
+    [left[at], left[other]] = [left[other], left[at]];
+  }
+  return left.slice(0, count);
+}

@@ -17,7 +17,7 @@ export function headline<State extends { table: boolean }>(
   figure: Figure<unknown, State, { title: string; tableView: string }>,
   words: (state: State) => Headline,
 ): HTMLElement {
-  const finding = h("p", { class: "fw-headline" });
+  const finding = h("div", { class: "fw-headline" });
   const note = h("p", { class: "fw-subline" });
   figure.on((state) => {
     const now = words(state);

@@ -26,7 +26,7 @@ export function dataTable(data: TableData): HTMLElement {
               ? h("th", { scope: "row" }, String(cell))
               : h(
                   "td",
-                  { class: typeof cell === "number" || /^[−-]?[\d.]+%?$/.test(cell) ? "fw-number" : null },
+                  { class: typeof cell === "number" || /^[+−-]?[\d.]+%?$/.test(cell) ? "fw-number" : null },
                   String(cell),
                 ),
           ),

@@ -77,6 +77,16 @@ export function loadTensors(name: string, from: AnyModel | null, text: LoadStrin
   return once(name, from, text, ({ weights }) => readTensors(weights));
 }
 
+/** Tensors with words that belong to them, of no model; see `loadModel`. */
+export function loadTables<Made>(
+  name: string,
+  from: AnyModel | null,
+  text: LoadStrings,
+  make: (words: unknown, tensors: Tensors) => Made,
+): Promise<Made> {
+  return once(name, from, text, ({ config, weights }) => make(config, readTensors(weights)));
+}
+
 async function fromPage(name: string, text: LoadStrings): Promise<Files> {
   const file = `frontier-checkpoint-${name}.js`;
   if (!window.frontierCheckpoints?.[name])

@@ -5,25 +5,16 @@ import { h } from "../base/dom";
 import type { Figure } from "../base/figure";
 import type { Language } from "../base/strings";
 import { softmax } from "./arithmetic";
+import { bars } from "./bars";
 import { loadEncoder } from "./checkpoints";
+import { className } from "./class_names";
 import type { EncoderPass, TinyEncoder } from "./encoder";
-import { bars } from "./sentence_panel";
 import { typing, TYPING } from "./typing";
 
-const zh = {
-  classes: "模型认为这句话属于",
-  labels: {
-    law: "律法",
-    history: "历史",
-    poetry: "诗歌",
-    prophets: "先知",
-    gospels: "福音",
-    letters: "书信",
-  } as Record<string, string>,
+const CLASSES: Record<Language, string> = {
+  zh: "模型认为这句话属于",
+  en: "The model puts this sentence into",
 };
-type Strings = typeof zh;
-const en: Strings = { classes: "The model puts this sentence into", labels: {} };
-const STRINGS: Record<Language, Strings> = { zh, en };
 
 /** What a classifier made of a sentence; kept by model, because a new sentence builds the figure anew. */
 export interface Classified {
@@ -47,8 +38,7 @@ export const isClassifier = (name: string): boolean => name.startsWith("classifi
 /** Probabilities of the classes, with bars. */
 export function classBars({ labels }: TinyEncoder, { logits }: EncoderPass, language: Language): HTMLElement {
   const p = softmax(logits);
-  const { labels: names } = STRINGS[language];
-  return bars(labels.map((label, i) => [names[label] ?? label, p[i]]));
+  return bars(labels.map((label, i) => [className(language, label), p[i]]));
 }
 
 /**
@@ -68,10 +58,7 @@ export function classifierPart<State extends { table: boolean }>(
   const now = classifiedOf(model);
   const classes = h("div", { class: "fw-next" });
   if (now)
-    classes.append(
-      h("p", { class: "fw-line" }, STRINGS[language].classes),
-      classBars(now.model, now.pass, language),
-    );
+    classes.append(h("p", { class: "fw-line" }, CLASSES[language]), classBars(now.model, now.pass, language));
   return typing(
     figure,
     {
@@ -80,8 +67,7 @@ export function classifierPart<State extends { table: boolean }>(
       read: async (sentence, _more, stale) => {
         const engine = await loadEncoder(name, model, common);
         if (stale()) return null;
-        const { first, last } = engine.tokenizer;
-        const whole = engine.tokenizer.encode(sentence).length + first.length + last.length;
+        const whole = engine.tokens(sentence);
         const ids = engine.encode(sentence);
         const start = performance.now();
         const pass = engine.forward(ids);

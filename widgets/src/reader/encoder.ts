@@ -77,6 +77,12 @@ export class TinyEncoder {
     return [...first, ...this.tokenizer.encode(text).slice(0, room), ...last];
   }
 
+  /** Tokens of a text in its frame, those among them that are too many. */
+  tokens(text: string): number {
+    const { first, last } = this.tokenizer;
+    return first.length + this.tokenizer.encode(text).length + last.length;
+  }
+
   /** Read tokens, frame and all, `longest` at most; a head may be switched off. */
   forward(ids: readonly number[], off?: HeadOff): EncoderPass {
     return this.#read(ids, true, off);

@@ -6,6 +6,7 @@ import type { Figure } from "../base/figure";
 import type { Language } from "../base/strings";
 import { shownTokens, unfinished } from "../base/text";
 import { largest, softmax } from "./arithmetic";
+import { bars } from "./bars";
 import { loadModel } from "./checkpoints";
 import type { Pass, TinyModel } from "./model";
 import { LONGEST, typing, TYPING } from "./typing";
@@ -88,19 +89,6 @@ export function nextTokens(
       candidateLabel(pass, model, token, candidate, STRINGS[language]),
       p[candidate],
     ]),
-  );
-}
-
-/** Probabilities with their names, each with a bar. */
-export function bars(named: readonly [name: string, p: number][]): HTMLElement {
-  return h(
-    "ol",
-    {},
-    ...named.map(([name, p]) => {
-      const bar = h("span", { class: "fw-next-bar", "aria-hidden": "true" });
-      bar.style.setProperty("--v", String(p));
-      return h("li", {}, h("span", { class: "fw-token" }, name), bar, h("data", { value: p }, p.toFixed(3)));
-    }),
   );
 }
 

@@ -1,7 +1,8 @@
 // The tokens as chips, as dark as the attention between them and the one under study.
+import { makePickable } from "../../base/chips";
 import { choice } from "../../base/controls";
 import { h, setAttribute, setText } from "../../base/dom";
-import { roving, setTabStop } from "../../base/keyboard";
+import { setTabStop } from "../../base/keyboard";
 import { columnOf, matrixShown, mostSaid, type HeadsFigure } from "../figure";
 import type { Reading } from "../reading";
 
@@ -17,19 +18,9 @@ export function strip(figure: HeadsFigure): HTMLElement {
   let reading: Reading | null = null;
   let chips: HTMLElement[] = [];
   let marks: HTMLElement[] = [];
-  list.addEventListener(
-    "click",
-    (event) => {
-      const chip = (event.target as Element).closest<HTMLElement>("[data-token]");
-      if (chip) figure.set({ token: Number(chip.dataset.token) });
-    },
-    { signal: figure.signal },
-  );
-  roving(list, {
+  makePickable(list, {
     items: () => chips,
-    move: (token) => figure.set({ token }),
-    activate: (token) => figure.set({ token }),
-    release: () => undefined,
+    pick: (token) => figure.set({ token }),
     signal: figure.signal,
   });
   figure.on((state) => {

@@ -1,6 +1,7 @@
 // The tokens as chips, coloured by their first expert.
+import { makePickable } from "../../base/chips";
 import { h, setAttribute, setText, uniqueId } from "../../base/dom";
-import { roving, setTabStop } from "../../base/keyboard";
+import { setTabStop } from "../../base/keyboard";
 import { assignments, groupName, saidAssignments, type RoutingFigure } from "../figure";
 import { segments } from "../groups";
 
@@ -38,17 +39,9 @@ export function strip(figure: RoutingFigure): HTMLElement {
       ),
     );
   }
-  list.addEventListener(
-    "click",
-    (event) => {
-      const chip = (event.target as Element).closest<HTMLElement>("[data-token]");
-      if (chip) figure.set({ selected_token: Number(chip.dataset.token) });
-    },
-    { signal: figure.signal },
-  );
-  roving(list, {
+  makePickable(list, {
     items: () => chips,
-    move: (index) => figure.set({ selected_token: index }),
+    pick: (index) => figure.set({ selected_token: index }),
     activate: (index) =>
       figure.set({
         selected_token: index,
