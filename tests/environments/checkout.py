@@ -7,6 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+PEERS = {"lm_eval": "requirements-harness.txt", "textattack": "requirements-textattack.txt"}
+"""What studies set beside ours in environments of their own, by the name of the import, and where it is pinned."""
+
 
 def tracked() -> list[str]:
     """Paths of the files that a clone has, those included that are not committed yet."""

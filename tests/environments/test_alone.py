@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import tomllib
+from checkout import PEERS
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -171,18 +172,26 @@ def modules(names: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_every_import_is_declared(name: str) -> None:
-    """At the top of a module: among the dependencies; inside a function also among the optional ones."""
+    """At the top of a module: among the dependencies; inside a function also optional ones and peers."""
     described = project(name)
     declared = modules(described["dependencies"]) | {PACKAGES[name][1].name} | sys.stdlib_module_names
     optional = modules(
         [each for group in described.get("optional-dependencies", {}).values() for each in group]
-    )
+    ) | set(PEERS)
     undeclared = [
         f"{where}: {what}"
         for where, what, at_once in imports(PACKAGES[name][1])
         if what not in declared and (at_once or what not in optional)
     ]
     assert not undeclared, f"declare these in {PACKAGES[name][0].relative_to(ROOT)}: {undeclared}"
+
+
+@pytest.mark.parametrize("file", PEERS.values())
+def test_what_is_installed_beside_ours_is_pinned_with_its_hashes(file: str) -> None:
+    lines = [line for line in (ROOT / file).read_text("utf8").splitlines() if not line.startswith("#")]
+    pins = [line for line in lines if not line.startswith(" ")]
+    assert all("==" in line and line.endswith("\\") for line in pins), pins
+    assert all(line.startswith("    --hash=sha256:") for line in lines if line not in pins)
 
 
 def test_the_packages_depend_in_one_direction() -> None:

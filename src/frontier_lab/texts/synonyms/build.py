@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from frontier_lab.texts import corpus
@@ -181,6 +180,8 @@ def build(folder: Path) -> dict[str, list[Synonym]]:
     Raises:
         ValueError: a package does not match its hash.
     """
+    import pandas as pd
+
     for name, wanted in PACKAGES.items():
         if (digest := hashlib.sha256((folder / name).read_bytes()).hexdigest()) != wanted:
             raise ValueError(f"{name}: got sha256 {digest}, wanted {wanted}")
