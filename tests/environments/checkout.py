@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 PEERS = {"lm_eval": "requirements-harness.txt", "textattack": "requirements-textattack.txt"}
-"""What studies set beside ours in environments of their own, by the name of the import, and where it is pinned."""
+"""What studies set beside ours in environments of their own, by the name of the import, and its pins."""
 
 
 def tracked() -> list[str]:
