@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import frontier_widgets
 import pytest
 from frontier_widgets import AttackPlayground
 from keyboard import stops
+from lone_figure import (
+    OPEN_FOLDS,
+    SCROLL,
+    TOP_OF_THE_NEXT,
+    check_room,
+    check_story,
+    offline,
+    pages_of,
+    scripts,
+    taken,
+)
 from test_pages import AXE, AXE_RUN
 from timing import step_within_a_frame
 
@@ -22,53 +31,17 @@ from frontier_lab.texts.synonyms import candidates
 
 Open = Callable[..., Any]
 NAME = "AttackPlayground"
-SCROLL = 5000
-"""Pixels above the figure on the page where it is far away."""
 
 OWN = "The wicked king gave great riches to his faithful servant, and the people rejoiced with loud voices."
 
 
-def put(folder: Path, name: str, language: str, above: int = 0) -> None:
-    """A page with the figure alone, between two paragraphs."""
-    (folder / f"{name}.html").write_text(
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>attack</title>'
-        '<link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'</head><body><main><h1>attack</h1><div style="height:{above}px"></div>'
-        f'<div data-component="{NAME}"></div><p id="after">after</p><div style="height:{above}px"></div>'
-        "</main>"
-        '<script src="registry.js"></script><script src="frontier-host.js"></script></body></html>',
-        "utf8",
-    )
-
-
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Address of a folder with a page in each language, and one whose figure is far below its beginning."""
-    folder = tmp_path_factory.mktemp("attack")
-    shutil.copyfile(frontier_widgets.HOST, folder / "frontier-host.js")
-    (folder / "registry.js").write_text(frontier_widgets.registry_script([NAME]), "utf8")
-    scripts = {
+    checkpoints = {
         attack_playground.LIVE: browser_models.script(attack_playground.LIVE),
         attack_tables.NAME: attack_tables.script(attack_tables.NAME),
     }
-    for name, script in scripts.items():
-        (folder / f"frontier-checkpoint-{name}.js").write_text(script, "utf8")
-    put(folder, "zh", "zh")
-    put(folder, "en", "en")
-    put(folder, "far", "zh", SCROLL)
-    return folder.as_uri() + "/"
-
-
-def offline(page: Any) -> None:
-    page.context.set_offline(True)
-
-
-def scripts(page: Any) -> list[str]:
-    """Weights and tables that the page has asked for."""
-    found: list[str] = page.evaluate(
-        "[...document.scripts].map(({ src }) => src.split('/').at(-1)).filter((at) => /checkpoint/.test(at))"
-    )
-    return sorted(found)
+    return pages_of(NAME, tmp_path_factory.mktemp("attack"), checkpoints)
 
 
 def drawn(page: Any) -> None:
@@ -130,7 +103,7 @@ def check(page: Any, found: list[Attack]) -> None:
 def test_every_rule_of_axe_holds(open_page: Open, pages: str, language: str, scheme: str, view: str) -> None:
     page = open_page(pages, f"{language}.html", color_scheme=scheme)
     drawn(page)
-    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    page.evaluate(OPEN_FOLDS)
     if view == "table":
         page.locator(".fw-tools button").first.click()
     else:
@@ -147,7 +120,7 @@ def test_nothing_is_wider_than_the_page(open_page: Open, pages: str, width: int)
     for name in ("zh", "en"):
         page = open_page(pages, f"{name}.html", viewport={"width": width, "height": 800})
         drawn(page)
-        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+        page.evaluate(OPEN_FOLDS)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         # What is drawn lies within its drawing.
         assert page.evaluate(
@@ -172,7 +145,7 @@ def test_offline_it_opens_without_a_script_and_attacks_as_the_lab_does(open_page
     page.get_by_role("radio", name="任何词义").check()
     known(page)
     check(page, wanted(verses[9], rare=True, shuffled=True))
-    assert scripts(page) == [
+    assert sorted(scripts(page)) == [
         f"frontier-checkpoint-{name}.js" for name in sorted((attack_tables.NAME, attack_playground.LIVE))
     ]
     page.get_by_role("button", name="再抽一次").click()
@@ -268,21 +241,22 @@ def test_every_control_is_reached_and_moved_with_keys_alone(open_page: Open, pag
 
 def test_room_is_kept_and_filled_when_the_figure_comes_near(open_page: Open, pages: str) -> None:
     page = open_page(pages, "far.html", viewport={"width": 820, "height": 700})
-    top = "document.querySelector('#after').getBoundingClientRect().top + scrollY"
     assert page.locator(".fw-drawing").count() == 0
-    before = page.evaluate(top)
+    before = page.evaluate(TOP_OF_THE_NEXT)
     assert page.evaluate("document.querySelector('.fw-root').offsetHeight") > 900
     page.evaluate(f"scrollTo(0, {SCROLL})")
     drawn(page)
-    assert abs(page.evaluate(top) - before) <= 60
-    after = page.evaluate(top)
+    assert abs(page.evaluate(TOP_OF_THE_NEXT) - before) <= 60
+    after = page.evaluate(TOP_OF_THE_NEXT)
     for queries in range(12, -1, -1):
         slide(page, 0, queries)
-        assert page.evaluate(top) == after, f"what stands below the figure moved at query {queries}"
+        assert page.evaluate(TOP_OF_THE_NEXT) == after, (
+            f"what stands below the figure moved at query {queries}"
+        )
     page.locator(".fw-word").nth(6).click()
     page.locator(".fw-options label").nth(1).click()
     known(page)
-    assert page.evaluate(top) == after, "what stands below the figure moved with a swap"
+    assert page.evaluate(TOP_OF_THE_NEXT) == after, "what stands below the figure moved with a swap"
 
 
 @pytest.mark.parametrize("width", [1280, 980, 820, 722, 640, 390])
@@ -290,32 +264,13 @@ def test_room_is_kept_and_filled_when_the_figure_comes_near(open_page: Open, pag
 def test_the_room_is_what_the_figure_takes(open_page: Open, pages: str, language: str, width: int) -> None:
     page = open_page(pages, f"{language}.html", viewport={"width": width, "height": 700})
     drawn(page)
-    page.wait_for_function("document.querySelector('.fw-root').style.minHeight")  # kept once sizes are known
-    kept, own = page.evaluate(
-        """() => {
-            const root = document.querySelector(".fw-root");
-            const kept = parseFloat(root.style.minHeight);
-            root.style.minHeight = "0";
-            return [kept, root.offsetHeight];
-        }"""
-    )
-    assert abs(kept - own) <= 60, (kept, own)
+    check_room(page)
 
 
 def test_the_story_points_and_stays_in_sight(open_page: Open, pages: str) -> None:
     page = open_page(pages, "zh.html", viewport={"width": 390, "height": 800}, reduced_motion="reduce")
     drawn(page)
-    page.get_by_role("button", name="带我看一遍").click()
-    for step in range(7):
-        page.wait_for_timeout(60)
-        assert f"第 {step + 1} 步，共 7 步" in page.locator(".fw-story-panel").text_content()
-        assert page.locator("[data-fw-pointed]").count() == 1
-        for place in (".fw-story-panel", "[data-fw-pointed]"):
-            box = page.locator(place).bounding_box()
-            assert box["y"] < 800, (step, place, box)
-            assert box["y"] + box["height"] > 0, (step, place, box)
-        page.get_by_role("button", name=re.compile("下一步|结束导览")).last.click()
-    assert page.locator(".fw-story-panel").is_hidden()
+    check_story(page, steps=7, height=800)
     assert scripts(page) == []
 
 
@@ -323,10 +278,7 @@ def test_the_story_points_and_stays_in_sight(open_page: Open, pages: str) -> Non
 def test_the_figure_can_be_taken_away(open_page: Open, pages: str, kind: str, tmp_path: Path) -> None:
     page = open_page(pages, "en.html")
     drawn(page)
-    with page.expect_download() as download:
-        page.get_by_role("button", name=f"Download {kind}").click()
-    file = tmp_path / "file"
-    download.value.save_as(file)
+    file = taken(page, kind, tmp_path)
     if kind == "CSV":
         lines = file.read_text("utf8").splitlines()
         assert lines[0] == "attack,query,text,lead,held,accuracy_left"

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import frontier_widgets
 import pytest
 from frontier_widgets import ModelMerging
 from frontier_widgets.model_merging.rules import Merge, merge
 from keyboard import stops
+from lone_figure import (
+    OPEN_FOLDS,
+    SCROLL,
+    TOP_OF_THE_NEXT,
+    check_room,
+    check_story,
+    offline,
+    pages_of,
+    scripts,
+    taken,
+)
 from test_pages import AXE, AXE_RUN
 from timing import MEASURE, STEP, slowness
 
@@ -20,48 +28,13 @@ from frontier_lab.figure_data import browser_models, model_merging, task_vectors
 
 Open = Callable[..., Any]
 NAME = "ModelMerging"
-SCROLL = 4000
-"""Pixels above the figure on the page where it is far away."""
-
-
-def put(folder: Path, name: str, language: str, above: int = 0) -> None:
-    """A page with the figure alone, between two paragraphs."""
-    (folder / f"{name}.html").write_text(
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>merging</title>'
-        '<link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'</head><body><main><h1>merging</h1><div style="height:{above}px"></div>'
-        f'<div data-component="{NAME}"></div><p id="after">after</p><div style="height:{above}px"></div>'
-        "</main>"
-        '<script src="registry.js"></script><script src="frontier-host.js"></script></body></html>',
-        "utf8",
-    )
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Address of a folder with a page in each language, and one whose figure is far below its beginning."""
-    folder = tmp_path_factory.mktemp("merging")
-    shutil.copyfile(frontier_widgets.HOST, folder / "frontier-host.js")
-    (folder / "registry.js").write_text(frontier_widgets.registry_script([NAME]), "utf8")
-    (folder / "frontier-checkpoint-merging.js").write_text(browser_models.script("merging"), "utf8")
-    for name in task_vectors.NAMES:
-        (folder / f"frontier-checkpoint-{name}.js").write_text(task_vectors.script(name), "utf8")
-    put(folder, "zh", "zh")
-    put(folder, "en", "en")
-    put(folder, "far", "zh", SCROLL)
-    return folder.as_uri() + "/"
-
-
-def offline(page: Any) -> None:
-    page.context.set_offline(True)
-
-
-def scripts(page: Any) -> list[str]:
-    """Weights that the page has asked for."""
-    found: list[str] = page.evaluate(
-        "[...document.scripts].map(({ src }) => src.split('/').at(-1)).filter((at) => /checkpoint/.test(at))"
-    )
-    return found
+    checkpoints = {"merging": browser_models.script("merging")}
+    checkpoints |= {name: task_vectors.script(name) for name in task_vectors.NAMES}
+    return pages_of(NAME, tmp_path_factory.mktemp("merging"), checkpoints)
 
 
 def counts(page: Any) -> list[str]:
@@ -92,7 +65,7 @@ def wanted(how: Merge, steps: int = 80) -> list[str]:
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_rule_of_axe_holds(open_page: Open, pages: str, language: str, scheme: str, view: str) -> None:
     page = open_page(pages, f"{language}.html", color_scheme=scheme)
-    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    page.evaluate(OPEN_FOLDS)
     page.locator(".fw-board svg").wait_for()
     if view == "table":
         page.locator(".fw-tools button").first.click()
@@ -107,7 +80,7 @@ def test_every_rule_of_axe_holds(open_page: Open, pages: str, language: str, sch
 def test_nothing_is_wider_than_the_page(open_page: Open, pages: str, width: int) -> None:
     for name in ("zh", "en"):
         page = open_page(pages, f"{name}.html", viewport={"width": width, "height": 800})
-        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+        page.evaluate(OPEN_FOLDS)
         page.locator(".fw-board svg").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         # What is drawn lies within its drawing.
@@ -227,18 +200,17 @@ def test_on_glass_a_tap_moves_the_point_and_a_thumb_still_scrolls(open_page: Ope
 
 def test_room_is_kept_and_filled_when_the_figure_comes_near(open_page: Open, pages: str) -> None:
     page = open_page(pages, "far.html", viewport={"width": 820, "height": 700})
-    top = "document.querySelector('#after').getBoundingClientRect().top + scrollY"
     assert page.locator(".fw-board").count() == 0
-    before = page.evaluate(top)
+    before = page.evaluate(TOP_OF_THE_NEXT)
     assert page.evaluate("document.querySelector('.fw-root').offsetHeight") > 900
     page.evaluate(f"scrollTo(0, {SCROLL})")
     page.locator(".fw-board svg").wait_for()
-    assert abs(page.evaluate(top) - before) <= 60
-    after = page.evaluate(top)
+    assert abs(page.evaluate(TOP_OF_THE_NEXT) - before) <= 60
+    after = page.evaluate(TOP_OF_THE_NEXT)
     for task, weight in ((0, 0.0), (1, 0.0), (2, 0.0), (0, 1.0)):
         set_weight(page, task, weight)
         measured(page)
-        assert page.evaluate(top) == after, "what stands below the figure moved"
+        assert page.evaluate(TOP_OF_THE_NEXT) == after, "what stands below the figure moved"
 
 
 @pytest.mark.parametrize("width", [980, 820, 722, 640, 390])
@@ -246,40 +218,18 @@ def test_room_is_kept_and_filled_when_the_figure_comes_near(open_page: Open, pag
 def test_the_room_is_what_the_figure_takes(open_page: Open, pages: str, language: str, width: int) -> None:
     page = open_page(pages, f"{language}.html", viewport={"width": width, "height": 700})
     page.locator(".fw-board svg").wait_for()
-    page.wait_for_function("document.querySelector('.fw-root').style.minHeight")  # kept once sizes are known
-    kept, own = page.evaluate(
-        """() => {
-            const root = document.querySelector(".fw-root");
-            const kept = parseFloat(root.style.minHeight);
-            root.style.minHeight = "0";
-            return [kept, root.offsetHeight];
-        }"""
-    )
-    assert abs(kept - own) <= 60, (kept, own)
+    check_room(page)
 
 
 def test_the_story_points_and_stays_in_sight(open_page: Open, pages: str) -> None:
     page = open_page(pages, "zh.html", viewport={"width": 390, "height": 800}, reduced_motion="reduce")
-    page.get_by_role("button", name="带我看一遍").click()
-    for step in range(7):
-        page.wait_for_timeout(60)
-        assert f"第 {step + 1} 步，共 7 步" in page.locator(".fw-story-panel").text_content()
-        assert page.locator("[data-fw-pointed]").count() == 1
-        for place in (".fw-story-panel", "[data-fw-pointed]"):
-            box = page.locator(place).bounding_box()
-            assert box["y"] < 800, (step, place, box)
-            assert box["y"] + box["height"] > 0, (step, place, box)
-        page.get_by_role("button", name=re.compile("下一步|结束导览")).last.click()
-    assert page.locator(".fw-story-panel").is_hidden()
+    check_story(page, steps=7, height=800)
 
 
 @pytest.mark.parametrize("kind", ["SVG", "PNG", "CSV"])
 def test_the_figure_can_be_taken_away(open_page: Open, pages: str, kind: str, tmp_path: Path) -> None:
     page = open_page(pages, "en.html")
-    with page.expect_download() as download:
-        page.get_by_role("button", name=f"Download {kind}").click()
-    file = tmp_path / "file"
-    download.value.save_as(file)
+    file = taken(page, kind, tmp_path)
     if kind == "CSV":
         lines = file.read_text("utf8").splitlines()
         assert len(lines) == 1 + 2 * 2 * 8**3

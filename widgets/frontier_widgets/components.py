@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -70,12 +71,31 @@ class Component:
         """Hex digest of the data set's bytes; a widget that shows this data set carries it as a trait."""
         return hashlib.sha256(self.data_path.read_bytes()).hexdigest()
 
+    @cached_property
+    def published(self) -> dict[str, Any]:
+        """The data set as the file has it."""
+        found: dict[str, Any] = json.loads(self.data_path.read_text("utf8"))
+        return found
+
+    def filled(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The data traits' values, from a data set of format 1.
+
+        Raises:
+            ValueError: another format, or no value for a trait.
+        """
+        if data.get("format") != 1:
+            raise ValueError(f"data: got format {data.get('format')}, wanted 1")
+        missing = [name for name in self.data_traits if name not in data]
+        if missing:
+            raise ValueError(f"data: got none for {', '.join(missing)}, wanted all of the data set")
+        return {name: data[name] for name in self.data_traits}
+
     def registry_entry(self) -> dict[str, Any]:
         """The value of ``window.frontierComponents[name]``: ``esm``, ``css``, ``data``, ``data_sha256``."""
         return {
             "esm": self.esm_path.read_text("utf8"),
             "css": self.css_path.read_text("utf8"),
-            "data": json.loads(self.data_path.read_text("utf8")),
+            "data": self.published,
             "data_sha256": self.data_sha256,
         }
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import anywidget
@@ -29,26 +27,15 @@ ORDER, TEXTS = 0, 1
 """Rows of a seed's draws: of the order of the words, and of the random texts."""
 
 
-@lru_cache(maxsize=1)
-def _published() -> dict[str, Any]:
-    """The data set that comes with the package, as the file has it."""
-    found: dict[str, Any] = json.loads(COMPONENT.data_path.read_text("utf8"))
-    return found
-
-
 def _traits(data: Mapping[str, Any]) -> dict[str, Any]:
-    if data.get("format") != 1:
-        raise ValueError(f"data: got format {data.get('format')}, wanted 1")
-    missing = [name for name in COMPONENT.data_traits if name not in data]
-    if missing:
-        raise ValueError(f"data: got none for {', '.join(missing)}, wanted all of the data set")
+    values = COMPONENT.filled(data)
     if not data["examples"]:
         raise ValueError("data: got no examples, wanted one or more")
     classes = len(data["labels"])
     for at, example in enumerate(data["examples"]):
         if not 0 <= example["label"] < classes:
             raise ValueError(f"data: example {at} has label {example['label']}, wanted one below {classes}")
-    return {name: data[name] for name in COMPONENT.data_traits}
+    return values
 
 
 class AttackPlayground(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[misc]
@@ -110,7 +97,7 @@ class AttackPlayground(Checkpoints, Records, anywidget.AnyWidget):  # type: igno
         unknown = sorted(set(state) - set(self.class_trait_names()))
         if unknown:
             raise TypeError(f"{unknown[0]} is not an argument of AttackPlayground")
-        given = _published() if data is None else data
+        given = COMPONENT.published if data is None else data
         digest = COMPONENT.data_sha256 if data is None else ""
         super().__init__(**{**_traits(given), "data_sha256": digest, **state})
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from collections.abc import Mapping
-from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -27,23 +25,12 @@ PLANES = ((0, 1), (0, 2), (1, 2))
 """Places of the two tasks whose weights are the axes of the plane, across and up."""
 
 
-@lru_cache(maxsize=1)
-def _published() -> dict[str, Any]:
-    """The data set that comes with the package, as the file has it."""
-    found: dict[str, Any] = json.loads(COMPONENT.data_path.read_text("utf8"))
-    return found
-
-
 def _traits(data: Mapping[str, Any]) -> dict[str, Any]:
-    if data.get("format") != 1:
-        raise ValueError(f"data: got format {data.get('format')}, wanted 1")
-    missing = [name for name in COMPONENT.data_traits if name not in data]
-    if missing:
-        raise ValueError(f"data: got none for {', '.join(missing)}, wanted all of the data set")
+    values = COMPONENT.filled(data)
     if len(data["tasks"]) != TASKS:
         raise ValueError(f"data: got {len(data['tasks'])} tasks, wanted {TASKS}")
     decode(b64decode(data["grid"]), len(data["trained"]), len(data["axis"]), TASKS)
-    return {name: data[name] for name in COMPONENT.data_traits}
+    return values
 
 
 class ModelMerging(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[misc]
@@ -104,7 +91,7 @@ class ModelMerging(Checkpoints, Records, anywidget.AnyWidget):  # type: ignore[m
         unknown = sorted(set(state) - set(self.class_trait_names()))
         if unknown:
             raise TypeError(f"{unknown[0]} is not an argument of ModelMerging")
-        given = _published() if data is None else data
+        given = COMPONENT.published if data is None else data
         digest = COMPONENT.data_sha256 if data is None else ""
         super().__init__(**{**_traits(given), "data_sha256": digest, **state})
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from base64 import b64decode
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import anywidget
@@ -30,19 +28,8 @@ PARTS = {
 NO_GROUP = 255
 
 
-@lru_cache(maxsize=1)
-def _published() -> dict[str, Any]:
-    """The data set that comes with the package, as the file has it."""
-    found: dict[str, Any] = json.loads(COMPONENT.data_path.read_text("utf8"))
-    return found
-
-
 def _traits(data: Mapping[str, Any]) -> dict[str, Any]:
-    if data.get("format") != 1:
-        raise ValueError(f"data: got format {data.get('format')}, wanted 1")
-    missing = [name for name in COMPONENT.data_traits if name not in data]
-    if missing:
-        raise ValueError(f"data: got none for {', '.join(missing)}, wanted all of the data set")
+    values = COMPONENT.filled(data)
     if absent := [name for name in FILTERS if name not in data["filters"]]:
         raise ValueError(f"filters: got none named {', '.join(absent)}, wanted {' and '.join(FILTERS)}")
     wanted = {kind for kinds in PARTS.values() for kind in kinds}
@@ -54,7 +41,7 @@ def _traits(data: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{name}: got {found} bytes, wanted {sentences}")
     for each in data["filters"].values():
         decode(b64decode(each["scores"]), sentences, labels)
-    return {name: data[name] for name in COMPONENT.data_traits}
+    return values
 
 
 class ThresholdExplorer(Records, anywidget.AnyWidget):  # type: ignore[misc]
@@ -114,7 +101,7 @@ class ThresholdExplorer(Records, anywidget.AnyWidget):  # type: ignore[misc]
         unknown = sorted(set(state) - set(self.class_trait_names()))
         if unknown:
             raise TypeError(f"{unknown[0]} is not an argument of ThresholdExplorer")
-        given = _published() if data is None else data
+        given = COMPONENT.published if data is None else data
         digest = COMPONENT.data_sha256 if data is None else ""
         super().__init__(**{**_traits(given), "data_sha256": digest, **state})
 
