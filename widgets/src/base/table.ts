@@ -8,12 +8,22 @@ export interface TableData {
   rows: (string | number)[][];
 }
 
+const isNumber = (cell: string | number) => typeof cell === "number" || /^[+−-]?[\d.]+%?$/.test(cell);
+
 export function dataTable(data: TableData): HTMLElement {
+  // A column with numbers stands on the right, its header too.
+  const side = data.columns.map((_, i) =>
+    i > 0 && data.rows.some((row) => isNumber(row[i] ?? "")) ? "fw-number" : null,
+  );
   const table = h(
     "table",
     { class: "fw-table" },
     h("caption", {}, data.caption),
-    h("thead", {}, h("tr", {}, ...data.columns.map((name) => h("th", { scope: "col" }, name)))),
+    h(
+      "thead",
+      {},
+      h("tr", {}, ...data.columns.map((name, i) => h("th", { scope: "col", class: side[i] ?? null }, name))),
+    ),
     h(
       "tbody",
       {},
@@ -24,11 +34,7 @@ export function dataTable(data: TableData): HTMLElement {
           ...row.map((cell, i) =>
             i === 0
               ? h("th", { scope: "row" }, String(cell))
-              : h(
-                  "td",
-                  { class: typeof cell === "number" || /^[+−-]?[\d.]+%?$/.test(cell) ? "fw-number" : null },
-                  String(cell),
-                ),
+              : h("td", { class: side[i] ?? null }, String(cell)),
           ),
         ),
       ),

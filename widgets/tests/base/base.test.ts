@@ -28,6 +28,19 @@ describe("text goes in as text", () => {
     expect(dataTable({ caption: evil, columns: [evil], rows: [[evil, 1]] }).querySelector("img")).toBeNull();
   });
 
+  it("in tables, with a header over its numbers", () => {
+    const table = dataTable({
+      caption: "c",
+      columns: ["a", "b", "c"],
+      rows: [
+        ["1", "x", 0.5],
+        ["2", "y", "–"],
+      ],
+    });
+    const numbers = [...table.querySelectorAll(".fw-number")].map((cell) => cell.textContent);
+    expect(numbers).toEqual(["c", "0.5", "–"]);
+  });
+
   it("quotes CSV cells", () =>
     expect(toCsv(["a"], [['x"y'], ["1,2"], ["n\nl"], [3]])).toBe('a\r\n"x""y"\r\n"1,2"\r\n"n\nl"\r\n3\r\n'));
 
