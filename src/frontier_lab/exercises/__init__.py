@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import activations as activations
 from . import alibi as alibi
 from . import attention_visualization as attention_visualization
+from . import bias as bias
 from . import causal_interventions as causal_interventions
 from . import ensembles as ensembles
 from . import interpretability as interpretability

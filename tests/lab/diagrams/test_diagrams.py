@@ -16,6 +16,7 @@ from babel.messages.pofile import read_po
 from frontier_widgets.attention_masks import Pattern, visible
 
 from frontier_lab.diagrams.alibi import fraction, penalties
+from frontier_lab.diagrams.bias import Person, two_rulers
 from frontier_lab.diagrams.canvas import WIDEST
 from frontier_lab.diagrams.ensembles import Member, vote_and_average
 from frontier_lab.diagrams.lettering import width
@@ -55,6 +56,13 @@ SAID = {
 }
 """What 28.7.2 shows: the committed models' own answers."""
 
+PEOPLE = (
+    Person("carpenter", -1.11, 268.3, 2.08),
+    Person("hairdresser", 2.30, 35.6, 2.08),
+    Person("nurse", 3.24, 1059.7, 6.19),
+)
+"""What 28.5.3 shows."""
+
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
@@ -64,6 +72,7 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     "2-lora-composition": products,
     "3-ensembles": lambda: vote_and_average(sentence=KISH, wrong="律法", right="历史", members=VOTERS),
     "2-model-merging": lambda: asked(PROMPTS, ANSWERS, SAID),
+    "3-bias": lambda: two_rulers(*PEOPLE),
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -387,3 +396,22 @@ def test_answers_of_other_models_or_prompts_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         asked(prompts, ANSWERS, {name: SAID[name] for name in names})
+
+
+def test_one_ruler_has_a_sign_and_the_other_none() -> None:
+    words = set(said(DRAWN["3-bias"]()))
+    assert {"-1.11", "+2.30", "+3.24", "268", "36", "1060", "2.1", "6.2"} <= words
+
+
+@pytest.mark.parametrize(
+    ("people", "complaint"),
+    [
+        (PEOPLE[:1], "wanted 2 to 3"),
+        (PEOPLE[1:], "wanted both"),
+        ((PEOPLE[0], Person("nurse", 5.0, 1.0, 1.0)), "wanted -4 to 4"),
+        ((PEOPLE[0], Person("nurse", 1.0, -1.0, 1.0)), "negative distance"),
+    ],
+)
+def test_people_who_do_not_show_it_are_refused(people: tuple[Person, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        two_rulers(*people)
