@@ -35,13 +35,13 @@ def _log_odds(function: Function) -> None:
         if torch.allclose(found.float(), p[:, woman] - p[:, man], atol=1e-5):
             raise wrong(
                 "这是概率之差，会随两个词合起来占多少而缩放；应是对数概率之差。",
-                "That is the difference of probabilities, which scales with what both words have together: take "
-                "the difference of log-probabilities.",
+                "That is the difference of probabilities, which scales with what both words have together: "
+                "take the difference of log-probabilities.",
             )
         if not torch.allclose(found.float(), wanted, atol=1e-5):
             raise wrong(
                 f"第一个应为 {wanted[0]:.4f}，得到 {found[0]:.4f}。归一化的常数在相减时消去了。",
-                f"The first is {wanted[0]:.4f}, not {found[0]:.4f}. The normaliser cancels in the difference.",
+                f"The first is {wanted[0]:.4f}, not {found[0]:.4f}. The normaliser cancels out.",
             )
 
 
@@ -50,9 +50,9 @@ def _p_value(function: Function) -> None:
     """``p_value(x, y)``: share of the splits into groups of these sizes whose first sum is as large."""
     generator = np.random.default_rng(1)
     cases = [
+        (np.array([3.0, 2.0]), np.array([1.0, 0.0])),
         (generator.normal(0.5, 1, 4), generator.normal(0, 1, 4)),
         (generator.normal(-1, 1, 3), generator.normal(0, 1, 5)),
-        (np.array([3.0, 2.0]), np.array([1.0, 0.0])),
     ]
     for x, y in cases:
         found = float(answer(function, x.copy(), y.copy()))
@@ -76,7 +76,7 @@ def _p_value(function: Function) -> None:
 
 @register("28.5.3-3")
 def _exchange(function: Function) -> None:
-    """``exchange(words, parts)``: the sentence of the other sex; ``parts`` says what each word is, or None."""
+    """``exchange(words, parts)``: the sentence of the other sex; ``parts`` says what each is, or None."""
     cases = [
         ("the nurse left and we thanked her .", {6: "object"}),
         ("the nurse finished her work .", {3: "owner"}),
@@ -93,9 +93,10 @@ def _exchange(function: Function) -> None:
             wanted[at] = pair[1 - pair.index(words[at])]
         if found == pronoun_corpus.exchanged(words) != wanted:
             raise wrong(
-                f"按词表一对一地换，得到“{' '.join(found)}”：her 可以是 his，也可以是 him，要看它在句中作什么。",
-                f'Exchanged by a list, this becomes "{" ".join(found)}": her is his or him, by what it is in the '
-                "sentence.",
+                f"按词表一对一地换，得到“{' '.join(found)}”："
+                "her 可以是 his，也可以是 him，要看它在句中作什么。",
+                f'Exchanged by a list, this becomes "{" ".join(found)}": her is his or him, by what it is in '
+                "the sentence.",
             )
         if found != wanted:
             raise wrong(
