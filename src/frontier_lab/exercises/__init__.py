@@ -12,6 +12,7 @@ from . import attention_visualization as attention_visualization
 from . import bias as bias
 from . import causal_interventions as causal_interventions
 from . import ensembles as ensembles
+from . import harmful_content as harmful_content
 from . import interpretability as interpretability
 from . import long_sequences as long_sequences
 from . import lora_composition as lora_composition

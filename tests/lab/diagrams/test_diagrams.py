@@ -19,6 +19,7 @@ from frontier_lab.diagrams.alibi import fraction, penalties
 from frontier_lab.diagrams.bias import Person, two_rulers
 from frontier_lab.diagrams.canvas import WIDEST
 from frontier_lab.diagrams.ensembles import Member, vote_and_average
+from frontier_lab.diagrams.harmful_content import five_labels
 from frontier_lab.diagrams.lettering import width
 from frontier_lab.diagrams.lora_composition import products
 from frontier_lab.diagrams.merged_pair import asked
@@ -47,6 +48,7 @@ def sums() -> Drawing:
 
 KISH = "Concerning Kish: the son of Kish was Jerahmeel."
 VOTERS = (Member("BERT", 0.55, 0.17), Member("RoBERTa", 0.30, 0.25), Member("DistilBERT", 0.12, 0.74))
+THREAT = {"toxic": 0.993, "insult": 0.007, "threat": 0.994, "obscene": 0.007, "identity_attack": 0.008}
 PROMPTS = ("26 46 =", "f w g o =", "26 46 f w g o =")
 ANSWERS = ("27", "f g o w", "27 f g o w")
 SAID = {
@@ -70,6 +72,9 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),
     "1-model-merging": sums,
     "2-lora-composition": products,
+    "2-harmful-content": lambda: five_labels(
+        sentence="say goodbye , i steal your car", scores=THREAT, threshold=0.7
+    ),
     "3-ensembles": lambda: vote_and_average(sentence=KISH, wrong="律法", right="历史", members=VOTERS),
     "2-model-merging": lambda: asked(PROMPTS, ANSWERS, SAID),
     "3-bias": lambda: two_rulers(*PEOPLE),
@@ -326,6 +331,17 @@ def test_the_tables_have_every_product_that_is_summed_and_no_other(adapters: int
 def test_a_table_that_no_phone_shows_is_refused(adapters: int) -> None:
     with pytest.raises(ValueError, match="adapters"):
         products(adapters=adapters)
+
+
+def test_the_highest_label_is_let_through_and_two_are_over_the_threshold() -> None:
+    words = said(DRAWN["2-harmful-content"]())
+    assert {"最高的是 threat，不是 toxic", "有 2 个标签过了门限", "放行", "拦下"} <= set(words)
+
+
+@pytest.mark.parametrize("changed", [{"toxic": 0.999}, {"toxic": 0.6}])
+def test_labels_that_both_rules_read_alike_are_refused(changed: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="scores"):
+        five_labels(sentence="a", scores=THREAT | changed, threshold=0.7)
 
 
 def test_the_vote_goes_to_the_wrong_group_and_the_average_to_the_right_one() -> None:
