@@ -7,6 +7,7 @@ with a sentence that helps when it is wrong.
 from __future__ import annotations
 
 from . import activations as activations
+from . import adversarial_attacks as adversarial_attacks
 from . import alibi as alibi
 from . import attention_visualization as attention_visualization
 from . import bias as bias

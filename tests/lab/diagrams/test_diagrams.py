@@ -7,14 +7,17 @@ import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from babel.messages.pofile import read_po
 from frontier_widgets.attention_masks import Pattern, visible
 
+from frontier_lab.diagrams.adversarial_attacks import Swapped, swaps_and_texts
 from frontier_lab.diagrams.alibi import fraction, penalties
 from frontier_lab.diagrams.bias import Person, two_rulers
 from frontier_lab.diagrams.canvas import WIDEST
@@ -65,6 +68,19 @@ PEOPLE = (
 )
 """What 28.5.3 shows."""
 
+VERSE = Swapped(
+    swaps={"disciples": "adherents", "seen": "realized"},
+    right="福音",
+    wrong="历史",
+    before=(0.79, 0.10),
+    after=(0.31, 0.39),
+    queries=4,
+    others=7,
+    drawn=9,
+    texts=287,
+)
+"""What 28.5.1 shows."""
+
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
@@ -77,6 +93,7 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     ),
     "3-ensembles": lambda: vote_and_average(sentence=KISH, wrong="律法", right="历史", members=VOTERS),
     "2-model-merging": lambda: asked(PROMPTS, ANSWERS, SAID),
+    "1-adversarial-attacks": lambda: swaps_and_texts(VERSE),
     "3-bias": lambda: two_rulers(*PEOPLE),
 }
 SMALLEST = 11
@@ -431,3 +448,26 @@ def test_one_ruler_has_a_sign_and_the_other_none() -> None:
 def test_people_who_do_not_show_it_are_refused(people: tuple[Person, ...], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         two_rulers(*people)
+
+
+def test_as_many_dots_are_large_as_texts_were_asked_about() -> None:
+    _, panel = panels(DRAWN["1-adversarial-attacks"]())
+    radii = [float(dot.attrib["r"]) for dot in panel.iter(f"{SVG}circle")]
+    assert len(radii) == VERSE.texts
+    assert sum(radius > 3 for radius in radii) == VERSE.queries + VERSE.drawn
+    words = set(said(DRAWN["1-adversarial-attacks"]()))
+    assert {"贪心问过 4，另删词 7 次", "随机乱换问过 9", "证书管全部 287"} <= words
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"swaps": {"a": "b"}}, "wanted 2"),
+        ({"after": (0.6, 0.2)}, "turned round"),
+        ({"texts": 10}, "at least the queries"),
+        ({"texts": 301}, "at most 300"),
+    ],
+)
+def test_verses_that_do_not_show_it_are_refused(change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        swaps_and_texts(replace(VERSE, **change))
