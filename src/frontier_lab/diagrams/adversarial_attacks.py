@@ -67,9 +67,9 @@ def swaps_and_texts(of: Swapped) -> Drawing:
         f"随机乱换问了 {of.drawn} 种骗过，证书说的是所有的点。",
         en=f"Left: in a verse {spoken}; the right class falls from {of.before[0]:.2f} to {of.after[0]:.2f}, "
         f"another one rises from {of.before[1]:.2f} to {of.after[1]:.2f}, and the verse is misread. Right: "
-        f"the swaps that are allowed make {of.texts} texts, a dot each. Greedy search asked about {of.queries} of "
-        f"them, and {of.others} times about the verse itself or without a word, until it deceived; random swaps "
-        f"asked about {of.drawn}; a certificate speaks of all dots.",
+        f"the swaps that are allowed make {of.texts} texts, a dot each. Greedy search asked about "
+        f"{of.queries} of them, and {of.others} times about the verse itself or without a word, until it "
+        f"deceived; random swaps asked about {of.drawn}; a certificate speaks of all.",
     )
 
 
@@ -100,17 +100,16 @@ def asked(of: Swapped) -> Panel:
     panel.swatch(30, 34, KNOWN, f"贪心问过 {of.queries}，另删词 {of.others} 次", room=300)
     panel.swatch(30, 56, STRANGE, f"随机乱换问过 {of.drawn}", room=300)
     panel.swatch(30, 78, MENDED, f"证书管全部 {of.texts}", room=300)
-    step = of.texts // (of.queries + of.drawn + 1)
     order = [STRANGE] * of.drawn
     for at in range(of.queries):
         order.insert(2 * at, KNOWN)
-    filled = {step * (at + 1): tone for at, tone in enumerate(order)}
+    filled = {97 * (at + 1) % of.texts: tone for at, tone in enumerate(order)}  # spread, in no order
     left, top = MIDDLE - (ACROSS - 1) * SIDE / 2, 114.0
     for at in range(of.texts):
         tone = filled.get(at)
-        panel.dots(
-            (left + at % ACROSS * SIDE, top + at // ACROSS * SIDE),
-            radius=2.0 if tone is None else 5.5,
-            tone=tone or MENDED,
-        )
+        x, y = left + at % ACROSS * SIDE, top + at // ACROSS * SIDE
+        if tone is STRANGE:
+            panel.box(x - 5.5, y - 5.5, 11, 11, tone=STRANGE, filled=True)
+        else:
+            panel.dots((x, y), radius=2.0 if tone is None else 5.5, tone=tone or MENDED)
     return panel

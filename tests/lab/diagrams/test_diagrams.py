@@ -453,8 +453,9 @@ def test_people_who_do_not_show_it_are_refused(people: tuple[Person, ...], compl
 def test_as_many_dots_are_large_as_texts_were_asked_about() -> None:
     _, panel = panels(DRAWN["1-adversarial-attacks"]())
     radii = [float(dot.attrib["r"]) for dot in panel.iter(f"{SVG}circle")]
-    assert len(radii) == VERSE.texts
-    assert sum(radius > 3 for radius in radii) == VERSE.queries + VERSE.drawn
+    squares = [box for box in panel.iter(f"{SVG}rect") if float(box.attrib["height"]) == 11]
+    assert (len(radii) + VERSE.drawn, len(squares)) == (VERSE.texts, VERSE.drawn)
+    assert sum(radius > 3 for radius in radii) == VERSE.queries
     words = set(said(DRAWN["1-adversarial-attacks"]()))
     assert {"贪心问过 4，另删词 7 次", "随机乱换问过 9", "证书管全部 287"} <= words
 
