@@ -12,6 +12,7 @@ from . import alibi as alibi
 from . import attention_visualization as attention_visualization
 from . import bias as bias
 from . import causal_interventions as causal_interventions
+from . import controlled_generation as controlled_generation
 from . import ensembles as ensembles
 from . import harmful_content as harmful_content
 from . import interpretability as interpretability

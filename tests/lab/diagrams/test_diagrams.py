@@ -21,6 +21,7 @@ from frontier_lab.diagrams.adversarial_attacks import Swapped, swaps_and_texts
 from frontier_lab.diagrams.alibi import fraction, penalties
 from frontier_lab.diagrams.bias import Person, two_rulers
 from frontier_lab.diagrams.canvas import WIDEST
+from frontier_lab.diagrams.controlled_generation import Control, places
 from frontier_lab.diagrams.ensembles import Member, vote_and_average
 from frontier_lab.diagrams.harmful_content import five_labels
 from frontier_lab.diagrams.lettering import width
@@ -81,6 +82,15 @@ VERSE = Swapped(
 )
 """What 28.5.1 shows."""
 
+CONTROLS = (
+    Control("转向向量", "隐藏状态", 1),
+    Control("PPLM", "键值缓存", 14),
+    Control("FUDGE", "下一词的分数", 21),
+    Control("DExperts", "下一词的分数", 3),
+    Control("二十选一", "整段文本", 20),
+)
+"""What 28.5.4 shows."""
+
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
@@ -94,6 +104,7 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     "3-ensembles": lambda: vote_and_average(sentence=KISH, wrong="律法", right="历史", members=VOTERS),
     "2-model-merging": lambda: asked(PROMPTS, ANSWERS, SAID),
     "1-adversarial-attacks": lambda: swaps_and_texts(VERSE),
+    "4-controlled-generation": lambda: places(CONTROLS),
     "3-bias": lambda: two_rulers(*PEOPLE),
 }
 SMALLEST = 11
@@ -472,3 +483,22 @@ def test_as_many_dots_are_large_as_texts_were_asked_about() -> None:
 def test_verses_that_do_not_show_it_are_refused(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         swaps_and_texts(replace(VERSE, **change))
+
+
+def test_every_control_stands_at_its_place_with_its_passes() -> None:
+    words = set(said(DRAWN["4-controlled-generation"]()))
+    assert {f"{each.name}（{each.passes} 遍）" for each in CONTROLS} <= words
+    assert {each.place for each in CONTROLS} <= words
+
+
+@pytest.mark.parametrize(
+    ("controls", "complaint"),
+    [
+        ((*CONTROLS, Control("x", "别处", 1)), "wanted one of"),
+        (CONTROLS[1:], "got 0 at 隐藏状态"),
+        ((*CONTROLS, Control("x", "下一词的分数", 1)), "got 3"),
+    ],
+)
+def test_controls_that_do_not_fit_are_refused(controls: tuple[Control, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        places(controls)
