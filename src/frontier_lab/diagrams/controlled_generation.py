@@ -32,11 +32,13 @@ class Control:
         name: as the field calls it.
         place: one of ``PLACES``.
         passes: forward passes for a token.
+        english: the name in the English description, where it differs.
     """
 
     name: str
     place: str
     passes: int
+    english: str = ""
 
 
 def places(controls: Sequence[Control]) -> Drawing:
@@ -65,7 +67,8 @@ def places(controls: Sequence[Control]) -> Drawing:
             panel.label(180, top + 23, f"{each.name}（{each.passes} 遍）", size=SMALL, anchor="start")
     listed = "；".join(f"{p}：" + "、".join(f"{e.name}（{e.passes} 遍）" for e in at[p]) for p in PLACES)
     told = "; ".join(
-        f"{ENGLISH[p]}: " + ", ".join(f"{e.name} ({e.passes} passes)" for e in at[p]) for p in PLACES
+        f"{ENGLISH[p]}: " + ", ".join(f"{e.english or e.name} ({e.passes} passes)" for e in at[p])
+        for p in PLACES
     )
     return diagram(
         panel,

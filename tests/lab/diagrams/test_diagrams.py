@@ -83,11 +83,11 @@ VERSE = Swapped(
 """What 28.5.1 shows."""
 
 CONTROLS = (
-    Control("转向向量", "隐藏状态", 1),
+    Control("转向向量", "隐藏状态", 1, "steering vector"),
     Control("PPLM", "键值缓存", 14),
     Control("FUDGE", "下一词的分数", 21),
     Control("DExperts", "下一词的分数", 3),
-    Control("二十选一", "整段文本", 20),
+    Control("二十选一", "整段文本", 20, "best of 20"),
 )
 """What 28.5.4 shows."""
 
