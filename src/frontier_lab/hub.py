@@ -66,6 +66,7 @@ OFFLINE = {
     "unitary/toxic-bert": Source("toxicity"),
     "HuggingFaceTB/SmolLM2-135M-Instruct": Source("llama"),
     "sentence-transformers/all-MiniLM-L6-v2": Source("bert"),
+    "dimitrismistriotis/alt-profanity-check": Source("toxicity", hub=None),
 }
 """Every name of a model in the chapter, and the packaged ones, to the checkpoint that stands in for it.
 

@@ -13,6 +13,8 @@ import functools
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +37,13 @@ class Package:
         folder: of the files inside.
         files: every file that loading reads, with its SHA-256.
         gguf: the one of them that has to be converted to safetensors first; empty if none has.
-        model_class: transformers' class.
+        model_class: transformers' class, or scikit-learn's.
         parameters: of the model.
         training: who trained it on what.
         licence: of the weights, as their authors state it.
         source: where the authors published them.
+        pickled: those of them that are pickles, a linear model's and its vectorizer's, which are read by
+            ``storage.restricted_pickle`` alone; empty if none is.
     """
 
     distribution: str
@@ -52,6 +56,7 @@ class Package:
     training: str
     licence: str
     source: str
+    pickled: tuple[str, ...] = ()
 
 
 PACKAGES = {
@@ -90,8 +95,24 @@ PACKAGES = {
         licence="Apache-2.0",
         source="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
+    "dimitrismistriotis/alt-profanity-check": Package(
+        distribution="alt-profanity-check==1.9.1",
+        module="profanity_check",
+        folder="data",
+        files={
+            "model.joblib": "aeafc04849d4d93db4721cf30a86ebf22085595294b8a07d51918e7fa98f538b",
+            "vectorizer.joblib": "19c5200dc6a41f026e0558e2f164f5fe8d8f58e502b46b37e4385037fcfa4831",
+        },
+        gguf="",
+        model_class="LinearSVC",
+        parameters=77_225,
+        training="its authors, on 200,000 labelled tweets and Wikipedia comments",
+        licence="MIT",
+        source="https://github.com/dimitrismistriotis/alt-profanity-check",
+        pickled=("model.joblib", "vectorizer.joblib"),
+    ),
 }
-"""The packaged model of a hub id."""
+"""The packaged model of a hub id; of one that the hub does not have, its repository's name on GitHub."""
 
 READS_GGUF = ("gguf", "accelerate")
 """Packages that transformers reads a GGUF file with."""
@@ -150,6 +171,23 @@ def _convert(package: Package, source: Path, target: Path) -> None:
     partial.rename(target)
 
 
+def _convert_pickles(package: Package, source: Path, target: Path) -> None:
+    """Write the linear filter as safetensors and JSON, read by a process that knows eleven names."""
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    pairs = [part for file in package.pickled for part in (str(source / file), package.files[file])]
+    command = [sys.executable, "-m", "frontier_lab.storage.restricted_pickle", str(partial), *pairs]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise UnavailableError(f"{package.distribution.partition('==')[0]}: {last}")
+    files = {file.name: sha256(file) for file in sorted(partial.iterdir())}
+    write_json(partial / HASHES, {"source": dict(package.files), "files": files})
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
 def _converted(hub_id: str, package: Package) -> Path:
     """The converted model's folder; one process converts while others wait for it.
 
@@ -161,7 +199,11 @@ def _converted(hub_id: str, package: Package) -> Path:
     target = cache.folder("models") / hub_id.replace("/", "--")
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(target.name + ".lock")):
-        if not _is_converted(target, package):
+        if _is_converted(target, package):
+            return target
+        if package.pickled:
+            _convert_pickles(package, _installed(package), target)
+        else:
             missing = [name for name in READS_GGUF if importlib.util.find_spec(name) is None]
             if missing:
                 raise UnavailableError(f"converting it takes {' and '.join(missing)}: pip install them")
@@ -177,7 +219,7 @@ def folder(hub_id: str) -> Path:
         UnavailableError: the model cannot be used; the message says why.
     """
     package = PACKAGES[hub_id]
-    return _converted(hub_id, package) if package.gguf else _installed(package)
+    return _converted(hub_id, package) if package.gguf or package.pickled else _installed(package)
 
 
 def pip_install(hub_ids: Iterable[str]) -> str:

