@@ -383,6 +383,12 @@ def discriminating(target: int, seed: int) -> Iterator[Drawn]:
     yield "PPLM, all tokens", 1.0, draw(seed, every)
 
 
+def unrestricted(target: int, seed: int) -> Iterator[Drawn]:
+    """PPLM at its largest step with no token left out, as its authors' program has it."""
+    every = partial(decoding.pplm, discriminator=discriminator(seed), target=target, size=3.0)
+    yield "PPLM, all tokens", 3.0, draw(seed, every)
+
+
 def expert_controls(target: int, seed: int) -> Iterator[Drawn]:
     """DExperts, and the same with an expert on random sentences."""
     sides = experts(target, seed)
@@ -422,7 +428,7 @@ def passes(method: str, setting: float) -> float:
     return setting if method.startswith("best of n") else counts.get(method.partition(",")[0], 1)
 
 
-METHODS = (choosing, steering, expert_controls, discriminating)
+METHODS = (choosing, steering, expert_controls, discriminating, unrestricted)
 
 
 def compared(family: Callable[[int, int], Iterator[Drawn]], name: str, seed: int) -> list[dict[str, Any]]:
@@ -472,6 +478,8 @@ STRENGTHS = (0.0, 1.0, 2.0, 4.0)
 EDITED = (0.1, 0.3, 0.5)
 """Shares of the tokens that are replaced by others, drawn from the text itself."""
 
+MARKS = 20
+"""Keys that a watermark is written with: a key decides which words are green, and so how often they occur."""
 KEYS = 200
 WINDOWS = 50
 """Passages of people, of fifty tokens, that each key is tried on."""
@@ -505,6 +513,32 @@ def watermarked(seed: int) -> list[dict[str, Any]]:
         starts = [len(prompt) for prompt in PROMPTS for _ in range(EACH)]
         lost = np.array(nats(texts, starts)).reshape(len(PROMPTS), EACH).mean(1)
         found.append({**entry, "nats": lost.round(4).tolist()})
+    return found
+
+
+def keyed() -> list[dict[str, Any]]:
+    """How often a watermark of strength 2 is detected at a level of 1 %, by keys drawn anew.
+
+    Returns:
+        For each of ``MARKS`` keys the shares of texts of 50 tokens, of all prompts and seeds, as they were
+        (``whole``), and with about half of the tokens replaced by others of the same key's texts (``half``).
+    """
+    found = []
+    for number, key in enumerate(np.random.default_rng(1).integers(2**20, 2**40, MARKS)):
+        mark = Watermark(model().model.config.vocab_size, 2.0, key=int(key))
+        generator = torch.Generator().manual_seed(number)
+        hits: dict[str, list[bool]] = {"whole": [], "half": []}
+        for seed in SEEDS:
+            drawn = sample(
+                model().model, prompts(), 2 * 50, seed=seed, processors=[*processors(), mark]
+            ).ids  # [24, 102]
+            edited = drawn[:, 1:52].clone()
+            where = torch.rand(edited.shape, generator=generator) < 0.5
+            others = drawn[:, 52:].flatten()
+            edited[where] = others[torch.randint(len(others), (int(where.sum()),), generator=generator)]
+            for name, ids in (("whole", drawn[:, 1:52]), ("half", edited)):
+                hits[name] += (mark.count(ids).p < 0.01).tolist()
+        found.append({name: round(float(np.mean(each)), 4) for name, each in hits.items()})
     return found
 
 
@@ -630,6 +664,7 @@ def measure() -> Mapping[str, Any]:
         "compared": [{name: steered(name, seed) for name in TARGETS} for seed in SEEDS],
         "people": kept("people", people),
         "watermarked": [kept(f"watermarked-{seed}", partial(watermarked, seed)) for seed in SEEDS],
+        "keyed": kept("keyed", keyed),
         "accused": kept("accused", accused),
         "distorted": kept("distorted", distorted),
     }

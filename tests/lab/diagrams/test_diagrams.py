@@ -77,7 +77,7 @@ VERSE = Swapped(
     after=(0.31, 0.39),
     queries=4,
     others=7,
-    drawn=9,
+    drawn=3,
     texts=287,
 )
 """What 28.5.1 shows."""
@@ -468,7 +468,7 @@ def test_as_many_dots_are_large_as_texts_were_asked_about() -> None:
     assert (len(radii) + VERSE.drawn, len(squares)) == (VERSE.texts, VERSE.drawn)
     assert sum(radius > 3 for radius in radii) == VERSE.queries
     words = set(said(DRAWN["1-adversarial-attacks"]()))
-    assert {"贪心问过 4，另删词 7 次", "随机乱换问过 9", "证书管全部 287"} <= words
+    assert {"贪心问过 4，另删词 7 次", "随机乱换问过 3", "证书管全部 287"} <= words
 
 
 @pytest.mark.parametrize(

@@ -144,3 +144,18 @@ def test_a_texts_green_tokens_are_counted_again() -> None:
 def test_what_is_not_stored_is_said() -> None:
     with pytest.raises(ValueError, match="wanted one that is stored"):
         study.values("plain", 2, "letters")
+
+
+def test_every_key_of_a_watermark_has_its_own_shares() -> None:
+    keyed = STORED["keyed"]
+    assert len(keyed) == study.MARKS
+    whole, half = (np.array([each[name] for each in keyed]) for name in ("whole", "half"))
+    assert (whole >= half).all()
+    assert len(set(half)) > 5
+
+
+def test_a_key_s_shares_are_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "MARKS", 1)
+    (found,) = study.keyed()
+    assert found["whole"] == pytest.approx(STORED["keyed"][0]["whole"], abs=0.03)
+    assert found["half"] == pytest.approx(STORED["keyed"][0]["half"], abs=0.1)
