@@ -95,16 +95,16 @@ def reading(of: Swapped) -> Panel:
 def asked(of: Swapped) -> Panel:
     """A dot for each text; those that the two attacks asked about are large."""
     rows = -(-of.texts // ACROSS)
-    panel = Panel(WIDEST, 122 + rows * SIDE)
+    panel = Panel(WIDEST, 126 + rows * SIDE)
     panel.label(MIDDLE, 18, "能换出的全部句子", bold=True)
-    panel.swatch(30, 34, KNOWN, f"贪心问过 {of.queries}，另删词 {of.others} 次", room=300)
-    panel.swatch(30, 56, STRANGE, f"随机乱换问过 {of.drawn}", room=300)
-    panel.swatch(30, 78, MENDED, f"证书管全部 {of.texts}", room=300)
+    panel.swatch(30, 38, KNOWN, f"贪心问过 {of.queries}，另删词 {of.others} 次", room=300)
+    panel.swatch(30, 60, STRANGE, f"随机乱换问过 {of.drawn}", room=300)
+    panel.swatch(30, 82, MENDED, f"证书管全部 {of.texts}", room=300)
     order = [STRANGE] * of.drawn
     for at in range(of.queries):
         order.insert(2 * at, KNOWN)
     filled = {97 * (at + 1) % of.texts: tone for at, tone in enumerate(order)}  # spread, in no order
-    left, top = MIDDLE - (ACROSS - 1) * SIDE / 2, 114.0
+    left, top = MIDDLE - (ACROSS - 1) * SIDE / 2, 118.0
     for at in range(of.texts):
         tone = filled.get(at)
         x, y = left + at % ACROSS * SIDE, top + at // ACROSS * SIDE
