@@ -342,16 +342,23 @@ def test_the_setup_cell_installs_what_colab_lacks_and_nothing_else(
     assert installation.seconds <= BUILD_SECONDS
 
 
+def live_figures(page: Any) -> list[Any]:
+    """Outputs of a notebook that a widget's view stands in."""
+    code = [cell for cell in page.cells if cell.cell_type == "code"]
+    return [output for cell in code for output in cell.outputs if tool.VIEW in output.get("data", {})]
+
+
 @pytest.mark.parametrize("path", FULL, ids=lambda path: path.relative_to(BOOK).as_posix())
 def test_a_page_runs_top_to_bottom(colab: Path, installation: Installation, path: Path) -> None:
     page = nbformat.read(path, as_version=4)
+    committed = len(live_figures(page))
     execute(page, colab, installation.folder, installation.env)
     code = [cell for cell in page.cells if cell.cell_type == "code"]
     assert not any("pip" in str(output.get("text", "")) for output in code[0].outputs), "it installs again"
-    shown = [output for cell in code for output in cell.outputs if tool.VIEW in output.get("data", {})]
+    shown = live_figures(page)
     managers = {output.metadata[tool.VIEW]["colab"]["custom_widget_manager"]["url"] for output in shown}
-    live = "appendix" not in path.parts  # whose pages have none
-    assert managers == ({MANAGER} if live else set()), f"{path.name} shows {len(shown)} live figures"
+    assert len(shown) == committed, f"{path.name} shows {len(shown)} live figures, wanted {committed}"
+    assert managers == ({MANAGER} if committed else set())
     if has_real_model(path):
         printed = "".join(str(output.get("text", "")) for cell in code for output in cell.outputs)
         assert "is used instead" in printed  # the real models are really not there

@@ -29,6 +29,14 @@ LOSS = 2e-4
 """In the unit of the loss. Torch and the kernels held to AVX2, and the machines that the logs are of, moved
 first steps by 2e-5 at most."""
 
+OWN = {
+    "retnet_ablations:one decay, language": (3e-5, 0.04),
+    "retnet_ablations:no decay, language": (3e-5, LOSS),
+}
+"""The same before and after the first step, for two runs that begin alike. With every initial weight changed by
+1e-7 of itself the former's losses moved by 0.022 in ten steps and the latter's by 1e-5, so that only what they
+begin with tells them apart."""
+
 SHARE = 0.01
 """The same for shares of right answers and the like, where one near tie counts."""
 
@@ -42,11 +50,18 @@ def numbers(entry: Any, name: str = "") -> Iterator[tuple[str, float | None]]:
         yield name, entry
 
 
-def close(entry: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Fail unless two entries of a log say the same, but for rounding."""
+def rounding(run: str, step: int) -> float:
+    """What it may change in a loss of a run after these steps."""
+    before, after = OWN.get(run, (LOSS, LOSS))
+    return after if step else before
+
+
+def close(run: str, entry: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Fail unless two entries of a run's log say the same, but for rounding."""
+    loss = rounding(run, entry["step"])
     assert [name for name, _ in numbers(entry)] == [name for name, _ in numbers(wanted)]
     for (name, value), (_, kept) in zip(numbers(entry), numbers(wanted), strict=True):
-        within = LOSS if name.endswith("loss") else SHARE
+        within = loss if name.endswith("loss") else SHARE
         assert value == (kept if kept is None else pytest.approx(kept, abs=within)), name
 
 
@@ -108,7 +123,7 @@ def test_first_steps_repeat_the_committed_log(run: str, pure: None, tmp_path: Pa
     log = first_steps.RUNS[run](tmp_path)
     assert [entry["step"] for entry in log] == [0, first_steps.STEPS]
     for entry, wanted in zip(log, STORED[run], strict=True):
-        close(entry, wanted)
+        close(run, entry, wanted)
 
 
 def test_every_run_of_every_recipe_is_begun_again() -> None:
@@ -130,20 +145,23 @@ def test_what_is_kept_is_where_the_committed_training_began(run: str) -> None:
     shared = [entry for entry in STORED[run] if entry["step"] in logged]
     assert shared
     for entry in shared:
-        close(entry, logged[entry["step"]])
+        close(run, entry, logged[entry["step"]])
 
 
 def test_runs_of_one_study_do_not_begin_alike() -> None:
-    """What tells two variants apart is larger than what rounding may change."""
+    """What tells two variants apart is larger than what rounding may change, at one of the steps kept."""
     for study in ("retnet_ablations", "delta_rule", "rewritten_keys", "state_sizes"):
         runs = [run for run in first_steps.RUNS if run.startswith(study)]
         for task in {run.partition(", ")[2] for run in runs}:
-            same = [STORED[run] for run in runs if run.partition(", ")[2] == task]
-            for number, log in enumerate(same):
+            same = [run for run in runs if run.partition(", ")[2] == task]
+            for number, run in enumerate(same):
                 for other in same[:number]:
-                    pairs = zip(log, other, strict=True)
-                    apart = max(abs(a["val_loss"] - b["val_loss"]) for a, b in pairs)
-                    assert apart > 2 * LOSS
+                    pairs = zip(STORED[run], STORED[other], strict=True)
+                    assert any(
+                        abs(a["val_loss"] - b["val_loss"])
+                        > rounding(run, a["step"]) + rounding(other, b["step"])
+                        for a, b in pairs
+                    )
 
 
 def schedule_of(name: str) -> Schedule:
