@@ -55,7 +55,7 @@ def swaps_and_texts(of: Swapped) -> Drawing:
     if not (of.before[0] > of.before[1] and of.after[0] < of.after[1]):
         raise ValueError(f"before, after: got {of.before}, {of.after}, wanted the order turned round")
     if not of.queries + of.drawn < of.texts <= 15 * ACROSS:
-        raise ValueError(f"texts: got {of.texts}, wanted more than queries and drawn together and at most {15 * ACROSS}")
+        raise ValueError(f"texts: got {of.texts}, wanted more than those read and at most {15 * ACROSS}")
     pairs = "、".join(f"{word} 换成 {other}" for word, other in of.swaps.items())
     spoken = ", ".join(f"{word} becomes {other}" for word, other in of.swaps.items())
     return diagram(

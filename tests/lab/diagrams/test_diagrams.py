@@ -476,7 +476,7 @@ def test_as_many_dots_are_large_as_texts_were_asked_about() -> None:
     [
         ({"swaps": {"a": "b"}}, "wanted 2"),
         ({"after": (0.6, 0.2)}, "turned round"),
-        ({"texts": 7}, "more than"),
+        ({"texts": 7}, "more than those read"),
         ({"texts": 301}, "at most 300"),
     ],
 )

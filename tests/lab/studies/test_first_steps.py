@@ -33,9 +33,9 @@ OWN = {
     "retnet_ablations:one decay, language": (3e-5, 0.04),
     "retnet_ablations:no decay, language": (3e-5, LOSS),
 }
-"""The same before and after the first step, for two runs that begin alike. With every initial weight changed by
-1e-7 of itself the former's losses moved by 0.022 in ten steps and the latter's by 1e-5, so that only what they
-begin with tells them apart."""
+"""The same before and after the first step, for two runs that begin alike. With every initial weight changed
+by 1e-7 of itself the former's losses moved by 0.022 in ten steps and the latter's by 1e-5, so that only what
+they begin with tells them apart."""
 
 SHARE = 0.01
 """The same for shares of right answers and the like, where one near tie counts."""
