@@ -63,7 +63,7 @@ def swaps_and_texts(of: Swapped) -> Drawing:
         asked(of),
         zh=f"左：一句经文里 {pairs}，正确的一类从 {of.before[0]:.2f} 降到 {of.after[0]:.2f}，"
         f"另一类从 {of.before[1]:.2f} 升到 {of.after[1]:.2f}，读错了。右：这句话按规矩能换出 {of.texts} 种，"
-        f"一点一种；贪心问了其中 {of.queries} 种（另问了原句与删词 {of.others} 次）骗过，"
+        f"一点一种；贪心问了其中 {of.queries} 种（另问了原句与逐词删过的 {of.others} 次）骗过，"
         f"随机乱换问了 {of.drawn} 种骗过，证书说的是所有的点。",
         en=f"Left: in a verse {spoken}; the right class falls from {of.before[0]:.2f} to {of.after[0]:.2f}, "
         f"another one rises from {of.before[1]:.2f} to {of.after[1]:.2f}, and the verse is misread. Right: "
@@ -97,7 +97,7 @@ def asked(of: Swapped) -> Panel:
     rows = -(-of.texts // ACROSS)
     panel = Panel(WIDEST, 126 + rows * SIDE)
     panel.label(MIDDLE, 18, "能换出的全部句子", bold=True)
-    panel.swatch(30, 38, KNOWN, f"贪心问过 {of.queries}，另删词 {of.others} 次", room=300)
+    panel.swatch(30, 38, KNOWN, f"贪心问过 {of.queries}，另问 {of.others} 次", room=300)
     panel.swatch(30, 60, STRANGE, f"随机乱换问过 {of.drawn}", room=300)
     panel.swatch(30, 82, MENDED, f"证书管全部 {of.texts}", room=300)
     order = [STRANGE] * of.drawn

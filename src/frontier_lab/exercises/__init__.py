@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import activations as activations
 from . import adversarial_attacks as adversarial_attacks
 from . import alibi as alibi
+from . import alignment as alignment
 from . import attention_visualization as attention_visualization
 from . import bias as bias
 from . import causal_interventions as causal_interventions

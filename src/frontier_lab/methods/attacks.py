@@ -261,7 +261,7 @@ def worst_case(
         the swaps that make it so.
 
     Source: Jia et al., "Certified robustness to adversarial word substitutions" (2019) bound networks so; of
-        a linear model the bound is exact.
+        this computes a linear model exactly.
     """
     logits = bias + sum((contribution(word) for word in of.words), start=np.zeros_like(bias))
     gains: dict[int, NDArray[np.float64]] = {

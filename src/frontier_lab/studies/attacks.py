@@ -266,7 +266,7 @@ DEFENCES: tuple[Defence, ...] = get_args(Defence)
 HARDENING = Schedule(steps=40, batch_size=32, context=64, learning_rate=1e-3, warmup=4, log_every=40)
 LONGER = 3
 """Times the steps: an adversarial step asks about some 310 texts besides the 64 that it trains on, which
-count threefold, for there is a backward pass. Three is a sixth more than that comes to."""
+count threefold, for there is a backward pass. Three is a seventh more than that comes to."""
 
 
 def hardened(name: str, seed: int, defence: Defence) -> tuple[Victim, dict[str, Any]]:

@@ -26,6 +26,7 @@ from torch import Tensor
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    LogitsProcessor,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     SuppressTokensLogitsProcessor,
@@ -291,18 +292,18 @@ def target_probability(ids: Tensor, target: int, steers: Discriminator) -> Tenso
     return steers.log_probs(torch.cat(means))[:, target].exp()
 
 
-def _runs(text: str, length: int) -> set[tuple[str, ...]]:
+def runs(text: str, length: int) -> set[tuple[str, ...]]:
     words = text.split()
     return {tuple(words[at : at + length]) for at in range(len(words) - length + 1)}
 
 
 def _copied(text: str, known: set[tuple[str, ...]]) -> float:
-    found = _runs(text, 4)
+    found = runs(text, 4)
     return len(found & known) / max(1, len(found))
 
 
 def _distinct(text: str) -> float:
-    return len(_runs(text, 2)) / max(1, len(text.split()) - 1)
+    return len(runs(text, 2)) / max(1, len(text.split()) - 1)
 
 
 def measured(ids: Tensor, target: int, seed: int) -> dict[str, list[float]]:
@@ -311,7 +312,7 @@ def measured(ids: Tensor, target: int, seed: int) -> dict[str, list[float]]:
     each = len(texts) // len(PROMPTS)
     prompts = [len(prompt) for prompt in PROMPTS for _ in range(each)]
     found = judged(texts)  # [3, N, 6]
-    known = set().union(*(_runs(text, 4) for text in expert_texts(target, seed)["expert"]))
+    known = set().union(*(runs(text, 4) for text in expert_texts(target, seed)["expert"]))
     columns: dict[str, Any] = {
         "judge": found.mean(0)[:, target],
         **dict(zip(judges(), found[:, :, target], strict=True)),
@@ -389,6 +390,52 @@ def unrestricted(target: int, seed: int) -> Iterator[Drawn]:
     yield "PPLM, all tokens", 3.0, draw(seed, every)
 
 
+def unrestricted_turned(target: int, seed: int) -> Iterator[Drawn]:
+    """The same with a discriminator that was turned at random."""
+    steers = discriminator(seed).turned(seed)
+    every = partial(decoding.pplm, discriminator=steers, target=target, size=3.0)
+    yield "PPLM, all tokens, turned", 3.0, draw(seed, every)
+
+
+def word_bonus(target: int, seed: int) -> Tensor:
+    """Log of how much more of the target's tokens each token makes up than of the others', ``[V]``.
+
+    Counted in what steering is fitted to, with two added to every count.
+    """
+    size = model().model.config.vocab_size
+    counts = torch.full((2, size), 2.0)
+    for at in drawn_chapters(seed):
+        sentence = fitted_to()[at]
+        ids = torch.tensor(model().tokenizer(sentence.text, add_special_tokens=False).input_ids)
+        counts[int(sentence.label == target)] += torch.bincount(ids, minlength=size)
+    shares = counts / counts.sum(1, keepdim=True)
+    return (shares[1] / shares[0]).log()
+
+
+@dataclass(frozen=True)
+class Bonus(LogitsProcessor):  # type: ignore[misc]
+    """Adds the same to a token's logit wherever it stands: ``added [V]``."""
+
+    added: Tensor
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        return scores + self.added
+
+
+def counting(target: int, seed: int) -> Iterator[Drawn]:
+    """A bonus for the target's words, which knows no context, and the same bonuses dealt to any words."""
+    bonus = word_bonus(target, seed)
+    dealt = bonus[torch.randperm(len(bonus), generator=torch.Generator().manual_seed(seed))]
+    for name, added, strengths in (("word bonus", bonus, (1, 2, 3)), ("dealt bonus", dealt, (2,))):
+        for strength in strengths:
+            limits = [*processors(), Bonus(strength * added)]
+            yield (
+                name,
+                strength,
+                sample(model().model, prompts(), LENGTH, seed=seed, processors=limits),
+            )
+
+
 def expert_controls(target: int, seed: int) -> Iterator[Drawn]:
     """DExperts, and the same with an expert on random sentences."""
     sides = experts(target, seed)
@@ -428,7 +475,7 @@ def passes(method: str, setting: float) -> float:
     return setting if method.startswith("best of n") else counts.get(method.partition(",")[0], 1)
 
 
-METHODS = (choosing, steering, expert_controls, discriminating, unrestricted)
+METHODS = (choosing, steering, expert_controls, discriminating, unrestricted, unrestricted_turned, counting)
 
 
 def compared(family: Callable[[int, int], Iterator[Drawn]], name: str, seed: int) -> list[dict[str, Any]]:
