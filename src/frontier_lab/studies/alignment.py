@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -330,38 +329,17 @@ def run(name: str, seed: int) -> list[dict[str, Any]]:
 # ---- choosing ----------------------------------------------------------------------------------------------
 
 
-def chosen(ranked: NDArray[np.float64], n: int) -> float:
-    """Mean of the best of ``n`` drawn without replacement, exactly: values from the best down, ``[N]``."""
-    total = len(ranked)
-    if not 1 <= n <= total:
-        raise ValueError(f"n: got {n}, wanted 1 to {total}")
-    weights = [math.comb(total - 1 - rank, n - 1) / math.comb(total, n) for rank in range(total)]
-    return float(np.dot(weights, ranked))
-
-
 def choosing(seed: int) -> list[dict[str, Any]]:
     """Best of n by the proxy among the reference's texts of ``JUDGED``, for each of ``COUNTS``."""
     ids = drawn(reference(), JUDGED, OFFERED, 2000 + seed)
     asked = [prompt for prompt in JUDGED for _ in range(OFFERED)]
     table = {name: np.reshape(values, (-1, OFFERED)) for name, values in scores(read(ids), asked).items()}
-    order = np.argsort(-table["proxy"], axis=1, kind="stable")
-    ranked = {name: np.take_along_axis(values, order, 1) for name, values in table.items()}
-    return [
-        {
-            "n": n,
-            "kl": bound(n),
-            **{name: [round(chosen(row, n), 4) for row in rows] for name, rows in ranked.items()},
-        }
-        for n in COUNTS
-    ]
-
-
-def bound(n: int) -> float:
-    """What choosing the best of ``n`` diverges by at most, in nats, and by exactly where no text comes twice.
-
-    Source: Beirami et al., "Theoretical guarantees on the best-of-n alignment policy" (2024).
-    """
-    return math.log(n) - (n - 1) / n
+    found = []
+    for n in COUNTS:
+        weights = np.array([decoding.best_of_weights(torch.tensor(row), n).numpy() for row in table["proxy"]])
+        means = {name: (weights * values).sum(1).round(4).tolist() for name, values in table.items()}
+        found.append({"n": n, "kl": decoding.best_of_kl(n), **means})
+    return found
 
 
 def people() -> dict[str, dict[str, list[float]]]:

@@ -29,16 +29,6 @@ def test_the_reference_is_the_model_at_a_lower_temperature() -> None:
     torch.testing.assert_close(sharper, own / study.TEMPERATURE, rtol=1e-4, atol=1e-4)
 
 
-def test_the_best_of_n_is_the_mean_over_every_choice() -> None:
-    ranked = np.array([5.0, 3.0, 2.5, 1.0])
-    for n in (1, 2, 3, 4):
-        wanted = np.mean([max(some) for some in itertools.combinations(ranked, n)])
-        assert study.chosen(ranked, n) == pytest.approx(wanted)
-    with pytest.raises(ValueError, match="wanted 1 to 4"):
-        study.chosen(ranked, 5)
-    assert study.bound(1) == 0
-
-
 def test_preferences_follow_their_rule() -> None:
     gap = torch.tensor([2.0]).expand(4000)
     generator = torch.Generator().manual_seed(0)
