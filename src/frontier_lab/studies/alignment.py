@@ -31,7 +31,7 @@ from frontier_lab.methods import decoding, preference
 from frontier_lab.storage import cache, results
 from frontier_lab.studies import controlled
 from frontier_lab.texts import bible_books
-from frontier_lab.texts.bible_books import GROUPS
+from frontier_lab.texts.bible_books import GROUPS, Sentence
 from frontier_lab.zoo import classifiers
 from frontier_lab.zoo.training.recipe import SEEDS
 
@@ -76,6 +76,9 @@ OFFERED = 512
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Of texts that the best is chosen from."""
+
+WORDS = 16
+"""Of a sentence by people, so that it is about as long as a text."""
 
 BETA = 0.3
 MEASURES = ("kl", "proxy", "judges", "words", "nats", "alike")
@@ -126,10 +129,8 @@ def reward(texts: Sequence[str], judge: str = PROXY) -> Tensor:
     return classifiers.probabilities(own.model, own.tokenizer, list(texts))[:, TARGET].log()
 
 
-@functools.cache
-def words() -> Pipeline:
-    """A classifier by words alone, fitted to chapters that no committed classifier was trained on."""
-    sentences = controlled.fitted_to()
+def counting(sentences: Sequence[Sentence]) -> Pipeline:
+    """A classifier by words alone, fitted to these sentences."""
     model = make_pipeline(
         TfidfVectorizer(sublinear_tf=True),
         LogisticRegression(C=3.0, class_weight="balanced", max_iter=1000),
@@ -137,10 +138,16 @@ def words() -> Pipeline:
     return model.fit([each.text for each in sentences], [each.label for each in sentences])
 
 
+@functools.cache
+def words() -> Pipeline:
+    """The count of words of chapters that no committed classifier was trained on."""
+    return counting(controlled.fitted_to())
+
+
 # ---- measures ----------------------------------------------------------------------------------------------
 
 
-def _alike(texts: Sequence[str], each: int) -> list[float]:
+def alike(texts: Sequence[str], each: int) -> list[float]:
     """Share of a text's runs of three words that another of the ``each`` texts of its prompt has."""
     found = []
     for start in range(0, len(texts), each):
@@ -161,18 +168,24 @@ def scores(texts: Sequence[str], asked: Sequence[str]) -> dict[str, list[float]]
     }
 
 
+def judged_texts(model: PreTrainedModel, seed: int) -> Tensor:
+    """What a model is judged by, ``[12 · EACH, 2 + LENGTH]``."""
+    return drawn(model, JUDGED, EACH, 1000 + seed)
+
+
 def judged(model: PreTrainedModel, seed: int) -> dict[str, list[float]]:
     """Means of each of ``JUDGED``, over ``EACH`` texts of a model."""
-    ids = drawn(model, JUDGED, EACH, 1000 + seed)
+    ids = judged_texts(model, seed)
     texts = read(ids)
     with torch.no_grad():
         apart = preference.divergence(likelihood(model, ids), likelihood(reference(), ids)).tolist()
     asked = [prompt for prompt in JUDGED for _ in range(EACH)]
-    columns = {"kl": apart, **scores(texts, asked), "alike": _alike(texts, EACH)}
-    return {name: _means(values, EACH) for name, values in columns.items()}
+    columns = {"kl": apart, **scores(texts, asked), "alike": alike(texts, EACH)}
+    return {name: means(values, EACH) for name, values in columns.items()}
 
 
-def _means(values: Sequence[float], each: int) -> list[float]:
+def means(values: Sequence[float] | NDArray[np.float64], each: int) -> list[float]:
+    """Of each prompt's texts, ``[prompts]``."""
     return [round(float(x), 4) for x in np.reshape(values, (-1, each)).mean(1)]
 
 
@@ -329,11 +342,15 @@ def run(name: str, seed: int) -> list[dict[str, Any]]:
 # ---- choosing ----------------------------------------------------------------------------------------------
 
 
+def offered(seed: int) -> list[str]:
+    """The reference's texts of ``JUDGED`` that the best is chosen from, ``OFFERED`` of each prompt."""
+    return read(drawn(reference(), JUDGED, OFFERED, 2000 + seed))
+
+
 def choosing(seed: int) -> list[dict[str, Any]]:
     """Best of n by the proxy among the reference's texts of ``JUDGED``, for each of ``COUNTS``."""
-    ids = drawn(reference(), JUDGED, OFFERED, 2000 + seed)
     asked = [prompt for prompt in JUDGED for _ in range(OFFERED)]
-    table = {name: np.reshape(values, (-1, OFFERED)) for name, values in scores(read(ids), asked).items()}
+    table = {name: np.reshape(values, (-1, OFFERED)) for name, values in scores(offered(seed), asked).items()}
     found = []
     for n in COUNTS:
         weights = np.array([decoding.best_of_weights(torch.tensor(row), n).numpy() for row in table["proxy"]])
@@ -342,22 +359,33 @@ def choosing(seed: int) -> list[dict[str, Any]]:
     return found
 
 
+def written() -> tuple[list[str], list[Sentence]]:
+    """Sentences of people from the chapters ``test``, cut to as many words as the texts have."""
+    taken = [each for each in bible_books.balanced("test") if len(each.text.split()) >= WORDS]
+    return [" ".join(each.text.split()[:WORDS]) for each in taken], taken
+
+
+def by_chapter(values: Sequence[float], sentences: Sequence[Sentence], own: bool) -> list[float]:
+    """Means of each chapter in the target's group, or out of it."""
+    places: dict[int, list[float]] = {}
+    for value, each in zip(values, sentences, strict=True):
+        if (each.label == TARGET) == own:
+            places.setdefault(each.chapter, []).append(float(value))
+    return [round(float(np.mean(chapter)), 4) for chapter in places.values()]
+
+
 def people() -> dict[str, dict[str, list[float]]]:
-    """Sentences of people, in and out of the target's group, as long as the texts: means of each chapter."""
-    taken = [each for each in bible_books.balanced("test") if len(each.text.split()) >= 16]
-    texts = [" ".join(each.text.split()[:16]) for each in taken]
+    """What people's own sentences score, in and out of the target's group: means of each chapter.
+
+    The count of words is left out: it was fitted to these very chapters (``studies.rulers`` fits others).
+    """
+    texts, sentences = written()
     table = scores(texts, [" ".join(text.split()[:2]) for text in texts])
-    found: dict[str, dict[str, list[float]]] = {}
-    for name, own in (("own", True), ("others", False)):
-        places: dict[int, list[int]] = {}
-        for at, each in enumerate(taken):
-            if (each.label == TARGET) == own:
-                places.setdefault(each.chapter, []).append(at)
-        found[name] = {
-            measure: [round(float(np.mean([values[at] for at in where])), 4) for where in places.values()]
-            for measure, values in table.items()
-        }
-    return found
+    del table["words"]
+    return {
+        name: {measure: by_chapter(values, sentences, own) for measure, values in table.items()}
+        for name, own in (("own", True), ("others", False))
+    }
 
 
 # ---- the data set ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ Of every score each chapter has an equal share.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from transformers import (
 
 from frontier_lab.methods import voting
 from frontier_lab.texts import bible_books, corpus
+from frontier_lab.texts.bible_books import Sentence
 from frontier_lab.zoo.training.loop import Schedule
 from frontier_lab.zoo.training.recipe import (
     SEEDS,
@@ -148,6 +149,11 @@ def _weights(model: nn.Module) -> str:
     return found.hexdigest()
 
 
+def text_of(sentences: Sequence[Sentence]) -> str:
+    """SHA-256 of what is trained on."""
+    return hashlib.sha256("\n".join(each.text for each in sentences).encode()).hexdigest()
+
+
 def run(
     name: str,
     seed: int,
@@ -157,6 +163,7 @@ def run(
     stop_at: int | None = None,
     start: nn.Module | None = None,
     width: int = 1,
+    sentences: Sequence[Sentence] | None = None,
 ) -> tuple[PreTrainedModel, Log]:
     """Train one classifier with one seed; return it, in eval mode, with its log.
 
@@ -170,10 +177,11 @@ def run(
         start: a trained classifier of this name to go on from, left as it is; the seed is then of batches and
             dropout alone.
         width: see ``build_model``.
+        sentences: to train on, instead of the chapters ``train``.
     """
     tokenizer = build_tokenizer(name)
-    sentences = bible_books.balanced("train")
-    groups = [[s.text for s in sentences if s.label == label] for label in range(len(bible_books.GROUPS))]
+    known = bible_books.balanced("train") if sentences is None else sentences
+    groups = [[s.text for s in known if s.label == label] for label in range(len(bible_books.GROUPS))]
     texts, labels, chapters = examples("stack")
     torch.manual_seed(seed)
     model = build_model(name, width)
@@ -210,6 +218,7 @@ def run(
             "config": model.config.to_dict(),
             "tokenizer": fingerprint(tokenizer),
             **({} if start is None else {"start": _weights(start)}),
+            **({} if sentences is None else {"sentences": text_of(sentences)}),
         },
         stop_at=stop_at,
     )
