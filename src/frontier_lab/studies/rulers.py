@@ -1,10 +1,11 @@
-"""Texts whose reward was raised, by judges of the same thing that had no part in it: 28.5.5.
+"""Ten trainings that end at one reward, by judges of the same thing that had no part in it: 28.5.5.
 
-``studies.alignment`` raises one small network's probability that a text is an Epistle. Six others are asked
-the same here: a network of its class, a count of words, and a penalised linear head on MiniLM, each fitted
-to the proxy's own sentences and to chapters that the proxy never saw. Sentences that people wrote are the
-scale of each; a judge that was fitted to other chapters reads them in five folds, so that it has seen none.
-Twenty minutes on one core; killed, it goes on where it was:
+``studies.alignment`` raises one small network's probability that a text is an Epistle. Here that is done with
+ten seeds, and six others are asked the same thing: a network of its class, a count of words, and a penalised
+linear head on MiniLM, each fitted to the proxy's own sentences and to chapters that the proxy never saw.
+Sentences that people wrote are the scale of each; a judge that was fitted to other chapters reads them in
+five folds, so that it has seen none.
+Half an hour on one core; killed, it goes on where it was:
 ``python -m frontier_lab.studies.rulers src/frontier_lab/studies/rulers.json``.
 """
 
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from transformers import PreTrainedModel
 
 from frontier_lab.methods import decoding
 from frontier_lab.storage import cache, results
@@ -27,7 +29,7 @@ from frontier_lab.studies.alignment import EACH, JUDGED, STEPS, TARGET
 from frontier_lab.texts import bible_books
 from frontier_lab.texts.bible_books import Sentence
 from frontier_lab.zoo import classifiers, safety_heads
-from frontier_lab.zoo.training.recipe import SEEDS
+from frontier_lab.zoo.training import recipe
 
 FOLDS = 5
 FIRST_WEIGHTS = 1
@@ -37,7 +39,9 @@ CHOSEN = 256
 """Texts that the best is chosen from."""
 
 RUNS = ("RLOO, free", "RLOO")
-"""Of ``alignment.METHODS``, whose texts are judged."""
+"""Of ``alignment.METHODS``: without a price of divergence, and with one."""
+
+SEEDS = tuple(range(10))
 
 Ruler = Callable[[Sequence[str]], NDArray[np.float64]]
 """Probability of the target for each text, ``[N]``."""
@@ -144,22 +148,21 @@ def repeats() -> list[float]:
     return alignment.means(alignment.alike(kept, EACH), EACH)
 
 
-def judged(texts: Sequence[str]) -> dict[str, list[float]]:
-    """Means of each prompt by every ruler."""
-    return {name: alignment.means(values, EACH) for name, values in says(texts).items()}
+def judged(model: PreTrainedModel, seed: int) -> dict[str, Any]:
+    """Means of each prompt by ``alignment.judged`` and by every ruler; the last prompt's first text."""
+    texts = alignment.read(alignment.judged_texts(model, seed))
+    found = {name: alignment.means(values, EACH) for name, values in says(texts).items()}
+    return {**alignment.judged(model, seed), **found, "text": texts[-EACH]}
 
 
 def run(name: str, seed: int) -> list[dict[str, Any]]:
-    """A method's models by step."""
-    return [
-        {"step": step, **judged(alignment.read(alignment.judged_texts(model, seed)))}
-        for step, model in alignment.trained(name, seed)
-    ]
+    """A method's models by step, as ``alignment.judged`` and the rulers have them, and their first text."""
+    return [{"step": step, **judged(model, seed)} for step, model in alignment.trained(name, seed)]
 
 
-def untouched(seed: int) -> dict[str, list[float]]:
+def untouched(seed: int) -> dict[str, Any]:
     """The reference's texts."""
-    return judged(alignment.read(alignment.judged_texts(alignment.reference(), seed)))
+    return judged(alignment.reference(), seed)
 
 
 def chosen(seed: int) -> dict[str, list[float]]:
@@ -182,11 +185,11 @@ def stored() -> dict[str, Any]:
 
 
 def values(condition: str, name: str, step: int = STEPS[-1]) -> NDArray[np.float64]:
-    """What a ruler says of each prompt, ``[12]``: means of the seeds.
+    """What a ruler says of each seed's prompts, ``[seeds, 12]``.
 
     Args:
         condition: ``reference``, ``chosen`` or one of ``RUNS``.
-        name: one of ``NAMES``.
+        name: one of ``NAMES`` or, but for ``chosen``, of ``alignment.MEASURES``.
         step: of a run.
 
     Raises:
@@ -194,13 +197,12 @@ def values(condition: str, name: str, step: int = STEPS[-1]) -> NDArray[np.float
     """
     data = stored()
     if condition in data["runs"]:
-        rows = [e[name] for run in data["runs"][condition] for e in run if e["step"] == step]
+        rows = [each[name] for run in data["runs"][condition] for each in run if each["step"] == step]
     else:
         rows = [each[name] for each in data.get(condition, [])]
     if not rows:
         raise ValueError(f"condition: got {condition!r} at {step}, wanted one that is stored")
-    found: NDArray[np.float64] = np.mean(rows, axis=0)
-    return found
+    return np.array(rows)
 
 
 def measure() -> Mapping[str, Any]:
@@ -218,7 +220,7 @@ def measure() -> Mapping[str, Any]:
         "repeats": kept("repeats", repeats),
         "reference": [kept(f"reference-{seed}", partial(untouched, seed)) for seed in SEEDS],
         "runs": {name: [kept(f"{name}-{seed}", partial(run, name, seed)) for seed in SEEDS] for name in RUNS},
-        "chosen": [kept(f"chosen-{seed}", partial(chosen, seed)) for seed in SEEDS],
+        "chosen": [kept(f"chosen-{seed}", partial(chosen, seed)) for seed in recipe.SEEDS],
     }
 
 

@@ -19,6 +19,7 @@ from frontier_widgets.attention_masks import Pattern, visible
 
 from frontier_lab.diagrams.adversarial_attacks import Swapped, swaps_and_texts
 from frontier_lab.diagrams.alibi import fraction, penalties
+from frontier_lab.diagrams.alignment import Judge, judges
 from frontier_lab.diagrams.bias import Person, two_rulers
 from frontier_lab.diagrams.canvas import WIDEST
 from frontier_lab.diagrams.controlled_generation import Control, places
@@ -91,6 +92,12 @@ CONTROLS = (
 )
 """What 28.5.4 shows."""
 
+JUDGES = (
+    Judge("奖励", 0.1, (0.84, 0.85, 0.86), 0.5, "the reward"),
+    Judge("另一组初值", 0.2, (0.87, 0.16, 0.83), 0.53, "other first weights"),
+)
+"""In the manner of 28.5.5."""
+
 DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-position-interpolation": lambda: clocks(pairs=(0, 8)),
     "2-alibi": penalties,
@@ -106,6 +113,7 @@ DRAWN: dict[str, Callable[[], Drawing]] = {
     "1-adversarial-attacks": lambda: swaps_and_texts(VERSE),
     "4-controlled-generation": lambda: places(CONTROLS),
     "3-bias": lambda: two_rulers(*PEOPLE),
+    "5-alignment": lambda: judges(*JUDGES, texts=[(0.85, "God is something " * 5)]),
 }
 SMALLEST = 11
 """Units, which are pixels: no letter of a diagram is smaller."""
@@ -502,3 +510,23 @@ def test_every_control_stands_at_its_place_with_its_passes() -> None:
 def test_controls_that_do_not_fit_are_refused(controls: tuple[Control, ...], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         places(controls)
+
+
+def test_every_training_is_a_dot_on_every_scale() -> None:
+    (panel,) = panels(DRAWN["5-alignment"]())
+    places = [float(dot.attrib["cx"]) for dot in panel.iter(f"{SVG}circle")]
+    assert len(places) == len(JUDGES) * 4  # before, and three trainings
+    assert max(places) - min(places) == pytest.approx(196.0 * (0.87 - 0.1), abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("those", "complaint"),
+    [
+        (JUDGES[:1], "got 0 judges"),
+        ((JUDGES[0], Judge("x", 0.1, (0.2,), 0.5, "x")), "got 1 trainings, wanted 3"),
+        ((JUDGES[0], Judge("x", 0.1, (0.2, 0.3, 1.2), 0.5, "x")), "got 1.2, wanted 0 to 1"),
+    ],
+)
+def test_judges_who_cannot_be_drawn_are_refused(those: tuple[Judge, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        judges(*those)
