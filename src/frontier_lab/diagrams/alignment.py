@@ -61,15 +61,15 @@ def judges(reward: Judge, *others: Judge, texts: Sequence[tuple[float, str]] = (
     panel.label(WIDEST / 2, 18, f"{count} 次训练，每次一个点", bold=True)
     if texts:
         panel.label(10, 40, "奖励", size=SMALL, anchor="start")
-        panel.label(52, 40, "写出来的", size=SMALL, anchor="start")
+        panel.label(62, 40, "写出来的", size=SMALL, anchor="start")
     for line, (score, text) in enumerate(texts):
         y = 40 + LINE * (line + 1)
         panel.label(10, y, f"{score:.2f}", size=SMALL, anchor="start", bold=True)
-        panel.label(52, y, text if len(text) <= CUT else f"{text[:CUT]}…", size=SMALL, anchor="start")
-    panel.swatch(12, top + 42, STRANGE, "当奖励的", room=66)
-    panel.swatch(100, top + 42, KNOWN, "旁观的", room=52)
-    panel.label(180, top + 42, "○ 训练前", size=SMALL, anchor="start")
-    panel.label(256, top + 42, "┃ 人写的", size=SMALL, anchor="start")
+        panel.label(62, y, text if len(text) <= CUT else f"{text[:CUT]}…", size=SMALL, anchor="start")
+    panel.swatch(6, top + 42, STRANGE, "当奖励的", room=70)
+    panel.swatch(100, top + 42, KNOWN, "旁观的", room=64)
+    panel.label(190, top + 42, "○ 训练前", size=SMALL, anchor="start")
+    panel.label(264, top + 42, "┃ 人写的", size=SMALL, anchor="start")
     for row, judge in enumerate(everyone):
         y = top + 74 + ROW * row
         tone = KNOWN if row else STRANGE

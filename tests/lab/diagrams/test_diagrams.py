@@ -93,8 +93,8 @@ CONTROLS = (
 """What 28.5.4 shows."""
 
 JUDGES = (
-    Judge("奖励", 0.1, (0.84, 0.85, 0.86), 0.5, "the reward"),
-    Judge("另一组初值", 0.2, (0.87, 0.16, 0.83), 0.53, "other first weights"),
+    Judge("奖励", 0.1, (0.84, *[0.85] * 9), 0.5, "the reward"),
+    Judge("同类网络", 0.2, (0.87, 0.16, *[0.83] * 8), 0.53, "a network of its kind"),
 )
 """In the manner of 28.5.5."""
 
@@ -515,7 +515,7 @@ def test_controls_that_do_not_fit_are_refused(controls: tuple[Control, ...], com
 def test_every_training_is_a_dot_on_every_scale() -> None:
     (panel,) = panels(DRAWN["5-alignment"]())
     places = [float(dot.attrib["cx"]) for dot in panel.iter(f"{SVG}circle")]
-    assert len(places) == len(JUDGES) * 4  # before, and three trainings
+    assert len(places) == len(JUDGES) * 11  # before, and ten trainings
     assert max(places) - min(places) == pytest.approx(196.0 * (0.87 - 0.1), abs=0.2)
 
 
@@ -523,8 +523,8 @@ def test_every_training_is_a_dot_on_every_scale() -> None:
     ("those", "complaint"),
     [
         (JUDGES[:1], "got 0 judges"),
-        ((JUDGES[0], Judge("x", 0.1, (0.2,), 0.5, "x")), "got 1 trainings, wanted 3"),
-        ((JUDGES[0], Judge("x", 0.1, (0.2, 0.3, 1.2), 0.5, "x")), "got 1.2, wanted 0 to 1"),
+        ((JUDGES[0], Judge("x", 0.1, (0.2,), 0.5, "x")), "got 1 trainings, wanted 10"),
+        ((JUDGES[0], Judge("x", 0.1, (*[0.2] * 9, 1.2), 0.5, "x")), "got 1.2, wanted 0 to 1"),
     ],
 )
 def test_judges_who_cannot_be_drawn_are_refused(those: tuple[Judge, ...], complaint: str) -> None:
