@@ -120,22 +120,45 @@ def says(texts: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     return {name: ruler(name)(texts) for name in NAMES}
 
 
+@functools.cache
+def read(name: str) -> NDArray[np.float64]:
+    """What a ruler says of each sentence of ``alignment.written``, ``[N]``; it was fitted to none of them."""
+    texts, sentences = alignment.written()
+    if name.endswith("same"):
+        return ruler(name)(texts)
+    values = np.zeros(len(texts))
+    for number in range(FOLDS):
+        places = [at for at, each in enumerate(sentences) if fold(each.chapter) == number]
+        values[places] = ruler(name, number)([texts[at] for at in places])
+    return values
+
+
 def people() -> dict[str, dict[str, list[float]]]:
     """Means of each chapter of sentences by people, in and out of the target's group."""
-    texts, sentences = alignment.written()
-    found = {}
-    for name in NAMES:
-        if name.endswith("same"):
-            values = ruler(name)(texts)
-        else:
-            values = np.zeros(len(texts))
-            for number in range(FOLDS):
-                places = [at for at, each in enumerate(sentences) if fold(each.chapter) == number]
-                values[places] = ruler(name, number)([texts[at] for at in places])
-        found[name] = {
-            group: alignment.by_chapter(values.tolist(), sentences, own)
+    _, sentences = alignment.written()
+    return {
+        name: {
+            group: alignment.by_chapter(read(name).tolist(), sentences, own)
             for group, own in (("own", True), ("others", False))
         }
+        for name in NAMES
+    }
+
+
+def ranks(seed: int) -> dict[str, list[float]]:
+    """How many of the Epistle sentences by people each ruler has below a text of the last model without a price.
+
+    A share, whatever the scale of the ruler's probabilities: means of each prompt.
+    """
+    _, sentences = alignment.written()
+    own = np.array([each.label == TARGET for each in sentences])
+    ((_, model),) = alignment.trained("RLOO, free", seed, STEPS[-1:])
+    texts = alignment.read(alignment.judged_texts(model, seed))
+    found = {}
+    for name, values in says(texts).items():
+        known = np.sort(read(name)[own])
+        below = np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")
+        found[name] = alignment.means(below / (2 * len(known)), EACH)
     return found
 
 
@@ -220,6 +243,7 @@ def measure() -> Mapping[str, Any]:
         "repeats": kept("repeats", repeats),
         "reference": [kept(f"reference-{seed}", partial(untouched, seed)) for seed in SEEDS],
         "runs": {name: [kept(f"{name}-{seed}", partial(run, name, seed)) for seed in SEEDS] for name in RUNS},
+        "ranks": [kept(f"ranks-{seed}", partial(ranks, seed)) for seed in SEEDS],
         "chosen": [kept(f"chosen-{seed}", partial(chosen, seed)) for seed in recipe.SEEDS],
     }
 

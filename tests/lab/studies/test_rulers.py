@@ -22,6 +22,7 @@ def test_everything_is_stored() -> None:
             for entry in run:
                 for name in (*rulers.NAMES, *alignment.MEASURES):
                     assert len(entry[name]) == len(alignment.JUDGED)
+    assert all(0 <= rank <= 1 for each in STORED["ranks"] for name in rulers.NAMES for rank in each[name])
     assert rulers.values("chosen", "words, other").shape == (3, len(alignment.JUDGED))
     with pytest.raises(ValueError, match="got 'DPO' at 160"):
         rulers.values("DPO", "words, other")
