@@ -146,7 +146,7 @@ def people() -> dict[str, dict[str, list[float]]]:
 
 
 def ranks(seed: int) -> dict[str, list[float]]:
-    """How many of the Epistle sentences by people each ruler has below a text of the last model without a price.
+    """How many Epistle sentences by people each ruler has below a text of the last model without a price.
 
     A share, whatever the scale of the ruler's probabilities: means of each prompt.
     """
